@@ -1,0 +1,112 @@
+"""A recording decoded for people: what show, the player, export and the index read.
+
+Each protocol's transcript turns the events of a session into these; nothing here names a protocol.
+"""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from bodycam.model.event import Event
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """One parameter as a person reads it: its type's name and its text (None for NULL)."""
+
+    type: str
+    text: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A request: its verb, its text and its values, and the verdict if it was not a plain allow."""
+
+    verb: str
+    text: str
+    parameters: tuple[Shown, ...]
+    aside: bool
+    verdict: str | None = None
+    redactions: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column of a result."""
+
+    name: str
+    type: str
+
+
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """A result table begins; the rows that follow have these columns."""
+
+    columns: tuple[Column, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """Some rows of the table that began last; None is NULL."""
+
+    rows: tuple[tuple[str | None, ...], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """Text that streamed by: COPY data, terminal output, a body. `stream` names which way or channel."""
+
+    stream: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """Something the target or the gateway said: `level` is error, notice or notification."""
+
+    level: str
+    code: str
+    text: str
+    detail: str = ""
+    hint: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """An exchange ended. `rows` is what the target reported or, failing that, what went by."""
+
+    outcome: str
+    tag: str | None
+    rows: int
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Noted:
+    """A marker or something that happened to the session (opened, cut, interrupted, closed)."""
+
+    what: str
+    detail: str
+
+
+Body = Asked | Columns | Rows | Output | Message | Done | Noted
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One line of a transcript: microseconds since the session opened, the exchange, and what it says."""
+
+    at: int
+    exchange: int
+    body: Body
+
+
+class Reader(Protocol):
+    """Turns one session's events, in order, into entries; bad bytes give a Noted entry, never raises."""
+
+    def feed(self, event: Event) -> list[Entry]: ...
+
+
+class Transcript(Protocol):
+    """One protocol's decoder for people."""
+
+    def reader(self) -> Reader: ...

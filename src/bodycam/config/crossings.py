@@ -1,0 +1,69 @@
+"""Checks between sections: names that must exist elsewhere, and doors that must not stand open."""
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from bodycam.config.people import ANY
+from bodycam.config.settings import Settings
+
+Path = tuple[str | int, ...]
+Finding = tuple[Path, str]
+
+
+def _agents_exist(settings: Settings) -> Iterator[Finding]:
+    for number, entry in enumerate(settings.access):
+        for place, agent in enumerate(entry.agents or ()):
+            if agent not in settings.agents:
+                yield (
+                    ("access", number, "agents", place),
+                    f"expected a declared agent: {_names(settings.agents)}",
+                )
+
+
+def _targets_exist(settings: Settings) -> Iterator[Finding]:
+    for number, entry in enumerate(settings.access):
+        for place, target in enumerate(entry.targets.names):
+            if target != ANY and target not in settings.targets:
+                path = ("access", number, "targets", "names", place)
+                yield path, f"expected a declared target: {_names(settings.targets)}"
+
+
+def _doors(settings: Settings) -> Iterator[Finding]:
+    addresses = {"control": settings.listen.control, **settings.listen.protocols}
+    named = bool(settings.tls.names) or settings.tls.certificate is not None
+    taken: dict[str, str] = {}
+    for name, address in addresses.items():
+        if address.port and (other := taken.setdefault(str(address), name)) != name:
+            yield ("listen", name), f"expected an address of its own; listen.{other} has this one"
+        if address.loopback:
+            continue
+        if not settings.tls.enabled:
+            yield (
+                ("listen", name),
+                "expected a loopback address: a listener that other machines reach does not start while "
+                "tls.enabled is false",
+            )
+        elif not named:
+            yield (
+                ("listen", name),
+                "expected a loopback address, or the names by which clients reach this machine in tls.names, "
+                "or tls.certificate and tls.key",
+            )
+
+
+def _names(declared: Mapping[str, Any]) -> str:
+    return ", ".join(sorted(declared)) or "none is declared"
+
+
+_CHECKS: tuple[tuple[frozenset[str], Callable[[Settings], Iterator[Finding]]], ...] = (
+    (frozenset({"access", "agents"}), _agents_exist),
+    (frozenset({"access", "targets"}), _targets_exist),
+    (frozenset({"listen", "tls"}), _doors),
+)
+
+
+def findings(settings: Settings, broken: frozenset[str] = frozenset()) -> Iterator[Finding]:
+    """What does not fit together; checks that read a section in `broken` are left out."""
+    for sections, check in _CHECKS:
+        if not sections & broken:
+            yield from check(settings)

@@ -1,0 +1,191 @@
+"""Settings of what is kept: the folders, the catalog, the journal and the archive."""
+
+import os
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, Self
+from urllib.parse import parse_qsl, urlsplit
+
+from pydantic import Field, field_validator, model_validator
+
+from bodycam.config.secret import SecretSource
+from bodycam.config.section import Section, written
+from bodycam.config.types import Duration, FilePath, Size
+
+# sockaddr_un holds 108 bytes on Linux, the last of them NUL: unix(7)
+SOCKET_PATH_MAX = 107
+LONGEST_SOCKET = "archivist.sock"
+
+
+class Catalog(Section):
+    """The relational state: a SQLite file in the data folder, or a PostgreSQL database."""
+
+    url: str = Field(
+        default="sqlite",
+        description="`sqlite`, or `postgresql://user@host:port/database` without a password in it.",
+    )
+    password: SecretSource | None = Field(
+        default=None, description="Where the password of a PostgreSQL catalog comes from."
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_text(cls, value: Any) -> Any:
+        return {"url": value} if isinstance(value, str) else value
+
+    @field_validator("url")
+    @classmethod
+    def _known_scheme(cls, value: str) -> str:
+        if value == "sqlite":
+            return value
+        wrong = ValueError("expected sqlite or postgresql://user@host:port/database")
+        try:
+            url = urlsplit(value)
+            _ = url.port
+        except ValueError:
+            raise wrong from None
+        if url.scheme != "postgresql" or not url.hostname or not url.path.strip("/"):
+            raise wrong
+        if url.password is not None or any(key == "password" for key, _ in parse_qsl(url.query)):
+            raise ValueError(
+                "a literal password is refused; expected {url: postgresql://user@host/database, "
+                "password: {env: NAME}}"
+            )
+        return value
+
+    @model_validator(mode="after")
+    def _password_of_a_server(self) -> Self:
+        if self.url == "sqlite" and self.password is not None:
+            raise ValueError("expected a password only beside a postgresql:// url")
+        if self.password is not None and self.password.command is not None:
+            raise ValueError("expected the catalog's password as {env: NAME} or {file: PATH}")
+        return self
+
+
+class Storage(Section):
+    """Where things are kept."""
+
+    data: FilePath = Field(
+        default=written("data"),
+        description="The folder of journal, recordings, ledger, key store and SQLite catalog.",
+    )
+    recordings: str = Field(
+        default="file", description="Where sealed recordings go: `file` is the data folder."
+    )
+    catalog: Catalog = Field(
+        default_factory=Catalog, description="The relational state; `sqlite` or a URL may stand here as text."
+    )
+    sockets: FilePath = Field(
+        default_factory=lambda data: data["data"] / "run",
+        description="The folder of the sockets between the gateway's processes.",
+    )
+
+    @field_validator("recordings")
+    @classmethod
+    def _file_only(cls, value: str) -> str:
+        if value.startswith("s3://"):
+            raise ValueError("an S3 store is not in this version; expected file")
+        if value != "file":
+            raise ValueError("expected file")
+        return value
+
+    @field_validator("sockets")
+    @classmethod
+    def _fits_a_socket(cls, value: Path) -> Path:
+        length = len(os.fsencode(Path(value).absolute() / LONGEST_SOCKET))
+        if length > SOCKET_PATH_MAX:
+            raise ValueError(
+                f"expected a shorter folder: {LONGEST_SOCKET} in it would be a path of {length} bytes, and a "
+                f"Unix socket's may have {SOCKET_PATH_MAX}; set storage.sockets to a short absolute path"
+            )
+        return value
+
+    @property
+    def catalog_url(self) -> str:
+        """The catalog's SQLAlchemy URL, without its password."""
+        if self.catalog.url == "sqlite":
+            return f"sqlite:///{self.data / 'catalog.db'}"
+        return "postgresql+pg8000" + self.catalog.url.removeprefix("postgresql")
+
+
+class Fsync(StrEnum):
+    """When journaled bytes may leave: once they are in the page cache, or once they are on the disk."""
+
+    INTERVAL = "interval"
+    STRICT = "strict"
+
+
+class Journal(Section):
+    """The workers' write-ahead files."""
+
+    segment_size: Size = Field(default=written("16MiB"), description="The size of one segment file.")
+    max_size: Size = Field(
+        default=written("2GiB"),
+        description="Journal that one worker may have waiting for the archivist; near it reads slow down, "
+        "then new sessions are refused, then running ones end.",
+    )
+    fsync: Fsync = Field(
+        default=Fsync.INTERVAL,
+        description="`interval`: bytes leave once journaled, and a power loss costs at most "
+        "`fsync_interval`; `strict`: bytes leave once they are on the disk.",
+    )
+    fsync_interval: Duration = Field(
+        default=written("1s"), description="How often the journal is synced to the disk."
+    )
+
+    @model_validator(mode="after")
+    def _room(self) -> Self:
+        if not 1 << 20 <= self.segment_size <= 1 << 30:
+            raise ValueError("expected a segment_size from 1MiB to 1GiB")
+        if self.max_size < 4 * self.segment_size:
+            raise ValueError("expected a max_size of at least four times segment_size")
+        if not 0.01 <= self.fsync_interval <= 60:
+            raise ValueError("expected a fsync_interval from 10ms to 60s")
+        return self
+
+
+class Index(Section):
+    """What the search index keeps, which is plaintext; the recordings always keep all of it."""
+
+    values: bool = Field(default=True, description="Whether parameter values can be searched.")
+    value_limit: Size = Field(
+        default=written("4KiB"), description="How much of one exchange's values and error text is indexed."
+    )
+    output: bool = Field(default=True, description="Whether text of results can be searched.")
+    output_limit: Size = Field(
+        default=written("16KiB"), description="How much of one exchange's output is indexed."
+    )
+
+
+class Archive(Section):
+    """The archivist: how journals become recordings, ledger and index."""
+
+    seal_interval: Duration = Field(
+        default=written("5s"),
+        description="How long an ended session may wait to share a container with others.",
+    )
+    checkpoint_interval: Duration = Field(
+        default=written("5s"), description="How often the chain head of a long session enters the ledger."
+    )
+    head_interval: Duration = Field(
+        default=written("1s"),
+        description="How long an opened session may wait for its place under a signed head.",
+    )
+    block_size: Size = Field(
+        default=written("256KiB"), description="How much of a session, before compression, makes one block."
+    )
+    index: Index = Field(default_factory=Index, description="What can be searched.")
+
+    @model_validator(mode="after")
+    def _sane(self) -> Self:
+        if not 0 < self.head_interval <= 1:
+            raise ValueError(
+                "expected a head_interval of at most 1s: openings enter the ledger within a second"
+            )
+        if not 0 < self.seal_interval <= 3600 or not 0 < self.checkpoint_interval <= 3600:
+            raise ValueError(
+                "expected a seal_interval and checkpoint_interval of more than 0s and at most 1h"
+            )
+        if not 1 << 12 <= self.block_size <= 8 << 20:
+            raise ValueError("expected a block_size from 4KiB to 8MiB")
+        return self

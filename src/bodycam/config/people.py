@@ -1,0 +1,97 @@
+"""Settings of who may do what: credentials, roles, agents, access."""
+
+from collections.abc import Mapping
+from typing import Self
+
+from pydantic import Field, model_validator
+
+from bodycam.config.section import Section, written
+from bodycam.config.types import Duration, Name, Text
+
+ANY = "*"
+
+
+class Who(Section):
+    """Some principals: those in one of the groups, and those named."""
+
+    groups: tuple[Text, ...] = Field(default=(), description="Groups; one of them is enough.")
+    subjects: tuple[Text, ...] = Field(
+        default=(),
+        description="Single principals as `name@issuer`; a bare `name` is a service account of this gateway.",
+    )
+
+
+class ApiKeys(Section):
+    """Rules for the API keys of service accounts."""
+
+    lifetime: Duration | None = Field(
+        default=None, description="How long a new key is good for; absent: until it is revoked."
+    )
+
+
+class Identity(Section):
+    """How principals prove themselves, and for how long a run's credential is good."""
+
+    run_ttl: Duration = Field(
+        default=written("1h"),
+        description="How long a run's credential lasts without renewal, if the client doesn't say.",
+    )
+    max_run_ttl: Duration = Field(
+        default=written("24h"),
+        description="The longest that a client may ask for at once; renewal begins anew.",
+    )
+    api_keys: ApiKeys = Field(default_factory=ApiKeys, description="Rules for service accounts' API keys.")
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if not 10 <= self.run_ttl <= self.max_run_ttl:
+            raise ValueError("expected a run_ttl from 10s to max_run_ttl")
+        return self
+
+
+class Roles(Section):
+    """Who may do more at the control API than see and end their own runs."""
+
+    admin: Who = Field(
+        default_factory=lambda: Who(groups=("admins",)), description="May do everything, and read everything."
+    )
+    auditor: Who = Field(default_factory=Who, description="May read everything.")
+
+
+class Agent(Section):
+    """A declared agent."""
+
+    owner: str = Field(default="", max_length=255, description="Who answers for it, for people to read.")
+    description: str = Field(default="", max_length=1000, description="What it does, for people to read.")
+    may_start: Who = Field(default_factory=Who, description="Who may start runs of it; absent: nobody.")
+
+
+class TargetSelector(Section):
+    """Some targets: all that carry every one of the labels and, if names are given, have one of them."""
+
+    names: tuple[Text, ...] = Field(default=(), description="Names of targets; `*` is every target.")
+    labels: Mapping[str, Text] = Field(default_factory=dict, description="Labels that a target must carry.")
+
+    @model_validator(mode="after")
+    def _something(self) -> Self:
+        if not self.names and not self.labels:
+            raise ValueError('expected names or labels; names: ["*"] is every target')
+        return self
+
+
+class Access(Section):
+    """One grant: whoever matches `agents` and `groups` may open what matches `targets`."""
+
+    agents: tuple[Name, ...] | None = Field(
+        default=None, description="The run's agent is one of these; absent: any declared agent."
+    )
+    groups: tuple[Text, ...] | None = Field(
+        default=None, description="The principal that started the run is in one of these; absent: any."
+    )
+    targets: TargetSelector = Field(description="The targets that it opens.")
+
+    @model_validator(mode="after")
+    def _somebody(self) -> Self:
+        if self.agents is None and self.groups is None:
+            raise ValueError("expected agents, groups or both")
+        return self

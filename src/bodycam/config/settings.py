@@ -1,0 +1,39 @@
+"""The root of the settings tree."""
+
+from collections.abc import Mapping
+
+from pydantic import Field
+
+from bodycam.config.gateway import Limits, Listen, Logging, Tls
+from bodycam.config.keeping import Archive, Journal, Storage
+from bodycam.config.people import Access, Agent, Identity, Roles
+from bodycam.config.section import Section, written
+from bodycam.config.targets import TargetSettings
+from bodycam.config.types import FilePath, Name
+
+
+class Settings(Section):
+    """All settings of one gateway."""
+
+    listen: Listen = Field(default_factory=Listen, description="Where the gateway listens.")
+    tls: Tls = Field(default_factory=Tls, description="TLS towards clients.")
+    workers: int = Field(
+        default=1, ge=1, le=256, description="Worker processes that share the listening sockets."
+    )
+    keys: FilePath = Field(
+        default=written("keys"), description="The folder of keys that `bodycam init` made."
+    )
+    storage: Storage = Field(default_factory=Storage, description="Where things are kept.")
+    journal: Journal = Field(default_factory=Journal, description="The workers' write-ahead files.")
+    archive: Archive = Field(default_factory=Archive, description="Sealing, ledger and search index.")
+    limits: Limits = Field(default_factory=Limits, description="Bounds on clients.")
+    identity: Identity = Field(default_factory=Identity, description="Credentials and their lifetimes.")
+    roles: Roles = Field(default_factory=Roles, description="Who may do more than see their own runs.")
+    targets: Mapping[Name, TargetSettings] = Field(
+        default_factory=dict, description="The systems behind the gateway, by name."
+    )
+    agents: Mapping[Name, Agent] = Field(default_factory=dict, description="The declared agents, by name.")
+    access: tuple[Access, ...] = Field(
+        default=(), description="Who may open what; what no entry grants is denied."
+    )
+    logging: Logging = Field(default_factory=Logging, description="The gateway's own log.")

@@ -1,0 +1,28 @@
+"""What a change of settings means: a new policy version, or a restart."""
+
+import hashlib
+import json
+
+from bodycam.config.settings import Settings
+
+# what processes, sockets, files and keys were made from; the rest is swapped whole by a reload
+_FIXED_AT_START = ("listen", "tls", "workers", "keys", "storage", "journal", "archive")
+
+
+def policy_version(settings: Settings) -> str:
+    """A short hash of all that decides who may open what: 12 hexadecimal digits of a SHA-256.
+
+    The same grants give the same version, however the file is laid out and wherever it lies.
+    """
+    plain = settings.model_dump(mode="json", include={"access", "agents", "roles", "targets"})
+    for target in plain["targets"].values():
+        del target["password"], target["tls"]
+    for agent in plain["agents"].values():
+        del agent["description"]
+    text = json.dumps(plain, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def changes_needing_restart(old: Settings, new: Settings) -> list[str]:
+    """The sections that differ and that a running gateway can't take over by a reload."""
+    return [name for name in _FIXED_AT_START if getattr(old, name) != getattr(new, name)]

@@ -1,0 +1,304 @@
+"""One proxied connection: two byte streams, two outboxes, and the machine between them.
+
+Every read runs the machine, commits the journal, and only then lets bytes go (law 1). A peer that does not
+read makes the link stop reading from the other side.
+"""
+
+import asyncio
+from collections.abc import Callable, Coroutine, Mapping
+from typing import Any, Protocol
+
+import structlog
+
+from bodycam.journal.pressure import Pressure
+from bodycam.journal.writer import JournalUnwritable
+from bodycam.model.event import SessionOutcome
+from bodycam.model.target import Dial
+from bodycam.net.outbox import Outbox
+from bodycam.session.grant import Grant, Refusal
+from bodycam.session.link import Answer, Machine, Need
+from bodycam.session.session import Session
+
+log = structlog.get_logger(__name__)
+
+CLOSE_GRACE = 5.0
+"""Seconds that a closing link waits for a peer to take what is queued for it."""
+
+OUTBOX_LIMIT = 4 * 1024 * 1024
+"""Bytes that may wait in an outbox for the journal before the link stops reading the other side."""
+
+
+class Journal(Protocol):
+    """The part of the journal's writer that a link needs."""
+
+    released: int
+
+    @property
+    def pending(self) -> int: ...
+
+    @property
+    def pressure(self) -> Pressure: ...
+
+    def commit(self) -> None: ...
+
+
+class Services(Protocol):
+    """What a worker does for its links."""
+
+    journal: Journal
+
+    async def fulfil(self, link: "ProxyLink", need: Need) -> Answer:
+        """Answer a need; raises nothing: what fails is a Refusal or DialFailed."""
+
+    def open(self, link: "ProxyLink", grant: Grant, claims: Mapping[str, str]) -> Session: ...
+
+    def link_ready(self, link: "ProxyLink") -> None: ...
+
+    def link_closed(self, link: "ProxyLink") -> None: ...
+
+    def register_cancel(self, link: "ProxyLink", key: bytes) -> None: ...
+
+    def pass_cancel(self, key: bytes) -> None: ...
+
+    def knock(self, link: "ProxyLink", dial: Dial, data: bytes) -> None: ...
+
+    def spawn(self, work: Coroutine[Any, Any, None]) -> None: ...
+
+
+class ProxyLink:
+    """The link as its machine sees it (`session.link.Link`), on two asyncio transports."""
+
+    def __init__(
+        self, services: Services, make_machine: Callable[["ProxyLink"], Machine], *, address: str, secure: bool
+    ) -> None:
+        self._services, self.address, self.secure = services, address, secure
+        self.journal = services.journal
+        self.client_box, self.target_box = Outbox(), Outbox()
+        self.client: asyncio.Transport | None = None
+        self.target: asyncio.Transport | None = None
+        self.session: Session | None = None
+        self._paused = {"client": set[str](), "target": set[str]()}
+        self._closing = False
+        self._finished = False
+        self.machine = make_machine(self)
+
+    # -- what the machine asks ------------------------------------------------------------------
+
+    def send_client(self, data: bytes) -> None:
+        """Queue unrecorded bytes of the login for the client."""
+        self.client_box.append(data, self.journal.released)
+
+    def send_target(self, data: bytes) -> None:
+        """Queue unrecorded bytes of the login for the target."""
+        self.target_box.append(data, self.journal.released)
+
+    def ask(self, need: Need) -> None:
+        """Find the answer elsewhere; meanwhile the client is not read."""
+        self.pause("client", "need")
+        self._services.spawn(self._fulfil(need))
+
+    def open(self, grant: Grant, claims: Mapping[str, str]) -> Session:
+        """Begin the session."""
+        self.session = self._services.open(self, grant, claims)
+        return self.session
+
+    def ready(self) -> None:
+        """The login is over."""
+        self._services.link_ready(self)
+
+    def register_cancel(self, key: bytes) -> None:
+        """Let cancel requests with `key` find this link."""
+        self._services.register_cancel(self, key)
+
+    def pass_cancel(self, key: bytes) -> None:
+        """A cancel request for some link."""
+        self._services.pass_cancel(key)
+
+    def knock(self, dial: Dial, data: bytes) -> None:
+        """Send something to the target on a connection of its own."""
+        self._services.knock(self, dial, data)
+
+    def close(self) -> None:
+        """Close both sides once what is queued has gone."""
+        self._closing = True
+
+    # -- what the transports tell ---------------------------------------------------------------
+
+    def client_data(self, data: bytes) -> None:
+        """Bytes from the client."""
+        self._run(self.machine.from_client, data)
+
+    def target_data(self, data: bytes) -> None:
+        """Bytes from the target."""
+        self._run(self.machine.from_target, data)
+
+    def client_lost(self) -> None:
+        """The client's side ended."""
+        self.client = None
+        if not self._finished:
+            self._run(lambda _: self.machine.client_gone(), b"")
+            self._closing = True
+            self.settle()
+
+    def target_lost(self) -> None:
+        """The target's side ended."""
+        self.target = None
+        if not self._finished:
+            self._run(lambda _: self.machine.target_gone(), b"")
+
+    def cut(self, reason: str) -> None:
+        """End the session from outside."""
+        self._run(lambda _: self.machine.cut(reason), b"")
+
+    def cancel(self) -> None:
+        """A cancel request for this link."""
+        self._run(lambda _: self.machine.cancel(), b"")
+
+    def pause(self, side: str, why: str) -> None:
+        """Stop reading one side, for one of several reasons."""
+        reasons = self._paused[side]
+        reasons.add(why)
+        transport = self.client if side == "client" else self.target
+        if len(reasons) == 1 and transport is not None:
+            transport.pause_reading()
+
+    def resume(self, side: str, why: str) -> None:
+        """One reason to stop reading is gone; reading goes on when none is left."""
+        reasons = self._paused[side]
+        if why not in reasons:
+            return
+        reasons.discard(why)
+        transport = self.client if side == "client" else self.target
+        if not reasons and transport is not None and not transport.is_closing():
+            transport.resume_reading()
+
+    def attach(self, side: str, transport: asyncio.Transport) -> None:
+        """A side's transport stands."""
+        if side == "client":
+            self.client = transport
+        else:
+            self.target = transport
+        if self._finished:
+            transport.abort()
+        elif self._paused[side]:
+            transport.pause_reading()
+
+    # -- release --------------------------------------------------------------------------------
+
+    def settle(self) -> None:
+        """Commit what the machine recorded and let go what the journal holds."""
+        if self._finished:
+            return
+        try:
+            self.journal.commit()
+        except JournalUnwritable as error:
+            self._fail(str(error))
+            return
+        released = self.journal.released
+        if self.client_box.size:
+            self._write(self.client, self.client_box.release(released))
+        if self.target_box.size:
+            self._write(self.target, self.target_box.release(released))
+        if self.client_box.size or self.target_box.size:
+            self._bound_outboxes()
+        elif self._paused["client"] or self._paused["target"]:
+            self.resume("target", "outbox")
+            self.resume("client", "outbox")
+        if self._closing and not (self.client_box.size or self.target_box.size):
+            self._finish()
+
+    def _run(self, step: Callable[[bytes], None], data: bytes) -> None:
+        if self._finished:
+            return
+        try:
+            step(data)
+        except Exception as error:
+            # law 2: a fault of ours ends this link and disturbs no other
+            log.exception("a link failed", address=self.address)
+            self._break(f"the gateway failed inside ({type(error).__name__})")
+        self.settle()
+
+    def _break(self, reason: str) -> None:
+        self.send_client(self.machine.farewell(reason, "The gateway's log says more."))
+        if self.session is not None:
+            self.session.close(SessionOutcome.BROKEN, reason)
+        self._closing = True
+
+    def _fail(self, reason: str) -> None:
+        """The journal can't be written: nothing that waits for it may leave; only our own error does."""
+        log.error("the journal can't be written; a session ends", address=self.address, reason=reason)
+        self.client_box.discard()
+        self.target_box.discard()
+        if self.client is not None:
+            self.client.write(
+                self.machine.farewell("the gateway can't record and stops this session", reason)
+            )
+        self._finish()
+
+    @staticmethod
+    def _write(transport: asyncio.Transport | None, freed: list[bytes]) -> None:
+        if transport is None or transport.is_closing():
+            return
+        if len(freed) == 1:
+            transport.write(freed[0])
+        elif freed:
+            transport.write(b"".join(freed))
+
+    def _bound_outboxes(self) -> None:
+        if self.client_box.size > OUTBOX_LIMIT:
+            self.pause("target", "outbox")
+        if self.target_box.size > OUTBOX_LIMIT:
+            self.pause("client", "outbox")
+
+    def _finish(self) -> None:
+        self._finished = True
+        for transport in (self.client, self.target):
+            if transport is not None:
+                transport.close()
+                self._services.spawn(_abort_later(transport))
+        self._services.link_closed(self)
+
+    async def _fulfil(self, need: Need) -> None:
+        answer = await self._services.fulfil(self, need)
+        if isinstance(answer, Refusal) and answer.grant is None:
+            log.info("a login was refused", address=self.address, code=answer.code.value)
+        self._run(lambda _: self.machine.answer(answer), b"")
+        self.resume("client", "need")
+
+
+async def _abort_later(transport: asyncio.Transport) -> None:
+    """Give a peer a bounded time to take what is queued, then drop the connection."""
+    deadline = asyncio.get_running_loop().time() + CLOSE_GRACE
+    while transport.get_write_buffer_size() and asyncio.get_running_loop().time() < deadline:
+        await asyncio.sleep(0.05)
+    transport.abort()
+
+
+class Side(asyncio.Protocol):
+    """One transport's callbacks, told to the link."""
+
+    def __init__(self, link: ProxyLink, name: str) -> None:
+        self._link, self._name = link, name
+        self._other = "target" if name == "client" else "client"
+        self.data_received = link.client_data if name == "client" else link.target_data  # type: ignore[method-assign]
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """The connection stands."""
+        assert isinstance(transport, asyncio.Transport)
+        transport.set_write_buffer_limits(high=256 * 1024)
+        self._link.attach(self._name, transport)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The connection ended, in order or not."""
+        if self._name == "client":
+            self._link.client_lost()
+        else:
+            self._link.target_lost()
+
+    def pause_writing(self) -> None:
+        """This peer reads too slowly."""
+        self._link.pause(self._other, "slow peer")
+
+    def resume_writing(self) -> None:
+        """This peer has caught up."""
+        self._link.resume(self._other, "slow peer")

@@ -1,0 +1,184 @@
+"""Accepting connections: the first bytes are looked at, not taken, until it is known whether TLS begins.
+
+`start_tls` cannot take back bytes that were already read, so the raw socket is peeked (MSG_PEEK) and only
+what belongs to the plaintext opening is consumed (CVE-2021-23222's class).
+"""
+
+import asyncio
+import contextlib
+import socket
+import ssl
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import structlog
+
+from bodycam.gateway.link import ProxyLink, Side
+from bodycam.net.opening import Begin, More, Refuse, Reply, StartTls
+from bodycam.protocols import Opening, Protocol
+from bodycam.session.link import Machine
+
+log = structlog.get_logger(__name__)
+
+PEEK = 64
+"""Bytes of a client's opening that are looked at; every opening message is shorter."""
+
+ACCEPT_BATCH = 64
+"""Connections accepted in one go, so that a storm of them leaves the loop to those already open."""
+
+
+@dataclass(frozen=True, slots=True)
+class Door:
+    """What a listener knows of its protocol and its own security."""
+
+    protocol: Protocol
+    tls: Callable[[], ssl.SSLContext | None]
+    make_link: Callable[[Callable[..., Machine], str, bool], ProxyLink]
+    admit: Callable[[], str | None]
+    """Why a new connection is turned away just now, or None."""
+    login_timeout: float
+
+
+class Listener:
+    """One listening socket, shared with the other workers, and the logins that are on their way."""
+
+    def __init__(self, sock: socket.socket, door: Door, *, pending_limit: int) -> None:
+        self._sock, self._door, self._limit = sock, door, pending_limit
+        self._pending: set[asyncio.Task[None]] = set()
+        self._waiting: dict[ProxyLink, asyncio.TimerHandle] = {}
+        self.refused = 0
+        sock.setblocking(False)
+
+    def start(self) -> None:
+        """Begin to accept."""
+        asyncio.get_running_loop().add_reader(self._sock, self._accept)
+
+    def stop(self) -> None:
+        """Accept no more; the socket stays with the supervisor. Logins on their way are dropped."""
+        asyncio.get_running_loop().remove_reader(self._sock)
+        for task in self._pending:
+            task.cancel()
+
+    def link_ready(self, link: ProxyLink) -> None:
+        """A login is over, one way or the other."""
+        timer = self._waiting.pop(link, None)
+        if timer is not None:
+            timer.cancel()
+
+    def _accept(self) -> None:
+        for _ in range(ACCEPT_BATCH):
+            try:
+                client, peer = self._sock.accept()
+            except (BlockingIOError, InterruptedError):
+                return
+            except OSError as error:
+                log.warning("accepting a connection failed", error=str(error))
+                return
+            client.setblocking(False)
+            reason = self._door.admit()
+            if reason is None and len(self._pending) + len(self._waiting) >= self._limit:
+                reason = "too many logins are on their way"
+            if reason is not None:
+                self.refused += 1
+            task = asyncio.get_running_loop().create_task(self._open(client, peer, reason))
+            self._pending.add(task)
+            task.add_done_callback(self._pending.discard)
+
+    async def _open(self, client: socket.socket, peer: object, reason: str | None) -> None:
+        door = self._door
+        taken = False
+        try:
+            async with asyncio.timeout(door.login_timeout):
+                if client.family != socket.AF_UNIX:
+                    client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                    client.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+                context = door.tls()
+                found = await self._look(client, door.protocol.opening(context is not None))
+                if found is None:
+                    return
+                secure = found is True
+                if reason is not None and not secure:
+                    await self._say(client, door.protocol.refuse(reason, "Try again in a moment."))
+                    return
+                if reason is not None:
+                    return
+                host, port = peer[:2] if isinstance(peer, tuple) else ("local", 0)
+                link = door.make_link(
+                    door.protocol.machine, f"{host}:{port}", secure or _is_loopback(str(host))
+                )
+                self._waiting[link] = asyncio.get_running_loop().call_later(
+                    door.login_timeout, self._too_slow, link
+                )
+                taken = True
+                await asyncio.get_running_loop().connect_accepted_socket(
+                    lambda: Side(link, "client"),
+                    client,
+                    ssl=context if secure else None,
+                    ssl_handshake_timeout=door.login_timeout if secure else None,
+                )
+        except TimeoutError:
+            if not taken:
+                with contextlib.suppress(OSError):
+                    text = f"no login within {door.login_timeout:g} s"
+                    client.send(door.protocol.refuse(text, "Send a startup message and log in."))
+        except (OSError, ssl.SSLError) as error:
+            log.info("a connection ended before its login", error=str(error))
+        finally:
+            if not taken:
+                client.close()
+
+    def _too_slow(self, link: ProxyLink) -> None:
+        self._waiting.pop(link, None)
+        link.cut(f"no login within {self._door.login_timeout:g} s")
+
+    async def _look(self, client: socket.socket, opening: Opening) -> bool | None:
+        """Whether the client begins with TLS (True) or without (False); None when it was turned away."""
+        wanted = 1
+        while True:
+            await _readable(client, wanted)
+            peeked = client.recv(PEEK, socket.MSG_PEEK)
+            if not peeked:
+                return None
+            match opening.look(peeked):
+                case More():
+                    wanted = len(peeked) + 1
+                case Reply(consume=consume, data=data):
+                    client.recv(consume)
+                    await self._say(client, data)
+                    wanted = 1
+                case StartTls(consume=consume, reply=reply):
+                    client.recv(consume)
+                    await self._say(client, reply)
+                    return True
+                case Begin():
+                    client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, 1)
+                    return False
+                case Refuse(reply=reply, reason=reason):
+                    log.info("a connection was refused", reason=reason)
+                    self.refused += 1
+                    await self._say(client, reply)
+                    return None
+
+    @staticmethod
+    async def _say(client: socket.socket, data: bytes) -> None:
+        if data:
+            await asyncio.get_running_loop().sock_sendall(client, data)
+
+
+async def _readable(sock: socket.socket, wanted: int) -> None:
+    """Wait until `wanted` bytes can be read, or the peer has closed.
+
+    Bytes that were only peeked leave the socket readable; SO_RCVLOWAT makes the kernel wait for more.
+    """
+    loop = asyncio.get_running_loop()
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, wanted)
+    arrived: asyncio.Future[None] = loop.create_future()
+    loop.add_reader(sock, lambda: arrived.done() or arrived.set_result(None))
+    try:
+        await arrived
+    finally:
+        loop.remove_reader(sock)
+
+
+def _is_loopback(host: str) -> bool:
+    return host == "local" or host.startswith("127.") or host in ("::1", "::ffff:127.0.0.1")

@@ -1,0 +1,319 @@
+"""A worker: its journal, its listeners, its links, and what the control process orders.
+
+It is the process that parses hostile bytes, so it holds the least: the archivist's public key, and the
+target secrets of the sessions that are open.
+"""
+
+import asyncio
+import os
+import time
+from collections import Counter
+from collections.abc import Callable, Coroutine, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import structlog
+
+from bodycam.gateway import dialer
+from bodycam.gateway.certificate import ListenerCertificate
+from bodycam.gateway.control import ControlLine
+from bodycam.gateway.link import ProxyLink
+from bodycam.gateway.listener import Listener
+from bodycam.journal.pressure import Pressure
+from bodycam.journal.writer import JournalWriter
+from bodycam.model.event import SessionOutcome
+from bodycam.model.target import Dial, TlsMode
+from bodycam.protocols import Protocol, TargetOpening
+from bodycam.session.grant import Grant, Refusal, RefusalCode
+from bodycam.session.link import Answer, AskChallenge, AskDial, AskOpen, AskRespond, Machine, Need
+from bodycam.session.session import Policy, Redaction, Session
+
+log = structlog.get_logger(__name__)
+
+TICK = 0.1
+STATS_INTERVAL = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerLimits:
+    """Bounds of one worker; times in seconds."""
+
+    login_timeout: float
+    pending_logins: int
+    connections: int
+    drain_timeout: float
+
+
+class Worker:
+    """One worker process's state."""
+
+    def __init__(
+        self,
+        number: int,
+        *,
+        journal: JournalWriter,
+        line: Callable[["Worker"], ControlLine],
+        certificate: ListenerCertificate,
+        policy: Policy,
+        redaction: Redaction,
+        limits: WorkerLimits,
+        version: str,
+    ) -> None:
+        self.number, self.journal, self.limits = number, journal, limits
+        self.certificate = certificate
+        self._line = line(self)
+        self._policy, self._redaction, self._version = policy, redaction, version
+        self._openings = 0
+        self._links: set[ProxyLink] = set()
+        self._sessions: dict[str, ProxyLink] = {}
+        self._expires: dict[str, float] = {}
+        self._cancels: dict[bytes, ProxyLink] = {}
+        self._listeners: list[Listener] = []
+        self._target_openings: dict[str, Callable[[TlsMode], TargetOpening]] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._draining = False
+        self._throttled = False
+        self.counts: Counter[str] = Counter()
+        journal.on_release = self._released
+
+    # -- life ------------------------------------------------------------------------------------
+
+    def listen(self, listener: Listener, protocol: Protocol) -> None:
+        """Take a listener; it starts when the worker runs."""
+        self._listeners.append(listener)
+        self._target_openings[protocol.name] = protocol.target_opening
+
+    def make_link(self, machine: Callable[..., Machine], address: str, secure: bool) -> ProxyLink:
+        """The link of an accepted connection."""
+        link = ProxyLink(self, machine, address=address, secure=secure)
+        self._links.add(link)
+        self.counts["connections"] += 1
+        return link
+
+    def admit(self) -> str | None:
+        """Why a new connection is turned away just now, or None."""
+        if self._draining:
+            return "the gateway is stopping"
+        if self.journal.pressure >= Pressure.REFUSE:
+            return "the gateway's journal is nearly full"
+        if len(self._links) >= self.limits.connections:
+            return "the gateway has too many connections"
+        return None
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Serve until `stop`, then drain: accept no more, wait for sessions, cut those that stay."""
+        await self.journal.start()
+        line = asyncio.create_task(self._line.run())
+        ticking = asyncio.create_task(self._tick())
+        try:
+            connected = asyncio.create_task(self._line.connected.wait())
+            stopping = asyncio.create_task(stop.wait())
+            # without the control process nobody could log in, and its CA signs the listeners' certificate
+            await asyncio.wait({connected, stopping}, return_when=asyncio.FIRST_COMPLETED)
+            connected.cancel()
+            if not stop.is_set():
+                for listener in self._listeners:
+                    listener.start()
+                log.info("a worker accepts connections", worker=self.number)
+            await stopping
+            await self._drain()
+        finally:
+            for task in (ticking, line):
+                task.cancel()
+            await asyncio.gather(ticking, line, return_exceptions=True)
+            await self.journal.close()
+
+    async def _drain(self) -> None:
+        self._draining = True
+        for listener in self._listeners:
+            listener.stop()
+        deadline = time.monotonic() + self.limits.drain_timeout
+        while self._links and time.monotonic() < deadline:
+            await asyncio.sleep(0.05)
+        for link in list(self._links):
+            link.cut("the gateway is stopping")
+        deadline = time.monotonic() + 5
+        while self._links and time.monotonic() < deadline:
+            await asyncio.sleep(0.05)
+        self.journal.commit()
+
+    async def _tick(self) -> None:
+        stats_due = 0.0
+        while True:
+            await asyncio.sleep(TICK)
+            now = time.time()
+            for link in [one for one in self._sessions.values() if self._expired(one, now)]:
+                link.cut("the run's lease has expired")
+            self._watch_journal()
+            if time.monotonic() >= stats_due:
+                stats_due = time.monotonic() + STATS_INTERVAL
+                self._line.tell("stats", self.stats())
+
+    def _expired(self, link: ProxyLink, now: float) -> bool:
+        assert link.session is not None
+        return self._expires.get(link.session.grant.run.id, now + 1) <= now
+
+    def _watch_journal(self) -> None:
+        pressure = self.journal.pressure
+        if pressure >= Pressure.FULL and self._sessions:
+            log.error("the journal is full; sessions end", worker=self.number)
+            for link in list(self._sessions.values()):
+                link.cut("the gateway's journal is full")
+        throttle = pressure >= Pressure.THROTTLE
+        if throttle == self._throttled:
+            return
+        self._throttled = throttle
+        for link in self._links:
+            for side in ("client", "target"):
+                if throttle:
+                    link.pause(side, "journal")
+                else:
+                    link.resume(side, "journal")
+
+    # -- Services of a link ------------------------------------------------------------------------
+
+    async def fulfil(self, link: ProxyLink, need: Need) -> Answer:
+        """Answer what a machine needs."""
+        match need:
+            case AskChallenge(name=name):
+                answer: Answer = await self._line.challenge(name, secure=link.secure, address=link.address)
+            case AskRespond(login=login, data=data):
+                answer = await self._line.respond(login, data)
+            case AskOpen(login=login, proof=proof, wanted=wanted):
+                answer = await self._line.open(login, proof, wanted)
+                if isinstance(answer, Grant) and link.client is None:
+                    self._line.tell("closed", {"session": answer.session})
+            case AskDial(dial=dial):
+                assert link.session is not None
+                opening = self._target_openings[link.session.grant.target.protocol](dial.tls)
+                answer = await dialer.dial(link, dial, opening)
+        if isinstance(answer, Refusal):
+            self.counts[f"refused_{answer.code.value}"] += 1
+        return answer
+
+    def open(self, link: ProxyLink, grant: Grant, claims: Mapping[str, str]) -> Session:
+        """Begin a session: the next gapless opening number of this journal."""
+        self._openings += 1
+        self.counts["sessions"] += 1
+        session = Session.opened(
+            grant,
+            journal=self.journal,
+            opening=self._openings,
+            incarnation=self.journal.incarnation,
+            address=link.address,
+            claims=claims,
+            version=self._version,
+            policy=self._policy,
+            redaction=self._redaction,
+            client=link.client_box,
+            target=link.target_box,
+            on_close=self._session_closed,
+        )
+        self._sessions[grant.session] = link
+        self._expires[grant.run.id] = max(grant.run.expires, self._expires.get(grant.run.id, 0.0))
+        return session
+
+    def link_ready(self, link: ProxyLink) -> None:
+        """A login is over."""
+        for listener in self._listeners:
+            listener.link_ready(link)
+
+    def link_closed(self, link: ProxyLink) -> None:
+        """A link is gone."""
+        self.link_ready(link)
+        self._links.discard(link)
+        for key in [key for key, other in self._cancels.items() if other is link]:
+            del self._cancels[key]
+        if link.session is not None and not link.session.closed:
+            link.session.close(SessionOutcome.BROKEN, "the connection ended")
+
+    def register_cancel(self, link: ProxyLink, key: bytes) -> None:
+        """Remember which link a cancel key belongs to."""
+        self._cancels[key] = link
+
+    def pass_cancel(self, key: bytes) -> None:
+        """A cancel request came in: it is ours, or another worker's."""
+        if not self._cancel(key):
+            self._line.tell("cancel", {"key": key})
+
+    def knock(self, link: ProxyLink, dial: Dial, data: bytes) -> None:
+        """Send something to a link's target on a connection of its own."""
+        if link.session is None:
+            return
+        opening = self._target_openings[link.session.grant.target.protocol](dial.tls)
+        self.spawn(dialer.knock(dial, opening, data))
+
+    def spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        """Run something beside, kept until it ends."""
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def _session_closed(self, session: Session) -> None:
+        grant = session.grant
+        self._sessions.pop(grant.session, None)
+        if all(link.session is None or link.session.grant.run.id != grant.run.id for link in self._sessions.values()):
+            self._expires.pop(grant.run.id, None)
+        self._line.tell("closed", {"session": grant.session})
+
+    def _released(self) -> None:
+        for link in list(self._links):
+            link.settle()
+
+    # -- Orders of the control process ---------------------------------------------------------------
+
+    def hello(self) -> dict[str, Any]:
+        """Who this worker is and what it has open, said at every connection to the control process."""
+        return {
+            "worker": self.number,
+            "incarnation": self.journal.incarnation.hex(),
+            "pid": os.getpid(),
+            "sessions": [
+                {"session": name, "run": link.session.grant.run.id}
+                for name, link in self._sessions.items()
+                if link.session is not None
+            ],
+            "csr": self.certificate.request(),
+        }
+
+    def welcomed(self, answer: Mapping[str, Any]) -> None:
+        """The control process took the worker, signed its certificate, and says what must end."""
+        chain = answer.get("certificate")
+        if chain:
+            self.certificate.adopt(chain)
+        self.cut(sessions=list(answer.get("cut") or ()), run=None, reason="the run has ended or was revoked")
+
+    def cut(self, *, sessions: list[str], run: str | None, reason: str) -> None:
+        """End sessions by their ids, or all of a run."""
+        for name, link in list(self._sessions.items()):
+            if name in sessions or (link.session is not None and link.session.grant.run.id == run):
+                link.cut(reason)
+
+    def cancel_here(self, key: bytes) -> None:
+        """A cancel request that arrived at another worker."""
+        self._cancel(key)
+
+    def renewed(self, run: str, expires: float) -> None:
+        """A run's lease was extended."""
+        if run in self._expires:
+            self._expires[run] = expires
+
+    def _cancel(self, key: bytes) -> bool:
+        link = self._cancels.get(key)
+        if link is None:
+            return False
+        link.cancel()
+        return True
+
+    def stats(self) -> dict[str, Any]:
+        """Counters and gauges for the control process's metrics."""
+        return {
+            "worker": self.number,
+            "links": len(self._links),
+            "sessions_open": len(self._sessions),
+            "refused_connections": sum(listener.refused for listener in self._listeners),
+            **self.counts,
+            "journal": self.journal.stats(),
+        }
+
+

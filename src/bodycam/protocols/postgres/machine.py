@@ -1,0 +1,163 @@
+"""The PostgreSQL machine: login first, then the two halves of the proxy, and every way that it can end."""
+
+from bodycam.model.event import SessionOutcome
+from bodycam.protocols.postgres import backend, frontend
+from bodycam.protocols.postgres.client_half import ClientHalf, Denied
+from bodycam.protocols.postgres.codec import ProtocolViolation
+from bodycam.protocols.postgres.conversation import Conversation
+from bodycam.protocols.postgres.login import Login, LoginFailed
+from bodycam.protocols.postgres.target_half import TargetHalf
+from bodycam.session.link import Answer, Link
+from bodycam.session.session import Session
+
+
+class PostgresMachine:
+    """One connection's proxy, without I/O (`session.link.Machine`)."""
+
+    def __init__(self, link: Link) -> None:
+        self._link = link
+        self._login = Login(link, self._proxy)
+        self._client: ClientHalf | None = None
+        self._target: TargetHalf | None = None
+        self._over = False
+
+    @property
+    def _session(self) -> Session | None:
+        return self._login.session
+
+    def from_client(self, data: bytes) -> None:
+        """Bytes from the client."""
+        if self._over:
+            return
+        try:
+            if self._client is None:
+                self._login.from_client(data)
+                return
+            self._client.receive(data)
+        except LoginFailed as error:
+            self._login_failed(error)
+        except ProtocolViolation as error:
+            self._broken(f"the client broke the protocol: {error}", error.sqlstate)
+        except Denied as error:
+            self._denied(error)
+        if self._client is not None and self._client.terminated:
+            self._end(SessionOutcome.ENDED, "")
+
+    def from_target(self, data: bytes) -> None:
+        """Bytes from the target."""
+        if self._over:
+            return
+        try:
+            if self._target is None:
+                data = self._login.from_target(data)
+            if self._target is not None and data:
+                self._target.receive(data)
+        except LoginFailed as error:
+            self._login_failed(error)
+        except ProtocolViolation as error:
+            self._broken(f"the target broke the protocol: {error}", "08P01")
+
+    def answer(self, answer: Answer) -> None:
+        """The answer to the last need."""
+        if self._over:
+            return
+        try:
+            self._login.answer(answer)
+        except LoginFailed as error:
+            self._login_failed(error)
+
+    def client_gone(self) -> None:
+        """The client closed without a Terminate, or was lost."""
+        if self._client is not None:
+            self._cancel_at_target()
+            self._link.send_target(frontend.terminate())
+            self._end(SessionOutcome.ENDED, "the client closed its connection")
+        else:
+            self._end(SessionOutcome.FAILED, "the client left before its login was over")
+
+    def target_gone(self) -> None:
+        """The target closed, or was lost."""
+        if self._client is None:
+            name = self._session.grant.target.name if self._session is not None else "?"
+            self._login_failed(
+                LoginFailed(
+                    "08006",
+                    f"target {name} closed the connection during its login",
+                    "The target's own log says why.",
+                )
+            )
+            return
+        message = "the target closed the connection"
+        self._say_fatal("08006", message, "The target's own log says why.")
+        self._end(SessionOutcome.BROKEN, message)
+
+    def cancel(self) -> None:
+        """A cancel request for this connection: recorded, and passed to the target under its own key."""
+        if self._session is not None and not self._session.closed:
+            self._session.note("cancel")
+            self._cancel_at_target(idle_too=True)
+
+    def cut(self, reason: str) -> None:
+        """End the session now; what runs at the target is cancelled there too."""
+        if self._over:
+            return
+        if self._client is None:
+            self._login_failed(LoginFailed("57P01", reason, "Start the run again if it should go on."))
+            return
+        self._cancel_at_target()
+        self._say_fatal("57P01", f"the gateway ended this session: {reason}", "")
+        self._end(SessionOutcome.CUT, reason)
+
+    def farewell(self, message: str, hint: str) -> bytes:
+        """A fatal error of the gateway itself."""
+        return backend.error_response("FATAL", "57P02", message, hint=hint)
+
+    def _proxy(self, session: Session, status: int) -> None:
+        conversation = Conversation(session, status=status)
+        self._client = ClientHalf(conversation, limit=self._link.message_limit)
+        self._target = TargetHalf(conversation, limit=self._link.message_limit)
+        self._conversation = conversation
+
+    def _denied(self, error: Denied) -> None:
+        verdict = error.exchange.verdict
+        assert verdict is not None
+        hint = verdict.hint or "The session ends, because what was pipelined behind it can't be judged alone."
+        self._say_fatal("42501", f"denied by rule {verdict.rule}: {verdict.message}", hint)
+        self._cancel_at_target()
+        self._end(SessionOutcome.BROKEN, f"denied by rule {verdict.rule}")
+
+    def _broken(self, message: str, sqlstate: str) -> None:
+        if self._client is None:
+            self._login_failed(
+                LoginFailed(sqlstate, message, "The gateway speaks PostgreSQL's protocol 3.0 here.")
+            )
+            return
+        self._say_fatal(sqlstate, message, "")
+        self._cancel_at_target()
+        self._end(SessionOutcome.BROKEN, message)
+
+    def _login_failed(self, error: LoginFailed) -> None:
+        if self._over:
+            return
+        self._over = True
+        self._login.failed(error)
+        self._link.close()
+
+    def _say_fatal(self, sqlstate: str, message: str, hint: str) -> None:
+        session = self._session
+        if session is not None and not session.closed:
+            session.ambient.to_client(backend.error_response("FATAL", sqlstate, message, hint=hint))
+
+    def _cancel_at_target(self, *, idle_too: bool = False) -> None:
+        """Closing a connection does not stop a statement that runs; a cancel request does."""
+        key, session = self._login.cancel_key, self._session
+        if key is None or session is None or session.grant.dial is None:
+            return
+        if idle_too or self._conversation.queue:
+            self._link.knock(session.grant.dial, frontend.cancel_request(key))
+
+    def _end(self, outcome: SessionOutcome, reason: str) -> None:
+        self._over = True
+        if self._session is not None:
+            self._session.close(outcome, reason)
+        self._link.close()

@@ -1,0 +1,134 @@
+"""What a protocol's machine and the link that carries it ask of each other.
+
+A machine does no I/O: it gets bytes, queues bytes, and says what it needs. The gateway's link does the
+waiting; a playbook test can stand in for it.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+from bodycam.model.target import Dial
+from bodycam.session.grant import Challenge, Grant, Refusal, Wanted
+
+if TYPE_CHECKING:
+    from bodycam.session.session import Session
+
+
+@dataclass(frozen=True, slots=True)
+class AskChallenge:
+    """How is this claimed name to be proved? Answered by Challenge or Refusal."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class AskRespond:
+    """The client's next message of a proof; answered by the bytes to send back, or Refusal."""
+
+    login: str
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class AskOpen:
+    """The last message of the proof and what is wanted; answered by Grant or Refusal."""
+
+    login: str
+    proof: bytes
+    wanted: Wanted
+
+
+@dataclass(frozen=True, slots=True)
+class AskDial:
+    """Connect to the target; answered by DialDone or DialFailed. Bytes from it then reach `from_target`."""
+
+    dial: Dial
+
+
+@dataclass(frozen=True, slots=True)
+class DialDone:
+    """The target's connection stands. `secure` says whether it is encrypted."""
+
+    secure: bool
+
+
+@dataclass(frozen=True, slots=True)
+class DialFailed:
+    """No connection to the target, and why, for people."""
+
+    message: str
+    hint: str = ""
+
+
+Need = AskChallenge | AskRespond | AskOpen | AskDial
+Answer = Challenge | Grant | Refusal | DialDone | DialFailed | bytes
+
+
+class Link(Protocol):
+    """One proxied connection, as its machine sees it."""
+
+    @property
+    def secure(self) -> bool:
+        """Whether the client's side is encrypted or on loopback."""
+
+    @property
+    def address(self) -> str:
+        """Where the client connects from, as `host:port`."""
+
+    @property
+    def message_limit(self) -> int:
+        """The largest single message that is taken in, in bytes."""
+
+    def send_client(self, data: bytes) -> None:
+        """Queue bytes of the login itself, which belong to no session, for the client."""
+
+    def send_target(self, data: bytes) -> None:
+        """Queue bytes of the login itself for the target; they may hold secrets and are never recorded."""
+
+    def ask(self, need: Need) -> None:
+        """Say what is needed; `Machine.answer` gets the answer. One need at a time."""
+
+    def open(self, grant: Grant, claims: Mapping[str, str]) -> "Session":
+        """Begin the session that `grant` allows: journals its opening, with what the client claims of itself."""
+
+    def ready(self) -> None:
+        """The login is over: its deadline no longer holds."""
+
+    def register_cancel(self, key: bytes) -> None:
+        """From now on a cancel request with `key`, wherever it arrives, reaches this machine's `cancel`."""
+
+    def pass_cancel(self, key: bytes) -> None:
+        """Hand a cancel request that arrived on this link to whichever link registered its key."""
+
+    def knock(self, dial: Dial, data: bytes) -> None:
+        """Send `data` to the target on a connection of its own and close it (PostgreSQL's CancelRequest)."""
+
+    def close(self) -> None:
+        """Send what is queued, then close both sides."""
+
+
+class Machine(Protocol):
+    """One protocol's sans-io proxy over one link."""
+
+    def from_client(self, data: bytes) -> None: ...
+
+    def from_target(self, data: bytes) -> None: ...
+
+    def answer(self, answer: Answer) -> None:
+        """The answer to the last need."""
+
+    def client_gone(self) -> None:
+        """The client closed or was lost; nothing more can be sent to it."""
+
+    def target_gone(self) -> None:
+        """The target closed or was lost."""
+
+    def cancel(self) -> None:
+        """A cancel request for this link arrived."""
+
+    def cut(self, reason: str) -> None:
+        """End the session now: revoked, killed, expired, drained. Idempotent."""
+
+    def farewell(self, message: str, hint: str) -> bytes:
+        """The protocol's own fatal error, for when the gateway itself can't go on."""

@@ -1,0 +1,239 @@
+"""A session and its exchanges: the few verbs through which every protocol is decided and recorded.
+
+Plain calls, because they run for every read of every connection. Nothing here writes to a socket: bytes go
+to the link's outboxes with the journal position that must be released first (law 1).
+"""
+
+import time
+from collections.abc import Callable, Mapping
+from typing import Protocol
+
+from bodycam.model.event import Flavor, Kind, Marker, Outcome, SessionOutcome
+from bodycam.model.operation import Operation
+from bodycam.model.verdict import Decision, Verdict
+from bodycam.net.outbox import Outbox
+from bodycam.session.grant import Grant
+from bodycam.session.record import Journal, Record
+
+
+class Policy(Protocol):
+    """The decision point, as a session asks it."""
+
+    def decide(self, operation: Operation, grant: Grant) -> Verdict: ...
+
+
+class Redaction(Protocol):
+    """Takes secrets out of what is recorded of a request; the target gets the real thing."""
+
+    def redact(self, text: str) -> tuple[str, int]: ...
+
+    def redact_bytes(self, value: bytes) -> tuple[bytes, int]: ...
+
+
+Failure = Mapping[str, str]
+
+
+class Session:
+    """An authorised use of a target over one link."""
+
+    def __init__(
+        self,
+        grant: Grant,
+        *,
+        record: Record,
+        policy: Policy,
+        redaction: Redaction,
+        client: Outbox,
+        target: Outbox,
+        on_close: Callable[["Session"], None],
+    ) -> None:
+        self.grant, self.redaction = grant, redaction
+        self.to_client, self.to_target = client, target
+        self.record, self._policy, self._on_close = record, policy, on_close
+        self._exchanges = 0
+        self._open: set[Exchange] = set()
+        self.closed = False
+        self.ambient = Exchange(self, 0)
+
+    @classmethod
+    def opened(
+        cls,
+        grant: Grant,
+        *,
+        journal: Journal,
+        opening: int,
+        incarnation: bytes,
+        address: str,
+        claims: Mapping[str, str],
+        version: str,
+        policy: Policy,
+        redaction: Redaction,
+        client: Outbox,
+        target: Outbox,
+        on_close: Callable[["Session"], None],
+    ) -> "Session":
+        """Begin a session: its opening is the first thing in its record."""
+        record = Record(journal, opening)
+        run = grant.run
+        record.event(
+            Kind.OPENED,
+            0,
+            {
+                "session": grant.session,
+                "run": run.id,
+                "principal": {
+                    "issuer": run.principal.issuer,
+                    "subject": run.principal.subject,
+                    "kind": run.principal.kind.value,
+                    "groups": sorted(run.principal.groups),
+                },
+                "agent": run.agent,
+                "target": {
+                    "name": grant.target.name,
+                    "protocol": grant.target.protocol,
+                    "labels": dict(grant.target.labels),
+                },
+                "database": grant.database,
+                "grade": run.grade.value,
+                "labels": dict(run.labels),
+                "trace": run.trace,
+                "address": address,
+                "claims": {name: redaction.redact(claim)[0] for name, claim in claims.items()},
+                "worker": incarnation,
+                "opening": opening,
+                "started": time.time_ns() // 1000,
+                "policy": grant.policy,
+                "version": version,
+            },
+        )
+        return cls(
+            grant,
+            record=record,
+            policy=policy,
+            redaction=redaction,
+            client=client,
+            target=target,
+            on_close=on_close,
+        )
+
+    def request(self, operation: Operation) -> "Exchange":
+        """Decide an operation and journal it with its verdict; the caller then forwards it, or does not."""
+        verdict = self._decide(operation)
+        self._exchanges += 1
+        exchange = Exchange(self, self._exchanges, verdict)
+        self._open.add(exchange)
+        self.record.event(Kind.REQUEST, exchange.number, self._body(operation, verdict))
+        return exchange
+
+    def forward(self, data: bytes) -> None:
+        """Queue the bytes of an operation that was requested and allowed, for the target."""
+        self.to_target.append(data, self.record.pending)
+
+    def note(self, note: str, **details: str | int) -> None:
+        """Record something that happened to the session itself."""
+        self.record.event(Kind.NOTE, 0, {"note": note, **details})
+
+    def close(self, outcome: SessionOutcome, reason: str = "") -> None:
+        """End the record. What was dispatched and never answered is recorded as of unknown outcome."""
+        if self.closed:
+            return
+        self.closed = True
+        for exchange in sorted(self._open, key=lambda open_one: open_one.number):
+            exchange.finish(Outcome.UNKNOWN)
+        if self.ambient.bytes_to_client or self.ambient.bytes_to_target:
+            self.ambient.finish(Outcome.OK)
+        body = {
+            "outcome": outcome.value,
+            "reason": self.redaction.redact(reason)[0],
+            "exchanges": self._exchanges,
+            "unsent_to_client": self.to_client.size,
+            "unsent_to_target": self.to_target.size,
+        }
+        self.record.event(Kind.CLOSED, 0, body)
+        self._on_close(self)
+
+    def finished(self, exchange: "Exchange") -> None:
+        """Called by an exchange as it ends."""
+        self._open.discard(exchange)
+
+    def _decide(self, operation: Operation) -> Verdict:
+        try:
+            return self._policy.decide(operation, self.grant)
+        except Exception as error:
+            # law 2: a policy that raises denies
+            return Verdict(
+                Decision.DENY,
+                "policy-error",
+                self.grant.policy,
+                f"the policy could not judge this operation ({type(error).__name__})",
+                "This is a fault of the gateway's policy; its log says more.",
+            )
+
+    def _body(self, operation: Operation, verdict: Verdict) -> list[object]:
+        text, redactions = self.redaction.redact(operation.text)
+        parameters = []
+        for parameter in operation.parameters:
+            value = parameter.value
+            if value is not None:
+                value, count = self.redaction.redact_bytes(value)
+                redactions += count
+            parameters.append((parameter.type, parameter.format, value))
+        said = None
+        if verdict.decision is not Decision.ALLOW:
+            said = [verdict.decision.value, verdict.rule, verdict.policy, verdict.message]
+        weight = operation.weight.value
+        return [operation.verb, text, parameters, operation.facts, weight, said, redactions]
+
+
+class Exchange:
+    """One operation and all the data that it moves until it finishes; number 0 is the ambient one."""
+
+    __slots__ = ("_session", "bytes_to_client", "bytes_to_target", "finished", "number", "rows", "verdict")
+
+    def __init__(self, session: Session, number: int, verdict: Verdict | None = None) -> None:
+        self._session, self.number, self.verdict = session, number, verdict
+        self.rows = self.bytes_to_client = self.bytes_to_target = 0
+        self.finished = False
+
+    @property
+    def allowed(self) -> bool:
+        """Whether it may be forwarded."""
+        return self.verdict is None or self.verdict.decision is Decision.ALLOW
+
+    def to_target(self, data: bytes, *, flavor: Flavor = Flavor.CHUNK, count: int = 0) -> None:
+        """Journal bytes that the operation streams to the target, and queue them for it."""
+        session = self._session
+        self.bytes_to_target += len(data)
+        position = session.record.data(Kind.TO_TARGET, self.number, flavor, count, data)
+        session.to_target.append(data, position)
+
+    def to_client(
+        self, data: bytes, *, flavor: Flavor = Flavor.CHUNK, count: int = 0, recorded: bytes | None = None
+    ) -> None:
+        """Journal bytes for the client and queue them; `recorded` is their redacted form where it differs."""
+        session = self._session
+        self.rows += count
+        self.bytes_to_client += len(data)
+        kept = data if recorded is None else recorded
+        position = session.record.data(Kind.TO_CLIENT, self.number, flavor, count, kept)
+        session.to_client.append(data, position)
+
+    def columns(self, data: bytes) -> None:
+        """Journal, for the record only, the description that this exchange's rows follow."""
+        self._session.record.data(Kind.TO_CLIENT, self.number, Flavor.COLUMNS, 0, data)
+
+    def truncated(self, what: str) -> None:
+        """Journal that the record of this exchange leaves something out."""
+        self._session.record.event(Kind.NOTE, self.number, {"note": Marker.TRUNCATED.value, "what": what})
+
+    def finish(self, outcome: Outcome, tag: str | None = None, error: Failure | None = None) -> None:
+        """Journal how it ended. Later calls are ignored."""
+        if self.finished:
+            return
+        self.finished = True
+        session = self._session
+        if error is not None:
+            error = {name: session.redaction.redact(text)[0] for name, text in error.items()}
+        body = [outcome.value, self.rows, self.bytes_to_client, self.bytes_to_target, tag, error]
+        session.record.event(Kind.FINISH, self.number, body)
+        session.finished(self)

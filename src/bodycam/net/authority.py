@@ -1,0 +1,224 @@
+"""A small X.509 certificate authority (RFC 5280): one key, short-lived leaves, no revocation lists.
+
+Keys are ECDSA on P-256. A request's own names are never taken over: who signs decides them.
+"""
+
+import ipaddress
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from enum import Enum
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+AUTHORITY_LIFETIME = timedelta(days=3653)
+LEAF_LIFETIME = timedelta(days=1)
+SKEW = timedelta(minutes=5)
+"""How far a certificate's start lies back, for clocks that are behind."""
+
+
+class AuthorityError(Exception):
+    """A key, certificate or request is not usable; the text says which and why."""
+
+
+class Usage(Enum):
+    """What a leaf may be used for."""
+
+    SERVER = ExtendedKeyUsageOID.SERVER_AUTH
+    CLIENT = ExtendedKeyUsageOID.CLIENT_AUTH
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A key made in memory and the PEM request for its certificate."""
+
+    key_pem: bytes = field(repr=False)
+    csr_pem: bytes
+
+
+def request(common_name: str) -> Request:
+    """Make a key and the request for its certificate; the key is never written anywhere."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    csr = x509.CertificateSigningRequestBuilder(_name(common_name)).sign(key, hashes.SHA256())
+    return Request(_key_pem(key), csr.public_bytes(serialization.Encoding.PEM))
+
+
+class Authority:
+    """A certificate authority: its key and its own certificate."""
+
+    def __init__(self, key: ec.EllipticCurvePrivateKey, certificate: x509.Certificate) -> None:
+        if key.public_key() != certificate.public_key():
+            raise AuthorityError("the authority's key does not belong to its certificate")
+        self._key, self.certificate = key, certificate
+
+    @classmethod
+    def create(
+        cls, name: str, *, lifetime: timedelta = AUTHORITY_LIFETIME, now: datetime | None = None
+    ) -> "Authority":
+        """A new authority whose certificate carries `name`; it may sign leaves only."""
+        now = now or datetime.now(UTC)
+        key = ec.generate_private_key(ec.SECP256R1())
+        certificate = (
+            x509.CertificateBuilder()
+            .subject_name(_name(name))
+            .issuer_name(_name(name))
+            .public_key(key.public_key())
+            .serial_number(x509.random_serial_number())
+            .not_valid_before(now - SKEW)
+            .not_valid_after(now + lifetime)
+            .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+            .add_extension(_key_usage(authority=True), critical=True)
+            .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
+            .sign(key, hashes.SHA256())
+        )
+        return cls(key, certificate)
+
+    @classmethod
+    def load(cls, key_file: Path, certificate_file: Path) -> "Authority":
+        """The authority that `save` wrote.
+
+        Raises:
+            AuthorityError: a file is missing or bad, or the two do not belong together.
+        """
+        key_pem, certificate_pem = _read(key_file), _read(certificate_file)
+        try:
+            key = serialization.load_pem_private_key(key_pem, None)
+        except (ValueError, TypeError, UnsupportedAlgorithm) as error:
+            raise AuthorityError(f"{key_file} holds no private key in PEM: {error}") from error
+        if not isinstance(key, ec.EllipticCurvePrivateKey):
+            raise AuthorityError(f"{key_file} holds no elliptic curve key")
+        try:
+            certificate = x509.load_pem_x509_certificate(certificate_pem)
+        except ValueError as error:
+            raise AuthorityError(f"{certificate_file} holds no certificate in PEM: {error}") from error
+        return cls(key, certificate)
+
+    def save(self, key_file: Path, certificate_file: Path) -> None:
+        """Write the key (mode 0600) and the certificate (0644) to new files.
+
+        Raises:
+            AuthorityError: a file is there already, or can't be written.
+        """
+        _write(key_file, _key_pem(self._key), 0o600)
+        _write(certificate_file, self.certificate_pem, 0o644)
+
+    @property
+    def certificate_pem(self) -> bytes:
+        """The authority's certificate, for those who are to trust it."""
+        return self.certificate.public_bytes(serialization.Encoding.PEM)
+
+    def sign(
+        self,
+        csr_pem: bytes,
+        *,
+        names: Sequence[str],
+        usage: Usage = Usage.SERVER,
+        lifetime: timedelta = LEAF_LIFETIME,
+        now: datetime | None = None,
+    ) -> bytes:
+        """A certificate for the request's key with `names` (host names and addresses): PEM, leaf then ours.
+
+        The leaf ends no later than the authority does.
+
+        Raises:
+            AuthorityError: the request is bad or not signed by its own key, a name is not one, or this
+                authority has ended.
+        """
+        key = _requested_key(csr_pem)
+        now = now or datetime.now(UTC)
+        end = min(now + lifetime, self.certificate.not_valid_after_utc)
+        if end <= now:
+            raise AuthorityError(f"the authority's certificate has ended at {end.isoformat()}")
+        if not names:
+            raise AuthorityError("a certificate needs at least one name")
+        certificate = (
+            x509.CertificateBuilder()
+            .subject_name(_name(names[0][:64]))
+            .issuer_name(self.certificate.subject)
+            .public_key(key)
+            .serial_number(x509.random_serial_number())
+            .not_valid_before(now - SKEW)
+            .not_valid_after(end)
+            .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+            .add_extension(_key_usage(authority=False), critical=True)
+            .add_extension(x509.ExtendedKeyUsage([usage.value]), critical=False)
+            .add_extension(x509.SubjectAlternativeName([_general(name) for name in names]), critical=False)
+            .add_extension(x509.SubjectKeyIdentifier.from_public_key(key), critical=False)
+            .add_extension(
+                x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key()), critical=False
+            )
+            .sign(self._key, hashes.SHA256())
+        )
+        return certificate.public_bytes(serialization.Encoding.PEM) + self.certificate_pem
+
+
+def _requested_key(csr_pem: bytes) -> ec.EllipticCurvePublicKey:
+    try:
+        csr = x509.load_pem_x509_csr(csr_pem)
+        if not csr.is_signature_valid:
+            raise AuthorityError("the certificate request is not signed by its own key")
+        key = csr.public_key()
+    except (ValueError, UnsupportedAlgorithm, InvalidSignature) as error:
+        raise AuthorityError(f"the certificate request can't be read: {error}") from error
+    if not isinstance(key, ec.EllipticCurvePublicKey):
+        raise AuthorityError("the certificate request is not for an elliptic curve key")
+    return key
+
+
+def _general(name: str) -> x509.GeneralName:
+    try:
+        return x509.IPAddress(ipaddress.ip_address(name))
+    except ValueError:
+        pass
+    try:
+        return x509.DNSName(name.encode("idna").decode())
+    except (ValueError, UnicodeError) as error:
+        raise AuthorityError(f"{name!r} is neither a host name nor an address") from error
+
+
+def _name(common_name: str) -> x509.Name:
+    return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name)])
+
+
+def _key_usage(*, authority: bool) -> x509.KeyUsage:
+    return x509.KeyUsage(
+        digital_signature=not authority,
+        key_cert_sign=authority,
+        crl_sign=authority,
+        content_commitment=False,
+        key_encipherment=False,
+        data_encipherment=False,
+        key_agreement=False,
+        encipher_only=False,
+        decipher_only=False,
+    )
+
+
+def _key_pem(key: ec.EllipticCurvePrivateKey) -> bytes:
+    return key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise AuthorityError(f"{path} can't be read: {error.strerror or error}") from error
+
+
+def _write(path: Path, data: bytes, mode: int) -> None:
+    try:
+        fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
+        with os.fdopen(fd, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(fd)
+    except OSError as error:
+        raise AuthorityError(f"{path} can't be written: {error.strerror or error}") from error

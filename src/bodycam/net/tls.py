@@ -1,0 +1,107 @@
+"""TLS contexts: the listeners' own, and the one for each of libpq's ways to meet a target.
+
+https://www.postgresql.org/docs/current/libpq-ssl.html#LIBPQ-SSL-PROTECTION
+"""
+
+import os
+import ssl
+from collections.abc import Sequence
+from pathlib import Path
+
+from bodycam.model.target import TlsMode
+
+SYSTEM = "system"
+"""The value of a CA file that means the system's own authorities, as libpq's `sslrootcert=system` does."""
+
+
+class TlsError(Exception):
+    """TLS can't be set up as the settings ask; the text says what to change."""
+
+
+def server_context(key_pem: bytes, chain_pem: bytes, *, alpn: Sequence[str] = ()) -> ssl.SSLContext:
+    """The context of a listener with this key and certificate chain (leaf first): TLS 1.2 or newer.
+
+    Raises:
+        TlsError: key and chain are no PEM or do not belong together.
+    """
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.options |= ssl.OP_NO_COMPRESSION | ssl.OP_NO_RENEGOTIATION | ssl.OP_CIPHER_SERVER_PREFERENCE
+    _load_chain(context, key_pem, chain_pem)
+    if alpn:
+        context.set_alpn_protocols(list(alpn))
+    return context
+
+
+def client_context(
+    mode: TlsMode, ca_file: str | Path | None = None, *, alpn: Sequence[str] = ()
+) -> ssl.SSLContext:
+    """The context with which a target is met, as libpq means `sslmode`.
+
+    `verify-full` checks chain and host name, by `ca_file` or without one by the system's authorities;
+    `verify-ca` checks the chain by `ca_file`. The weaker modes encrypt only, but check the chain too when a
+    `ca_file` is given, as libpq does when it finds a root certificate. With a host that is an address, the
+    certificate must carry that address. The caller gives the host as `server_hostname`.
+
+    Raises:
+        TlsError: no context exists for this mode, or the CA file is missing or bad.
+    """
+    if mode is TlsMode.DISABLE:
+        raise TlsError("TLS mode disable means no TLS at all, so there is no context for it")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.options |= ssl.OP_NO_COMPRESSION
+    context.check_hostname = mode is TlsMode.VERIFY_FULL
+    if alpn:
+        context.set_alpn_protocols(list(alpn))
+    if ca_file is None and mode is TlsMode.VERIFY_CA:
+        raise TlsError("TLS mode verify-ca needs a ca_file; give one, or use verify-full")
+    if ca_file is not None and str(ca_file) != SYSTEM:
+        _load_authorities(context, Path(ca_file))
+    elif mode is TlsMode.VERIFY_FULL:
+        context.load_default_certs(ssl.Purpose.SERVER_AUTH)
+        _require_some(context)
+    elif ca_file is not None:
+        # anyone gets a certificate from a public authority for some name, so the chain alone says nothing
+        raise TlsError(f"TLS mode {mode.value} is too weak for the system's authorities; use verify-full")
+    else:
+        context.verify_mode = ssl.CERT_NONE
+    return context
+
+
+def _load_authorities(context: ssl.SSLContext, path: Path) -> None:
+    try:
+        context.load_verify_locations(cafile=path)
+    except ssl.SSLError as error:
+        raise TlsError(f"the CA file {path} holds no usable PEM certificate ({error.reason})") from error
+    except OSError as error:
+        raise TlsError(f"the CA file {path} can't be read: {error.strerror or error}") from error
+    if not context.cert_store_stats()["x509"]:
+        raise TlsError(f"the CA file {path} holds no certificate")
+
+
+def _require_some(context: ssl.SSLContext) -> None:
+    paths = ssl.get_default_verify_paths()
+    if not context.cert_store_stats()["x509"] and not (paths.cafile or paths.capath):
+        raise TlsError(
+            "the system has no certificate authorities; install ca-certificates, or give a ca_file"
+        )
+
+
+def _load_chain(context: ssl.SSLContext, key_pem: bytes, chain_pem: bytes) -> None:
+    # the standard library takes files only; an anonymous one in memory never touches a disk
+    fd = os.memfd_create("bodycam-tls", os.MFD_CLOEXEC)
+    try:
+        with os.fdopen(os.dup(fd), "wb") as file:
+            file.write(key_pem.rstrip() + b"\n" + chain_pem)
+        context.load_cert_chain(f"/proc/self/fd/{fd}", password=_no_password)
+    except ssl.SSLError as error:
+        raise TlsError(
+            f"the TLS key and certificate are not usable together ({error.reason or error})"
+        ) from error
+    finally:
+        os.close(fd)
+
+
+def _no_password() -> str:
+    raise TlsError("the TLS key is encrypted; give it without a password")

@@ -1,32 +1,40 @@
-"""The listeners' certificate: the operator's own, or one that the control process signs for a key in memory."""
+"""The listeners' certificate: the operator's own, or one signed by the control process."""
 
 import ssl
+import time
+from pathlib import Path
 
-from bodycam.net.authority import make_request
+from bodycam.net.authority import request
 from bodycam.net.tls import server_context
+
+RENEW_AFTER = 6 * 3600.0
+"""Seconds after which a new certificate is asked for; the control process signs each for a day."""
 
 
 class ListenerCertificate:
     """Makes the listeners' TLS context; replaced whole when a new certificate comes."""
 
-    def __init__(self, *, enabled: bool, own: tuple[str, str] | None = None) -> None:
-        self._enabled = enabled
-        self._key_pem: bytes | None = None
-        self._request: str | None = None
+    def __init__(self, *, enabled: bool, own: tuple[Path, Path] | None = None) -> None:
         self.context: ssl.SSLContext | None = None
-        if not enabled:
-            return
-        if own is not None:
-            self.context = server_context(*own)
-        else:
-            key, request = make_request()
-            self._key_pem, self._request = key, request
+        self._request = None
+        self._adopted = 0.0
+        if enabled and own is not None:
+            key, chain = own
+            self.context = server_context(key.read_bytes(), chain.read_bytes())
+        elif enabled:
+            self._request = request("Bodycam listener")
 
     def request(self) -> str | None:
         """The signing request for the control process, in PEM; None when no certificate is needed."""
-        return self._request
+        return None if self._request is None else self._request.csr_pem.decode()
 
     def adopt(self, chain: str) -> None:
         """Use a signed chain, in PEM, from the next connection on."""
-        if self._key_pem is not None:
-            self.context = server_context(chain, self._key_pem.decode())
+        if self._request is not None:
+            self.context = server_context(self._request.key_pem, chain.encode())
+            self._adopted = time.monotonic()
+
+    @property
+    def due(self) -> bool:
+        """Whether it is time to ask for a new certificate."""
+        return self._request is not None and time.monotonic() - self._adopted > RENEW_AFTER

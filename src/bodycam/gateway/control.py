@@ -83,6 +83,12 @@ class ControlLine:
                 with contextlib.suppress(asyncio.CancelledError):
                     await reading
 
+    async def hello_again(self) -> None:
+        """Say hello once more, for a fresh certificate; a failure is made good by the next try."""
+        if self._channel is not None:
+            with contextlib.suppress(ChannelClosed, RemoteError, TimeoutError):
+                self._orders.welcomed(await self._channel.call("hello", self._orders.hello()))
+
     def tell(self, verb: str, body: Any) -> None:
         """Send a notice if the line is up; what it carries is said again by the next hello."""
         if self._channel is not None:
@@ -92,7 +98,9 @@ class ControlLine:
     async def challenge(self, name: str, *, secure: bool, address: str) -> Challenge | Refusal:
         """Ask how a claimed name is to be proved."""
         body = {"name": name, "secure": secure, "address": address}
-        return await self._ask("challenge", body, lambda said: Challenge(said["login"], Method(said["method"])))
+        return await self._ask(
+            "challenge", body, lambda said: Challenge(said["login"], Method(said["method"]))
+        )
 
     async def respond(self, login: str, data: bytes) -> bytes | Refusal:
         """Carry the client's next message of a proof."""

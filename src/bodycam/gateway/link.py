@@ -31,7 +31,8 @@ OUTBOX_LIMIT = 4 * 1024 * 1024
 class Journal(Protocol):
     """The part of the journal's writer that a link needs."""
 
-    released: int
+    @property
+    def released(self) -> int: ...
 
     @property
     def pending(self) -> int: ...
@@ -45,7 +46,8 @@ class Journal(Protocol):
 class Services(Protocol):
     """What a worker does for its links."""
 
-    journal: Journal
+    @property
+    def journal(self) -> Journal: ...
 
     async def fulfil(self, link: "ProxyLink", need: Need) -> Answer:
         """Answer a need; raises nothing: what fails is a Refusal or DialFailed."""
@@ -69,9 +71,16 @@ class ProxyLink:
     """The link as its machine sees it (`session.link.Link`), on two asyncio transports."""
 
     def __init__(
-        self, services: Services, make_machine: Callable[["ProxyLink"], Machine], *, address: str, secure: bool
+        self,
+        services: Services,
+        make_machine: Callable[["ProxyLink"], Machine],
+        *,
+        address: str,
+        secure: bool,
+        message_limit: int,
     ) -> None:
         self._services, self.address, self.secure = services, address, secure
+        self.message_limit = message_limit
         self.journal = services.journal
         self.client_box, self.target_box = Outbox(), Outbox()
         self.client: asyncio.Transport | None = None
@@ -140,8 +149,10 @@ class ProxyLink:
             self._closing = True
             self.settle()
 
-    def target_lost(self) -> None:
+    def target_lost(self, transport: asyncio.Transport) -> None:
         """The target's side ended."""
+        if self.target is not transport:
+            return
         self.target = None
         if not self._finished:
             self._run(lambda _: self.machine.target_gone(), b"")
@@ -153,6 +164,12 @@ class ProxyLink:
     def cancel(self) -> None:
         """A cancel request for this link."""
         self._run(lambda _: self.machine.cancel(), b"")
+
+    def drop_target(self) -> None:
+        """Forget the target's side, to dial again; its end is no news."""
+        transport, self.target = self.target, None
+        if transport is not None:
+            transport.abort()
 
     def pause(self, side: str, why: str) -> None:
         """Stop reading one side, for one of several reasons."""
@@ -285,6 +302,7 @@ class Side(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """The connection stands."""
         assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
         transport.set_write_buffer_limits(high=256 * 1024)
         self._link.attach(self._name, transport)
 
@@ -293,7 +311,7 @@ class Side(asyncio.Protocol):
         if self._name == "client":
             self._link.client_lost()
         else:
-            self._link.target_lost()
+            self._link.target_lost(self._transport)
 
     def pause_writing(self) -> None:
         """This peer reads too slowly."""

@@ -172,10 +172,10 @@ async def _readable(sock: socket.socket, wanted: int) -> None:
     """
     loop = asyncio.get_running_loop()
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, wanted)
-    arrived: asyncio.Future[None] = loop.create_future()
-    loop.add_reader(sock, lambda: arrived.done() or arrived.set_result(None))
+    arrived = asyncio.Event()
+    loop.add_reader(sock, arrived.set)
     try:
-        await arrived
+        await arrived.wait()
     finally:
         loop.remove_reader(sock)
 

@@ -50,12 +50,13 @@ class _Child:
 
 
 class Supervisor:
-    """Runs children until it is told to stop. `reload` is called on SIGHUP and says which of them to signal."""
+    """Runs children until it is told to stop. On SIGHUP `reload` says which of them to signal."""
 
-    def __init__(self, specs: Sequence[ChildSpec], *, lifeline: int, reload: Callable[[], Sequence[str]]) -> None:
+    def __init__(
+        self, specs: Sequence[ChildSpec], *, lifeline: int, reload: Callable[[], Sequence[str]]
+    ) -> None:
         self._children = [_Child(spec) for spec in specs]
         self._lifeline, self._reload = lifeline, reload
-        self._stopping = False
 
     async def run(self) -> None:
         """Start everything; return after SIGTERM or SIGINT, once every child has ended."""
@@ -68,7 +69,6 @@ class Supervisor:
             child.watch = asyncio.create_task(self._keep(child))
         await stop.wait()
         log.info("stopping: no new connections; open sessions may end")
-        self._stopping = True
         for stage in sorted({child.spec.stage for child in self._children}):
             await asyncio.gather(*(self._end(child) for child in self._children if child.spec.stage == stage))
 
@@ -81,7 +81,7 @@ class Supervisor:
 
     async def _keep(self, child: _Child) -> None:
         """Start a child, again and again, with a growing pause when it dies young."""
-        while not self._stopping:
+        while True:
             began = time.monotonic()
             child.process = process = await asyncio.create_subprocess_exec(
                 sys.executable,
@@ -92,8 +92,6 @@ class Supervisor:
             )
             log.info("started", process=child.spec.name, pid=process.pid)
             code = await process.wait()
-            if self._stopping:
-                return
             child.restarts += 1
             lived = time.monotonic() - began
             child.pause = BACKOFF_FIRST if lived >= STEADY else min(child.pause * 2, BACKOFF_MOST)
@@ -106,6 +104,9 @@ class Supervisor:
             await asyncio.sleep(child.pause)
 
     async def _end(self, child: _Child) -> None:
+        if child.watch is not None:
+            child.watch.cancel()
+            await asyncio.gather(child.watch, return_exceptions=True)
         process = child.process
         if process is not None and process.returncode is None:
             with contextlib.suppress(ProcessLookupError):
@@ -118,9 +119,6 @@ class Supervisor:
                 with contextlib.suppress(ProcessLookupError):
                     process.kill()
                 await process.wait()
-        if child.watch is not None:
-            child.watch.cancel()
-            await asyncio.gather(child.watch, return_exceptions=True)
 
 
 def bind(host: str, port: int) -> socket.socket:
@@ -157,10 +155,9 @@ def lifeline() -> tuple[int, int]:
 
 async def parent_gone(descriptor: int) -> None:
     """In a child: return when the supervisor has died."""
-    loop = asyncio.get_running_loop()
-    gone = loop.create_future()
-    loop.add_reader(descriptor, lambda: gone.done() or gone.set_result(None))
+    gone = asyncio.Event()
+    asyncio.get_running_loop().add_reader(descriptor, gone.set)
     try:
-        await gone
+        await gone.wait()
     finally:
-        loop.remove_reader(descriptor)
+        asyncio.get_running_loop().remove_reader(descriptor)

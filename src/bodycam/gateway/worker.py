@@ -24,7 +24,7 @@ from bodycam.journal.writer import JournalWriter
 from bodycam.model.event import SessionOutcome
 from bodycam.model.target import Dial, TlsMode
 from bodycam.protocols import Protocol, TargetOpening
-from bodycam.session.grant import Grant, Refusal, RefusalCode
+from bodycam.session.grant import Grant, Refusal
 from bodycam.session.link import Answer, AskChallenge, AskDial, AskOpen, AskRespond, Machine, Need
 from bodycam.session.session import Policy, Redaction, Session
 
@@ -41,6 +41,7 @@ class WorkerLimits:
     login_timeout: float
     pending_logins: int
     connections: int
+    message_size: int
     drain_timeout: float
 
 
@@ -85,7 +86,9 @@ class Worker:
 
     def make_link(self, machine: Callable[..., Machine], address: str, secure: bool) -> ProxyLink:
         """The link of an accepted connection."""
-        link = ProxyLink(self, machine, address=address, secure=secure)
+        link = ProxyLink(
+            self, machine, address=address, secure=secure, message_limit=self.limits.message_size
+        )
         self._links.add(link)
         self.counts["connections"] += 1
         return link
@@ -148,6 +151,8 @@ class Worker:
             if time.monotonic() >= stats_due:
                 stats_due = time.monotonic() + STATS_INTERVAL
                 self._line.tell("stats", self.stats())
+                if self.certificate.due:
+                    self.spawn(self._line.hello_again())
 
     def _expired(self, link: ProxyLink, now: float) -> bool:
         assert link.session is not None
@@ -185,6 +190,7 @@ class Worker:
                     self._line.tell("closed", {"session": answer.session})
             case AskDial(dial=dial):
                 assert link.session is not None
+                link.drop_target()
                 opening = self._target_openings[link.session.grant.target.protocol](dial.tls)
                 answer = await dialer.dial(link, dial, opening)
         if isinstance(answer, Refusal):
@@ -252,7 +258,10 @@ class Worker:
     def _session_closed(self, session: Session) -> None:
         grant = session.grant
         self._sessions.pop(grant.session, None)
-        if all(link.session is None or link.session.grant.run.id != grant.run.id for link in self._sessions.values()):
+        if all(
+            link.session is None or link.session.grant.run.id != grant.run.id
+            for link in self._sessions.values()
+        ):
             self._expires.pop(grant.run.id, None)
         self._line.tell("closed", {"session": grant.session})
 
@@ -315,5 +324,3 @@ class Worker:
             **self.counts,
             "journal": self.journal.stats(),
         }
-
-

@@ -78,7 +78,7 @@ class Refusal:
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What a client wants to open: the protocol, the target's name, what is chosen behind it, and its claims."""
+    """What a client wants to open: protocol, target, what is chosen behind it, and its claims."""
 
     protocol: str
     target: str

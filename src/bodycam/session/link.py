@@ -90,7 +90,7 @@ class Link(Protocol):
         """Say what is needed; `Machine.answer` gets the answer. One need at a time."""
 
     def open(self, grant: Grant, claims: Mapping[str, str]) -> "Session":
-        """Begin the session that `grant` allows: journals its opening, with what the client claims of itself."""
+        """Begin the session that `grant` allows: journals its opening, with the client's claims."""
 
     def ready(self) -> None:
         """The login is over: its deadline no longer holds."""

@@ -100,10 +100,7 @@ class ClientHalf:
             statement = Statement(f"-- statement {message.statement!r}, prepared in SQL", known=False)
         portal = Portal(
             statement,
-            tuple(
-                Parameter(kind, form, value)
-                for kind, form, value in message.with_types(statement.types)
-            ),
+            tuple(Parameter(kind, form, value) for kind, form, value in message.with_types(statement.types)),
             message.result_formats,
         )
         undo = names.bind(message.portal, portal)

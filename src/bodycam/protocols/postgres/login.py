@@ -6,10 +6,12 @@ https://www.postgresql.org/docs/current/protocol-flow.html#PROTOCOL-FLOW-START-U
 
 import secrets
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from enum import Enum, auto
 
 from bodycam.model.event import Outcome, SessionOutcome
 from bodycam.model.operation import Operation, Weight
+from bodycam.model.target import Dial, TlsMode
 from bodycam.protocols.postgres import backend, frontend
 from bodycam.protocols.postgres.codec import Framer, ProtocolViolation
 from bodycam.protocols.postgres.target_login import TargetLogin, TargetLoginFailed
@@ -80,6 +82,8 @@ class Login:
         self._parameters: Mapping[str, str] = {}
         self._login = ""
         self._at_target: TargetLogin | None = None
+        self._dial: Dial | None = None
+        self._target_secure = False
         self._exchange: Exchange | None = None
         self.session: Session | None = None
 
@@ -198,7 +202,8 @@ class Login:
                 self._link.send_client(backend.authentication_sasl_continue(answer))
             case Grant():
                 self._granted(answer)
-            case DialDone():
+            case DialDone(secure=secure):
+                self._target_secure = secure
                 self._dialled()
             case DialFailed(message=message, hint=hint):
                 raise LoginFailed("08001", f"target {self._target()}: {message}", hint)
@@ -217,21 +222,20 @@ class Login:
         facts: dict[str, str | int | bool] = {
             name: self.session.redaction.redact(value)[0] for name, value in self._parameters.items()
         }
-        self._exchange = self.session.request(
-            Operation("connect", "", facts=facts, weight=Weight.ASIDE)
-        )
+        self._exchange = self.session.request(Operation("connect", "", facts=facts, weight=Weight.ASIDE))
         if not self._exchange.allowed:
             raise LoginFailed("42501", self._exchange.verdict.message if self._exchange.verdict else "denied")
         self.stage = Stage.DIALLING
+        self._dial = grant.dial
         self._link.ask(AskDial(grant.dial))
 
     def _dialled(self) -> None:
         session = self._opened()
         grant = session.grant
-        assert grant.dial is not None
+        assert self._dial is not None
         passed = {name: value for name, value in self._parameters.items() if name not in _OURS}
         passed["application_name"] = application_name(grant.run.id, grant.run.agent)
-        self._at_target = TargetLogin(grant.dial, passed)
+        self._at_target = TargetLogin(self._dial, passed)
         self.stage = Stage.TARGET
         self._link.send_target(self._at_target.start())
 
@@ -251,6 +255,8 @@ class Login:
             try:
                 reply = login.receive(buffer[start:end])
             except TargetLoginFailed as error:
+                if self._other_way(error):
+                    return b""
                 message = f"target {self._target()}: {error.message}"
                 raise LoginFailed(error.sqlstate, message, error.hint) from error
             if reply:
@@ -259,6 +265,23 @@ class Login:
                 self._ready(session, login)
                 return buffer[end:]
         return b""
+
+    def _other_way(self, error: TargetLoginFailed) -> bool:
+        """What libpq's `allow` and `prefer` do when pg_hba.conf refuses: once more, the other way."""
+        dial = self._dial
+        if dial is None or error.sqlstate != "28000":
+            return False
+        if dial.tls is TlsMode.ALLOW and not self._target_secure:
+            again = replace(dial, tls=TlsMode.REQUIRE)
+        elif dial.tls is TlsMode.PREFER and self._target_secure:
+            again = replace(dial, tls=TlsMode.DISABLE)
+        else:
+            return False
+        self._dial, self._at_target = again, None
+        self._target_framer = Framer(limit=1024 * 1024, streamed=frozenset())
+        self.stage = Stage.DIALLING
+        self._link.ask(AskDial(again))
+        return True
 
     def _ready(self, session: Session, login: TargetLogin) -> None:
         exchange = self._exchange

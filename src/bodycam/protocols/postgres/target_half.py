@@ -39,7 +39,7 @@ class TargetHalf:
         owner: Exchange | None = None
         begin = rows = 0
         for tag, start, end, part in frames:
-            if tag == DATA_ROW or tag == COPY_DATA:
+            if tag in (DATA_ROW, COPY_DATA):
                 belongs = self._row(tag, part)
             elif tag in _SAID:
                 if owner is not None:

@@ -1,0 +1,203 @@
+"""The catalog's tables. Times are microseconds of the Unix epoch; a schema change is a migration.
+
+The full-text tables differ by database and live in `documents`: two FTS5 tables in SQLite, a tsvector column
+beside each text in PostgreSQL.
+"""
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+)
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+Key = BigInteger().with_variant(Integer(), "sqlite")  # SQLite gives only INTEGER keys its own row number
+
+meta = Table(
+    "meta",
+    metadata,
+    Column("name", String(64), primary_key=True),
+    Column("value", Text, nullable=False),
+)
+
+service_accounts = Table(
+    "service_accounts",
+    metadata,
+    Column("id", String(64), primary_key=True),
+    Column("name", String(255), nullable=False, unique=True),
+    Column("groups", JSON, nullable=False),
+    Column("created", BigInteger, nullable=False),
+    Column("disabled", BigInteger),
+)
+
+api_keys = Table(
+    "api_keys",
+    metadata,
+    Column("id", String(64), primary_key=True),
+    Column("account", String(64), ForeignKey("service_accounts.id"), nullable=False, index=True),
+    Column("hash", LargeBinary, nullable=False),
+    Column("created", BigInteger, nullable=False),
+    Column("expires", BigInteger),
+    Column("revoked", BigInteger),
+)
+
+runs = Table(
+    "runs",
+    metadata,
+    Column("key", Key, primary_key=True, autoincrement=True),
+    Column("id", String(64), nullable=False, unique=True),
+    Column("issuer", Text, nullable=False),
+    Column("subject", Text, nullable=False),
+    Column("principal_kind", String(16), nullable=False),
+    Column("groups", JSON, nullable=False),
+    Column("principal", Text, nullable=False),  # subject@issuer, what people filter by
+    Column("agent", String(255), nullable=False),
+    Column("labels", JSON, nullable=False),
+    Column("trace", Text),
+    Column("grade", String(16), nullable=False),
+    Column("created", BigInteger, nullable=False),
+    Column("expires", BigInteger, nullable=False),
+    Column("ended", BigInteger),
+    Column("revoked", BigInteger),
+    Column("exit_code", Integer),
+    Column("reason", Text),
+    Index("ix_runs_created", "created", "key"),
+    Index("ix_runs_agent", "agent", "created"),
+    Index("ix_runs_principal", "principal", "created"),
+    sqlite_autoincrement=True,
+)
+
+run_credentials = Table(
+    "run_credentials",
+    metadata,
+    Column("run", String(64), ForeignKey("runs.id"), primary_key=True),
+    Column("salt", LargeBinary, nullable=False),
+    Column("iterations", Integer, nullable=False),
+    Column("stored_key", LargeBinary, nullable=False),
+    Column("server_key", LargeBinary, nullable=False),
+    Column("token_hash", LargeBinary, nullable=False),
+    Column("revoked", BigInteger),
+)
+
+sessions = Table(
+    "sessions",
+    metadata,
+    Column("key", Key, primary_key=True, autoincrement=True),
+    Column("id", String(64), nullable=False, unique=True),
+    Column("run", Key, ForeignKey("runs.key"), nullable=False),
+    Column("principal", Text, nullable=False),
+    Column("agent", String(255), nullable=False),
+    Column("target", String(255), nullable=False),
+    Column("protocol", String(64), nullable=False),
+    Column("database", Text, nullable=False),
+    Column("address", Text, nullable=False),
+    Column("claims", JSON, nullable=False),
+    Column("policy", Text, nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("outcome", String(32)),
+    Column("reason", Text),
+    Column("opened", BigInteger, nullable=False),
+    Column("closed", BigInteger),
+    Column("sealed", BigInteger),
+    Column("exchanges", BigInteger, nullable=False, server_default="0"),
+    Column("failures", BigInteger, nullable=False, server_default="0"),  # statements that did not end ok
+    Column("rows", BigInteger, nullable=False, server_default="0"),
+    Column("bytes", BigInteger, nullable=False, server_default="0"),
+    Column("worker", String(64), nullable=False),
+    Column("opening", BigInteger, nullable=False),
+    Column("object", Text),
+    Column("offset", BigInteger),
+    Column("length", BigInteger),
+    Column("root", LargeBinary),
+    Index("ix_sessions_opened", "opened", "key"),
+    Index("ix_sessions_run", "run", "opened"),
+    Index("ix_sessions_agent", "agent", "opened"),
+    Index("ix_sessions_principal", "principal", "opened"),
+    Index("ix_sessions_target", "target", "opened"),
+    Index("ix_sessions_state", "state", "opened"),
+    sqlite_autoincrement=True,
+)
+
+statements = Table(
+    "statements",
+    metadata,
+    Column("id", Key, primary_key=True, autoincrement=True),
+    Column("digest", LargeBinary, nullable=False, unique=True),
+    Column("uses", BigInteger, nullable=False),  # exchanges that hold it; at 0 the row is deleted
+    Column("truncated", Boolean, nullable=False),
+    Column("text", Text, nullable=False),
+    sqlite_autoincrement=True,
+)
+
+# `id` is the exchange's start in microseconds times 4096 plus a discriminator (see `ingest`): one clustered
+# order serves newest-first listing, time filters and cursors, and a rebuilt index gets the same ids.
+exchanges = Table(
+    "exchanges",
+    metadata,
+    Column("id", Key, primary_key=True, autoincrement=False),
+    Column("session", Key, ForeignKey("sessions.key"), nullable=False),
+    Column("number", BigInteger, nullable=False),
+    Column("run", Key, nullable=False),
+    Column("statement", Key, ForeignKey("statements.id"), nullable=False),
+    Column("verb", String(64), nullable=False),
+    Column("aside", Boolean, nullable=False),
+    Column("status", String(16), nullable=False),
+    Column("duration", BigInteger, nullable=False),
+    Column("rows", BigInteger, nullable=False),
+    Column("bytes", BigInteger, nullable=False),
+    Column("code", String(64)),
+    UniqueConstraint("session", "number"),
+    Index("ix_exchanges_statement", "statement", "id"),
+    Index("ix_exchanges_run", "run", "id"),
+)
+# Nearly all exchanges end ok: an index of the others is small and makes "what was denied" immediate.
+Index(
+    "ix_exchanges_status",
+    exchanges.c.status,
+    exchanges.c.id,
+    sqlite_where=exchanges.c.status != "ok",
+    postgresql_where=exchanges.c.status != "ok",
+)
+
+# The texts of an exchange apart from its statement; only exchanges that have any.
+extras = Table(
+    "extras",
+    metadata,
+    Column("id", Key, ForeignKey("exchanges.id"), primary_key=True, autoincrement=False),
+    Column("values", Text, nullable=False),
+    Column("error", Text, nullable=False),
+    Column("output", Text, nullable=False),
+)
+
+audit = Table(
+    "audit",
+    metadata,
+    Column("id", Key, primary_key=True, autoincrement=True),
+    Column("at", BigInteger, nullable=False),
+    Column("actor", Text, nullable=False),
+    Column("action", String(64), nullable=False),
+    Column("object", Text, nullable=False),
+    Column("detail", JSON, nullable=False),
+    Column("salt", LargeBinary),
+    Column("leaf", BigInteger),  # index in the ledger; None for counted events, which enter no leaf
+    Index("ix_audit_at", "at", "id"),
+    sqlite_autoincrement=True,
+)

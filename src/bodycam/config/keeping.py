@@ -44,7 +44,11 @@ class Catalog(Section):
             _ = url.port
         except ValueError:
             raise wrong from None
-        if url.scheme != "postgresql" or not url.hostname or not url.path.strip("/"):
+        if (
+            url.scheme != "postgresql"
+            or not (url.hostname or "host=" in url.query)
+            or not url.path.strip("/")
+        ):
             raise wrong
         if url.password is not None or any(key == "password" for key, _ in parse_qsl(url.query)):
             raise ValueError(
@@ -102,10 +106,10 @@ class Storage(Section):
 
     @property
     def catalog_url(self) -> str:
-        """The catalog's SQLAlchemy URL, without its password."""
+        """The catalog's URL, without its password: `sqlite:///PATH` or `postgresql://...`."""
         if self.catalog.url == "sqlite":
             return f"sqlite:///{self.data / 'catalog.db'}"
-        return "postgresql+pg8000" + self.catalog.url.removeprefix("postgresql")
+        return self.catalog.url
 
 
 class Fsync(StrEnum):

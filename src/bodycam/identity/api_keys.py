@@ -1,0 +1,88 @@
+"""API keys of service accounts: `bca_<key id>_<52 base32 characters>`, kept as a SHA-256.
+
+The secret part is 256 random bits, which no dictionary reaches, so that a slow hash would only slow us.
+"""
+
+import hashlib
+import hmac
+import secrets
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from bodycam.identity.accounts import ServiceAccount
+from bodycam.model.identity import Principal
+from bodycam.model.ids import API_KEY, encode, new_id
+
+PREFIX = "bca_"
+_MAX_LENGTH = 256
+
+
+@dataclass(frozen=True, slots=True)
+class StoredKey:
+    """An API key as the catalog keeps it, with the account it belongs to; times are Unix seconds."""
+
+    id: str
+    digest: bytes = field(repr=False)
+    account: ServiceAccount
+    expires: float | None = None
+    revoked: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class IssuedKey:
+    """A new API key; `text` is shown once, `digest` is what to store."""
+
+    id: str
+    text: str = field(repr=False)
+    digest: bytes = field(repr=False)
+    expires: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class ProvedKey:
+    """Who an API key proved, and which key it was."""
+
+    principal: Principal
+    key: str
+
+
+class KeyStore(Protocol):
+    """Where API keys are kept."""
+
+    async def stored_key(self, key: str) -> StoredKey | None:
+        """The key with this id, revoked or not, or None."""
+        ...
+
+
+def issue(now: float, lifetime: float | None) -> IssuedKey:
+    """Make a key that is good for `lifetime` seconds, or until it is revoked."""
+    name = new_id(API_KEY)
+    text = f"{PREFIX}{name}_{encode(secrets.token_bytes(32))}"
+    return IssuedKey(name, text, digest_of(text), None if lifetime is None else now + lifetime)
+
+
+def digest_of(text: str) -> bytes:
+    """What is stored of a key's text."""
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()
+
+
+def key_of(text: str) -> str | None:
+    """The id of the key that `text` says it is; None when it is no API key at all."""
+    if not text.startswith(PREFIX) or len(text) > _MAX_LENGTH:
+        return None
+    name, _, random = text.removeprefix(PREFIX).rpartition("_")
+    return name if random and name.startswith(f"{API_KEY}_") else None
+
+
+async def verify(text: str, store: KeyStore, now: float) -> ProvedKey | None:
+    """Who `text` proves at `now` in Unix seconds; None when it is wrong, revoked, expired or disabled."""
+    name = key_of(text)
+    stored = None if name is None else await store.stored_key(name)
+    # the comparison is made for unknown keys too, so that the time tells nothing about ids
+    expected = bytes(32) if stored is None else stored.digest
+    right = hmac.compare_digest(digest_of(text), expected)
+    if stored is None or not right or stored.revoked or stored.account.disabled:
+        return None
+    if stored.expires is not None and now >= stored.expires:
+        return None
+    return ProvedKey(stored.account.principal(), stored.id)

@@ -1,0 +1,270 @@
+"""Decides logins in the control process: who proves themselves, what they may open, with which secret.
+
+The three steps are those of `session.grant.Gatekeeper`. Whoever is not known learns only that the credential
+is not good, and is counted; whoever is known gets a refusal that names them, so that a failed session can be
+recorded.
+"""
+
+import time
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+from bodycam.config.settings import Settings
+from bodycam.identity.attempts import Attempts
+from bodycam.identity.failures import FailedLogin, FailedLogins
+from bodycam.identity.proof import KnownRun, Prover, RunStore
+from bodycam.identity.scram import Decoys, ScramLogin, ScramRefused
+from bodycam.model.ids import RUN, SESSION, new_id
+from bodycam.model.target import Dial
+from bodycam.policy.access import AccessPolicy
+from bodycam.session import refusals
+from bodycam.session.grant import Challenge, Gatekeeper, Grant, Limits, Method, Refusal, RefusalCode, Wanted
+from bodycam.session.open_sessions import OpenSessions
+from bodycam.targets.dials import TargetUnready, describe, resolve
+
+TOKEN_NAME = "token"  # noqa: S105 - the user name that chooses cleartext, not a secret
+_MAX_NAME = 256
+_TOMBSTONES = 10_000
+
+Resolver = Callable[[Settings, str, str | None], Awaitable[Dial]]
+
+
+@dataclass(slots=True)
+class _Login:
+    name: str
+    address: str
+    scram: ScramLogin | None
+    run: str | None = None
+
+
+class Admission:
+    """The gatekeeper itself; `gatekeeper(worker)` is its view for one worker.
+
+    `provers` take cleartext proofs by their prefix. `wall` and `monotonic` give seconds.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        runs: RunStore,
+        provers: Sequence[Prover],
+        login_key: bytes,
+        *,
+        resolver: Resolver = resolve,
+        wall: Callable[[], float] = time.time,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._settings, self._access = settings, AccessPolicy(settings)
+        self._runs, self._provers = runs, tuple(provers)
+        self._decoys, self._resolver, self._wall = Decoys(login_key), resolver, wall
+        self._logins: Attempts[_Login] = Attempts(
+            settings.limits.pending_logins, settings.limits.login_timeout, monotonic
+        )
+        self._failures = FailedLogins(wall)
+        self._expiries: dict[str, float] = {}
+        self._stopped: dict[str, None] = {}
+        self.sessions = OpenSessions()
+
+    @property
+    def access(self) -> AccessPolicy:
+        """The grants as the settings are now."""
+        return self._access
+
+    def gatekeeper(self, worker: str) -> Gatekeeper:
+        """The gatekeeper for the worker of that name, whose sessions are counted as its own."""
+        return _ForWorker(self, worker)
+
+    async def challenge(self, name: str, *, secure: bool, address: str) -> Challenge | Refusal:
+        """Begin a login: how the claimed name is to be proved. `secure` means TLS or loopback."""
+        if not secure and (self._settings.tls.required or name == TOKEN_NAME):
+            self._failures.add(RefusalCode.INSECURE, name, address)
+            return refusals.insecure()
+        login = _Login(name, address, None)
+        method = Method.CLEARTEXT
+        if name != TOKEN_NAME:
+            method = Method.SCRAM_SHA_256
+            known = await self._known(name)
+            # a revoked credential's proof is still checked, so that its owner is told that it was revoked
+            if known is not None and known.verifier is not None:
+                login.run = name
+                login.scram = ScramLogin(known.verifier)
+            else:
+                login.scram = ScramLogin(self._decoys.verifier(name))
+        handle = self._logins.begin(login)
+        if handle is None:
+            self._failures.add(RefusalCode.LIMIT, name, address)
+            return refusals.too_many_logins()
+        return Challenge(handle, method)
+
+    async def respond(self, login: str, data: bytes) -> bytes | Refusal:
+        """SCRAM's first half: server-first-message for client-first-message."""
+        waiting = self._logins.look(login)
+        if waiting is None:
+            return refusals.too_late()
+        try:
+            if waiting.scram is None:
+                raise ScramRefused("this login is not by SCRAM")
+            return waiting.scram.first(data)
+        except ScramRefused:
+            self._logins.take(login)
+            return self._unknown(waiting)
+
+    async def open(self, login: str, proof: bytes, wanted: Wanted, *, worker: str = "") -> Grant | Refusal:
+        """End a login, and decide what it opens; the session counts from here until it is closed."""
+        waiting = self._logins.take(login)
+        if waiting is None:
+            return refusals.too_late()
+        try:
+            known, answer = await self._prove(waiting, proof)
+        except ScramRefused:
+            known, answer = None, b""
+        if known is None:
+            return self._unknown(waiting)
+        return await self._open(known, answer, wanted, worker)
+
+    def closed(self, session: str) -> None:
+        """A worker says that a session ended."""
+        self.sessions.remove(session)
+
+    def lost(self, worker: str) -> list[str]:
+        """A worker is gone, and its sessions with it; returns them."""
+        return self.sessions.lost(worker)
+
+    async def hello(self, worker: str, sessions: Iterable[tuple[str, str]]) -> list[str]:
+        """A worker says which sessions, `(session, run)` each, it has; returns those that must be cut."""
+        told = list(sessions)
+        self.sessions.replace(worker, told)
+        cut: set[str] = set()
+        for run in {run for _, run in told}:
+            known = await self._runs.known_run(run)
+            if known is None or not known.usable(self._wall()) or run in self._stopped:
+                cut.update(session for session, of in told if of == run)
+            else:
+                self._expiries[run] = known.run.expires
+        return sorted(cut)
+
+    def stop(self, run: str) -> list[str]:
+        """A run was ended or revoked, or its credential or starter was: the sessions to cut.
+
+        Logins of that run that are under way are refused from here on.
+        """
+        self._stopped[run] = None
+        if len(self._stopped) > _TOMBSTONES:
+            del self._stopped[next(iter(self._stopped))]
+        self._expiries.pop(run, None)
+        return self.sessions.of_run(run)
+
+    def renewed(self, run: str, expires: float) -> None:
+        """A run's lease was extended to `expires`, in Unix seconds."""
+        if run in self._expiries:
+            self._expiries[run] = expires
+
+    def expired(self) -> dict[str, list[str]]:
+        """The runs whose lease ran out with sessions open, and those sessions, which are to be cut.
+
+        The runs may have been renewed by another control process: the caller asks the catalog first if
+        there can be one.
+        """
+        now, open_runs = self._wall(), set(self.sessions.runs())
+        self._expiries = {run: at for run, at in self._expiries.items() if run in open_runs}
+        return {run: self.sessions.of_run(run) for run, at in self._expiries.items() if at <= now}
+
+    def failures(self) -> list[FailedLogin]:
+        """The failed logins of nobody known since the last call, to be written to the audit."""
+        return self._failures.drain()
+
+    @property
+    def failed_total(self) -> int:
+        """Failed logins of nobody known since the process began."""
+        return self._failures.total
+
+    @property
+    def pending(self) -> int:
+        """Logins under way."""
+        return len(self._logins)
+
+    def adopt(self, settings: Settings) -> None:
+        """Judge everything that comes from here on by these settings."""
+        access = AccessPolicy(settings)
+        self._settings, self._access = settings, access
+        self._logins.limit = settings.limits.pending_logins
+        self._logins.timeout = settings.limits.login_timeout
+
+    async def _known(self, name: str) -> KnownRun | None:
+        if not name.startswith(f"{RUN}_") or len(name) > _MAX_NAME:
+            return None
+        return await self._runs.known_run(name)
+
+    async def _prove(self, login: _Login, proof: bytes) -> tuple[KnownRun | None, bytes]:
+        if login.scram is None:
+            try:
+                text = proof.decode("utf-8")
+            except UnicodeDecodeError:
+                return None, b""
+            for prover in self._provers:
+                if text.startswith(prover.prefix):
+                    return await prover.prove(text), b""
+            return None, b""
+        answer = login.scram.final(proof)
+        # asked again, because the run may have ended since the challenge
+        return (None if login.run is None else await self._known(login.run)), answer
+
+    async def _open(self, known: KnownRun, answer: bytes, wanted: Wanted, worker: str) -> Grant | Refusal:
+        settings, access = self._settings, self._access
+        run, declared = known.run, settings.targets.get(wanted.target)
+        session = new_id(SESSION)
+        grant = Grant(
+            session=session,
+            run=run,
+            target=refusals.undeclared(wanted) if declared is None else describe(wanted.target, declared),
+            database=wanted.database or ("" if declared is None else declared.default_database),
+            policy=access.version,
+            proof=answer,
+            limits=Limits(settings.limits.connections_per_run, settings.limits.journal_per_run),
+        )
+        if not known.usable(self._wall()) or run.id in self._stopped:
+            return refusals.run_ended(grant)
+        if declared is None or declared.protocol != wanted.protocol:
+            return refusals.unknown_target(grant, wanted, self._openable(known, wanted.protocol))
+        if not access.may_open(run.principal, run.agent, wanted.target):
+            return refusals.not_allowed(grant, self._openable(known, wanted.protocol))
+        if self.sessions.count(run.id) >= settings.limits.connections_per_run:
+            return refusals.too_many_sessions(grant)
+        # counted before the wait for the secret, so that the limit holds and a stop meanwhile finds it
+        self.sessions.add(session, run.id, worker)
+        try:
+            dial = await self._resolver(settings, wanted.target, wanted.database)
+        except TargetUnready as error:
+            self.sessions.remove(session)
+            return refusals.target_unready(grant, error)
+        except BaseException:
+            self.sessions.remove(session)
+            raise
+        if run.id in self._stopped or session not in self.sessions:
+            self.sessions.remove(session)
+            return refusals.run_ended(grant)
+        self._expiries[run.id] = max(run.expires, self._expiries.get(run.id, 0.0))
+        return refusals.granted(grant, dial)
+
+    def _openable(self, known: KnownRun, protocol: str) -> list[str]:
+        names = self._access.openable(known.run.principal, known.run.agent)
+        return [name for name in names if self._settings.targets[name].protocol == protocol]
+
+    def _unknown(self, login: _Login) -> Refusal:
+        self._failures.add(RefusalCode.BAD_CREDENTIAL, login.name, login.address)
+        return refusals.bad_credential()
+
+
+@dataclass(frozen=True, slots=True)
+class _ForWorker:
+    admission: Admission
+    worker: str
+
+    async def challenge(self, name: str, *, secure: bool, address: str) -> Challenge | Refusal:
+        return await self.admission.challenge(name, secure=secure, address=address)
+
+    async def respond(self, login: str, data: bytes) -> bytes | Refusal:
+        return await self.admission.respond(login, data)
+
+    async def open(self, login: str, proof: bytes, wanted: Wanted) -> Grant | Refusal:
+        return await self.admission.open(login, proof, wanted, worker=self.worker)

@@ -1,0 +1,112 @@
+"""What admission says to those it refuses, each in one place: what happened, and what to do."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from bodycam.model.target import Dial, Target
+from bodycam.session.grant import Grant, Refusal, RefusalCode, Wanted
+
+_SHOWN = 20
+
+
+def bad_credential() -> Refusal:
+    """Said alike to all who are not known, whatever the reason."""
+    return Refusal(
+        RefusalCode.BAD_CREDENTIAL,
+        "the run credential is not valid",
+        "Start the command with `bodycam run`, which gives it a fresh credential.",
+    )
+
+
+def insecure() -> Refusal:
+    """The credential, or what follows it, would cross the network in the clear."""
+    return Refusal(
+        RefusalCode.INSECURE,
+        "this gateway takes logins from other machines over TLS only",
+        "Connect with TLS, for example sslmode=verify-full.",
+    )
+
+
+def too_many_logins() -> Refusal:
+    """The table of logins is full."""
+    return Refusal(
+        RefusalCode.LIMIT,
+        "too many logins are under way at this gateway",
+        "Try again in a moment; limits.pending_logins sets the bound.",
+    )
+
+
+def too_late() -> Refusal:
+    """The login's name is not known any more."""
+    return Refusal(
+        RefusalCode.BAD_CREDENTIAL,
+        "the login took too long or was answered twice",
+        "Connect again; limits.login_timeout sets the time.",
+    )
+
+
+def run_ended(grant: Grant) -> Refusal:
+    """The run is over, whoever ended it."""
+    return Refusal(
+        RefusalCode.RUN_ENDED,
+        f"run {grant.run.id} has ended, expired or been revoked",
+        "Start a new one with `bodycam run`.",
+        grant,
+    )
+
+
+def unknown_target(grant: Grant, wanted: Wanted, openable: Sequence[str]) -> Refusal:
+    """There is no such target for this protocol."""
+    return Refusal(
+        RefusalCode.UNKNOWN_TARGET,
+        f'there is no {wanted.protocol} target named "{wanted.target}"',
+        _choices(openable),
+        grant,
+    )
+
+
+def not_allowed(grant: Grant, openable: Sequence[str]) -> Refusal:
+    """Access does not grant it."""
+    return Refusal(
+        RefusalCode.NOT_ALLOWED,
+        f'agent {grant.run.agent}, started by {grant.run.principal}, may not open "{grant.target.name}"',
+        _choices(openable),
+        grant,
+    )
+
+
+def too_many_sessions(grant: Grant) -> Refusal:
+    """The run has as many sessions open as it may."""
+    return Refusal(
+        RefusalCode.LIMIT,
+        f"run {grant.run.id} has {grant.limits.connections} sessions open, which is its limit",
+        "Close connections that are not needed, or raise limits.connections_per_run.",
+        grant,
+    )
+
+
+def target_unready(grant: Grant, error: Exception) -> Refusal:
+    """The gateway lacks what it needs to log in to the target."""
+    return Refusal(
+        RefusalCode.UNAVAILABLE,
+        str(error),
+        "This is for the gateway's operator to put right; nothing was sent to the target.",
+        grant,
+    )
+
+
+def undeclared(wanted: Wanted) -> Target:
+    """What the record says of a target that is not declared: the client's own words."""
+    return Target(wanted.target, wanted.protocol)
+
+
+def granted(grant: Grant, dial: Dial) -> Grant:
+    """The grant with the way to the target."""
+    return replace(grant, dial=dial)
+
+
+def _choices(openable: Sequence[str]) -> str:
+    if not openable:
+        return "This run may open no target; the gateway's settings decide under `access`."
+    more = ", ..." if len(openable) > _SHOWN else ""
+    return f"This run may open: {', '.join(openable[:_SHOWN])}{more}."

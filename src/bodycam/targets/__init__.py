@@ -1,0 +1,1 @@
+"""From a target's name to its address and its secret."""

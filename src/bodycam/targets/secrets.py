@@ -1,0 +1,121 @@
+"""Reads a secret from where the settings say it is: a variable, a file, a command. Nothing is cached.
+
+A secret changed at its source is the one that the next session uses. Errors name the source, never the
+secret, and never what a command printed.
+"""
+
+import asyncio
+import contextlib
+import os
+import signal
+import stat
+from collections.abc import Mapping
+from pathlib import Path
+
+from bodycam.config.secret import SecretSource
+
+MAX_BYTES = 16 * 1024
+TIMEOUT = 10.0
+
+
+class SecretUnavailable(Exception):
+    """The secret can't be had; the text names its source and what to do."""
+
+
+async def read_secret(
+    source: SecretSource, *, environment: Mapping[str, str] = os.environ, timeout: float = TIMEOUT
+) -> str:
+    """The secret that `source` refers to.
+
+    Raises:
+        SecretUnavailable: it is not there, not readable, empty, too long, or not in time.
+    """
+    if source.env is not None:
+        value = environment.get(source.env)
+        if not value:
+            raise SecretUnavailable(f"the gateway's environment variable {source.env} is not set")
+        return value
+    try:
+        async with asyncio.timeout(timeout):
+            if source.file is not None:
+                # a file may lie on a network, so that reading it may take as long as it likes
+                return await asyncio.to_thread(_from_file, source.file)
+            return await _from_command(source.command or ())
+    except TimeoutError:
+        raise SecretUnavailable(f"{source_name(source)} gave nothing within {timeout:g} seconds") from None
+
+
+def source_name(source: SecretSource) -> str:
+    """A source in the words of its error: never the arguments of a command, which can tell too much."""
+    if source.env is not None:
+        return f"the environment variable {source.env}"
+    if source.file is not None:
+        return f"the file {source.file}"
+    return f"the command {(source.command or ('',))[0]}"
+
+
+def _from_file(path: Path) -> str:
+    try:
+        # not blocking, so that a FIFO in the file's place is seen and refused instead of waited for
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    except OSError as error:
+        raise SecretUnavailable(f"the file {path} can't be read: {error.strerror}") from error
+    with os.fdopen(descriptor, "rb") as file:
+        status = os.fstat(file.fileno())
+        if not stat.S_ISREG(status.st_mode):
+            raise SecretUnavailable(f"{path} is not a plain file")
+        if status.st_mode & 0o077:
+            raise SecretUnavailable(
+                f"the file {path} is open to others (mode {stat.S_IMODE(status.st_mode):04o}); make it 0600"
+            )
+        if status.st_uid not in (os.geteuid(), 0):
+            raise SecretUnavailable(f"the file {path} belongs to neither the gateway's user nor root")
+        try:
+            data = file.read(MAX_BYTES + 1)
+        except OSError as error:
+            raise SecretUnavailable(f"the file {path} can't be read: {error.strerror}") from error
+    return _first_line(data, f"the file {path}")
+
+
+async def _from_command(command: tuple[str, ...]) -> str:
+    name = f"the command {command[0]}"
+    try:
+        process = await asyncio.create_subprocess_exec(
+            *command,
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.DEVNULL,
+            start_new_session=True,
+        )
+    except (OSError, ValueError) as error:
+        raise SecretUnavailable(
+            f"{name} can't be run: {getattr(error, 'strerror', None) or 'bad arguments'}"
+        ) from error
+    output = process.stdout
+    assert output is not None
+    data = b""
+    try:
+        while len(data) <= MAX_BYTES and (chunk := await output.read(4096)):
+            data += chunk
+        if len(data) > MAX_BYTES:
+            raise SecretUnavailable(f"{name} printed more than {MAX_BYTES} bytes")
+        status = await process.wait()
+    finally:
+        # its whole group, so that nothing it started stays behind, whatever ended the wait
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(process.pid, signal.SIGKILL)
+        await process.wait()
+        process._transport.close()  # type: ignore[attr-defined]
+    if status != 0:
+        raise SecretUnavailable(f"{name} ended with status {status}")
+    return _first_line(data, name)
+
+
+def _first_line(data: bytes, name: str) -> str:
+    line = data.split(b"\n", 1)[0].removesuffix(b"\r")
+    if len(line) > MAX_BYTES or not line:
+        raise SecretUnavailable(f"{name} {'is too long' if line else 'has an empty first line'}")
+    try:
+        return line.decode("utf-8")
+    except UnicodeDecodeError:
+        raise SecretUnavailable(f"{name} gave a first line that is not UTF-8") from None

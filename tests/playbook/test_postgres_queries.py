@@ -1,0 +1,318 @@
+"""Queries through a connection that is logged in: who sees what, and what is recorded."""
+
+import pytest
+
+from bodycam.model.event import Flavor, Kind
+from tests.playbook import wire
+from tests.playbook.play import Play
+
+
+def requests(play: Play) -> list[tuple[str, str, list[bytes | None]]]:
+    return [
+        (body[0], body[1], [value for _, _, value in body[2]])
+        for kind, _, body in play.journal.entries
+        if kind is Kind.REQUEST
+    ][1:]
+
+
+def ends(play: Play) -> list[tuple[int, str, int, str | None]]:
+    return [
+        (exchange, body[0], body[1], body[4])
+        for kind, exchange, body in play.journal.entries
+        if kind is Kind.FINISH
+    ][1:]
+
+
+def test_a_simple_query(ready: Play) -> None:
+    asked = wire.query("select 1")
+    answer = [wire.columns(("n", 23)), wire.row(b"1"), wire.complete("SELECT 1"), wire.ready()]
+
+    ready.client(asked)
+    assert ready.target_sees() == asked
+    ready.target(*answer)
+
+    assert ready.client_gets() == b"".join(answer)
+    kinds = [(kind, exchange) for kind, exchange, _ in ready.recorded()]
+    assert kinds == [(Kind.REQUEST, 2), (Kind.TO_CLIENT, 2), (Kind.FINISH, 2)]
+    assert requests(ready) == [("query", "select 1", [])]
+    assert ends(ready) == [(2, "ok", 1, "SELECT 1")]
+
+
+def test_several_statements_in_one_query(ready: Play) -> None:
+    ready.client(wire.query("insert into t values (1); select 2"))
+    ready.target(
+        wire.complete("INSERT 0 1"),
+        wire.columns(("n", 23)),
+        wire.row(b"2"),
+        wire.complete("SELECT 1"),
+        wire.ready(),
+    )
+
+    assert ends(ready) == [(2, "ok", 1, "INSERT 0 1; SELECT 1")]
+
+
+def test_prepared_once_and_executed_three_times_is_three_exchanges_with_their_values(ready: Play) -> None:
+    ready.client(wire.parse("select $1::int", "s1", (23,)), wire.describe("S", "s1"), wire.SYNC)
+    ready.target(wire.PARSED, wire.described(23), wire.columns(("n", 23)), wire.ready())
+    for value in (b"1", b"2", None):
+        ready.client(wire.bind(value, statement="s1"), wire.execute(), wire.SYNC)
+        ready.target(wire.BOUND, wire.row(value), wire.complete("SELECT 1"), wire.ready())
+
+    assert requests(ready) == [
+        ("prepare", "select $1::int", []),
+        ("execute", "select $1::int", [b"1"]),
+        ("execute", "select $1::int", [b"2"]),
+        ("execute", "select $1::int", [None]),
+    ]
+    assert [end[:3] for end in ends(ready)] == [(2, "ok", 0), (3, "ok", 1), (4, "ok", 1), (5, "ok", 1)]
+
+
+def test_rows_without_a_description_on_the_wire_record_the_one_that_the_client_got_earlier(
+    ready: Play,
+) -> None:
+    ready.client(wire.parse("select $1::int", "s1"), wire.describe("S", "s1"), wire.SYNC)
+    ready.target(wire.PARSED, wire.described(23), wire.columns(("n", 23)), wire.ready())
+    ready.client_gets(), ready.recorded()
+
+    ready.client(wire.bind(b"7", statement="s1", formats=(1,)), wire.execute(), wire.SYNC)
+    ready.target(wire.BOUND, wire.row(b"\0\0\0\7"), wire.complete("SELECT 1"), wire.ready())
+
+    recorded = [body for kind, _, body in ready.recorded() if kind is Kind.TO_CLIENT]
+    assert recorded[0] == [Flavor.COLUMNS, 0, wire.columns(("n", 23), form=1)]
+    assert wire.columns(("n", 23), form=1) not in ready.client_gets()
+
+
+def test_a_client_that_flushes_and_waits_between_parse_and_bind_is_not_held_up(ready: Play) -> None:
+    ready.client(wire.parse("select $1::int"), wire.describe("S"), wire.FLUSH)
+    assert ready.target_sees() == wire.parse("select $1::int") + wire.describe("S") + wire.FLUSH
+    ready.target(wire.PARSED, wire.described(23), wire.columns(("n", 23)))
+    assert ready.client_gets() == wire.PARSED + wire.described(23) + wire.columns(("n", 23))
+
+    ready.client(wire.bind(b"\0\0\0\1"), wire.execute(), wire.SYNC)
+    ready.target(wire.BOUND, wire.row(b"1"), wire.complete("SELECT 1"), wire.ready())
+
+    # the type that the server described is on the record of the value
+    types = [body[2] for kind, _, body in ready.journal.entries if kind is Kind.REQUEST][-1]
+    assert types == [[23, 0, b"\0\0\0\1"]]
+
+
+def test_an_error_in_a_pipeline_skips_all_up_to_sync_and_no_further(ready: Play) -> None:
+    ready.client(
+        wire.parse("insert into t values (1)"), wire.bind(), wire.execute(),
+        wire.parse("selec", "bad"),
+        wire.parse("insert into t values (2)"), wire.bind(), wire.execute(),
+        wire.SYNC,
+        wire.query("select 3"),
+    )  # fmt: skip
+    ready.target(
+        wire.PARSED, wire.BOUND, wire.complete("INSERT 0 1"), wire.error(), wire.ready(),
+        wire.columns(("n", 23)), wire.row(b"3"), wire.complete("SELECT 1"), wire.ready(),
+    )  # fmt: skip
+
+    outcomes = {exchange: outcome for exchange, outcome, _, _ in ends(ready)}
+    assert outcomes == {2: "ok", 3: "ok", 4: "error", 5: "skipped", 6: "skipped", 7: "ok"}
+
+
+def test_what_a_client_sends_after_an_error_and_before_sync_is_recorded_as_skipped(ready: Play) -> None:
+    ready.client(wire.parse("selec"))
+    ready.target(wire.error())
+    ready.client(wire.bind(), wire.execute(), wire.SYNC)
+    ready.target(wire.ready())
+    ready.client(wire.query("select 1"))
+    ready.target(wire.complete("SELECT 1"), wire.ready())
+
+    assert [end[1] for end in ends(ready)] == ["error", "skipped", "ok"]
+
+
+def test_a_failed_second_parse_leaves_the_old_statement_live(ready: Play) -> None:
+    ready.client(wire.parse("select 'old'", "s1"), wire.SYNC)
+    ready.target(wire.PARSED, wire.ready())
+    ready.client(wire.parse("select 'new'", "s1"), wire.SYNC)
+    ready.target(wire.error("42P05", 'prepared statement "s1" already exists'), wire.ready())
+    ready.client(wire.bind(statement="s1"), wire.execute(), wire.SYNC)
+    ready.target(wire.BOUND, wire.row(b"old"), wire.complete("SELECT 1"), wire.ready())
+
+    assert requests(ready)[-1] == ("execute", "select 'old'", [])
+
+
+def test_a_closed_statement_is_forgotten(ready: Play) -> None:
+    ready.client(wire.parse("select 1", "s1"), wire.close("S", "s1"), wire.SYNC)
+    ready.target(wire.PARSED, wire.CLOSED, wire.ready())
+    ready.client(wire.bind(statement="s1"), wire.execute(), wire.SYNC)
+    ready.target(wire.error("26000", "no such statement"), wire.ready())
+
+    assert requests(ready)[-1][1] == "-- statement 's1', prepared in SQL"
+
+
+def test_copy_in_records_the_data_with_its_statement(ready: Play) -> None:
+    ready.client(wire.query("copy t from stdin"))
+    ready.target(wire.copy_in())
+    ready.target_sees()
+    ready.client(wire.copy_data(b"1\n"), wire.copy_data(b"2\n"), wire.COPY_DONE)
+    assert ready.target_sees() == wire.copy_data(b"1\n") + wire.copy_data(b"2\n") + wire.COPY_DONE
+    ready.target(wire.complete("COPY 2"), wire.ready())
+
+    data = [(exchange, body[2]) for kind, exchange, body in ready.recorded() if kind is Kind.TO_TARGET]
+    assert data == [(2, wire.copy_data(b"1\n")), (2, wire.copy_data(b"2\n")), (2, wire.COPY_DONE)]
+    assert ends(ready) == [(2, "ok", 0, "COPY 2")]
+
+
+def test_copy_in_by_the_extended_protocol_forgets_the_sync_that_the_server_ignores(ready: Play) -> None:
+    ready.client(wire.parse("copy t from stdin"), wire.bind(), wire.execute(), wire.SYNC)
+    ready.target(wire.PARSED, wire.BOUND, wire.copy_in())
+    ready.client(wire.copy_data(b"1\n"), wire.COPY_DONE, wire.SYNC)
+    ready.target(wire.complete("COPY 1"), wire.ready())
+    ready.client(wire.query("select 1"))
+    ready.target(wire.complete("SELECT 1"), wire.ready())
+
+    assert [end[1:] for end in ends(ready)] == [("ok", 0, None), ("ok", 0, "COPY 1"), ("ok", 0, "SELECT 1")]
+
+
+def test_copy_out(ready: Play) -> None:
+    answer = [wire.copy_out(), wire.copy_data(b"1\n"), wire.COPY_DONE, wire.complete("COPY 1"), wire.ready()]
+    ready.client(wire.query("copy t to stdout"))
+    ready.target(*answer)
+
+    assert ready.client_gets() == b"".join(answer)
+    assert ends(ready) == [(2, "ok", 0, "COPY 1")]
+
+
+def test_a_notice_belongs_to_the_statement_that_raised_it_and_a_notification_to_none(ready: Play) -> None:
+    ready.client(wire.query("select raise()"))
+    ready.target(wire.notice("careful"), wire.complete("SELECT 1"), wire.ready())
+    ready.target(wire.notification("jobs", "42"))
+
+    owners = [exchange for kind, exchange, _ in ready.recorded() if kind is Kind.TO_CLIENT]
+    assert owners == [2, 2, 0]
+    assert ready.client_gets().endswith(wire.notification("jobs", "42"))
+
+
+def test_an_unasked_parameter_change_passes(ready: Play) -> None:
+    ready.target(wire.status("TimeZone", "UTC"))
+
+    assert ready.client_gets() == wire.status("TimeZone", "UTC")
+
+
+def test_a_cancelled_statement_is_recorded_as_cancelled(ready: Play) -> None:
+    ready.client(wire.query("select pg_sleep(60)"))
+    ready.machine.cancel()
+    ready.target(wire.error("57014", "canceling statement due to user request"), wire.ready())
+
+    assert [key[-4:] for _, key in ready.knocks] == [b"tkey"]
+    assert ends(ready)[0][1] == "cancelled"
+    assert any(kind is Kind.NOTE and body == {"note": "cancel"} for kind, _, body in ready.recorded())
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 7])
+def test_cut_into_small_pieces_the_same_is_recorded(ready: Play, size: int) -> None:
+    asked = wire.parse("select $1", "s", (25,)) + wire.bind(b"x", statement="s") + wire.execute() + wire.SYNC
+    answer = wire.PARSED + wire.BOUND + wire.row(b"x") + wire.complete("SELECT 1") + wire.ready()
+    for start in range(0, len(asked), size):
+        ready.client(asked[start : start + size])
+    for start in range(0, len(answer), size):
+        ready.target(answer[start : start + size])
+
+    assert ready.target_sees() == asked
+    assert ready.client_gets() == answer
+    assert [end[1:3] for end in ends(ready)] == [("ok", 0), ("ok", 1)]
+
+
+def test_a_long_row_passes_in_pieces(play: Play) -> None:
+    from tests.playbook.conftest import log_in
+
+    log_in(play)
+    play.client_gets(), play.recorded()
+    answer = wire.columns(("t", 25)) + wire.row(b"x" * 3_000_000) + wire.complete("SELECT 1") + wire.ready()
+    play.client(wire.query("select repeat('x', 3000000)"))
+    for start in range(0, len(answer), 65_536):
+        play.target(answer[start : start + 65_536])
+        assert play.client_box.size <= 3_100_000
+
+    assert play.client_gets() == answer
+    assert ends(play) == [(2, "ok", 1, "SELECT 1")]
+
+
+def test_terminate_ends_the_session_in_order(ready: Play) -> None:
+    ready.client(wire.TERMINATE)
+
+    assert ready.target_sees() == wire.TERMINATE
+    assert ready.closed
+    assert ready.recorded()[-1][2]["outcome"] == "ended"
+
+
+def test_a_client_that_vanishes_mid_statement_is_recorded_and_its_statement_cancelled(ready: Play) -> None:
+    ready.client(wire.query("select pg_sleep(60)"))
+    ready.machine.client_gone()
+
+    assert ends(ready)[0][1] == "unknown"
+    assert len(ready.knocks) == 1
+    assert ready.closed
+
+
+def test_a_target_that_vanishes_is_told_in_postgresqls_own_words(ready: Play) -> None:
+    ready.client(wire.query("select 1"))
+    ready.machine.target_gone()
+
+    assert b"C08006\0" in ready.client_gets()
+    assert ready.recorded()[-1][2]["outcome"] == "broken"
+
+
+def test_a_cut_session_says_why_and_stops_the_statement(ready: Play) -> None:
+    ready.client(wire.query("select pg_sleep(60)"))
+    ready.machine.cut("the run was revoked")
+    ready.machine.cut("again")
+
+    said = ready.client_gets()
+    assert b"C57P01\0" in said
+    assert b"the run was revoked" in said
+    assert said.count(b"C57P01\0") == 1
+    assert len(ready.knocks) == 1
+    closed = ready.recorded()[-1][2]
+    assert (closed["outcome"], closed["reason"], closed["exchanges"]) == ("cut", "the run was revoked", 2)
+
+
+@pytest.mark.parametrize(
+    ("data", "code"),
+    [
+        (b"Q\x00\x00\x00\x02", b"C08P01\0"),
+        (b"Q\x7f\xff\xff\xff", b"C54000\0"),
+        (b"?\x00\x00\x00\x04", b"C08P01\0"),
+        (b"B\x00\x00\x00\x08\xff\xff\xff\xff", b"C08P01\0"),
+        (b"P\x00\x00\x00\x05a", b"C08P01\0"),
+        (wire.message(b"p", b"x\0"), b"C08P01\0"),
+    ],
+)
+def test_nonsense_from_the_client_ends_the_session_with_a_clear_error(
+    ready: Play, data: bytes, code: bytes
+) -> None:
+    ready.client(data)
+
+    assert code in ready.client_gets()
+    assert ready.closed
+    assert ready.recorded()[-1][2]["outcome"] == "broken"
+
+
+def test_nonsense_from_the_target_never_reaches_the_client(ready: Play) -> None:
+    ready.target(wire.complete("SELECT 1"))
+
+    assert b"C08P01\0" in ready.client_gets()
+    assert ready.closed
+
+
+def test_a_denied_operation_reaches_no_target_and_ends_the_session(play: Play) -> None:
+    from bodycam.model.verdict import Decision, Verdict
+    from tests.playbook.conftest import log_in
+
+    class NoDrop:
+        def decide(self, operation: object, grant: object) -> Verdict:
+            dropped = "drop" in getattr(operation, "text", "")
+            return Verdict(Decision.DENY if dropped else Decision.ALLOW, "no-drop", "p1", "not here")
+
+    play.policy = NoDrop()
+    log_in(play)
+    play.target_sees(), play.client_gets()
+    play.client(wire.query("drop table t"))
+
+    assert play.target_sees() == b""
+    assert b"denied by rule no-drop" in play.client_gets()
+    assert [end[1] for end in ends(play) if end[0] == 2] == ["denied"]

@@ -27,7 +27,9 @@ MIB = 1024 * 1024
 KEY = X25519PrivateKey.generate()
 
 
-def row(measure: str, value: float, unit: str, against: str = "", ratio: float | None = None) -> dict[str, Any]:
+def row(
+    measure: str, value: float, unit: str, against: str = "", ratio: float | None = None
+) -> dict[str, Any]:
     """One line of the result; without a bound it is information only."""
     return {
         "measure": measure,

@@ -50,7 +50,7 @@ MARK_BYTES = 32
 
 MAX_RECORD = 1536 * 1024
 """The most bytes of entries in one record."""
-MAX_PIECE = 512 * 1024
+MAX_PIECE = MAX_RECORD // 3 - 64
 """A body longer than this is cut into pieces."""
 MORE = 0x80
 """The bit of an entry's kind that says: the body goes on in the next entry."""

@@ -64,7 +64,7 @@ class JournalWriter:
         capacity = settings.segment_bytes - layout.HEADER_BYTES - layout.MARK_BYTES
         self._capacity = capacity
         self._limit = min(layout.MAX_RECORD, capacity - RECORD_OVERHEAD - 8)
-        self._piece = min(layout.MAX_PIECE, self._limit // 2)
+        self._piece = min(layout.MAX_PIECE, self._limit // 2 - ENTRY_HEAD.size)
         self._strict = settings.fsync is Fsync.STRICT
         self._batch: list[bytes] = [_ENTRIES]
         self._size = 0
@@ -265,8 +265,8 @@ class JournalWriter:
     async def start(self) -> None:
         """Begin syncing and watching the space, on the running loop."""
         self._tasks = [
-            asyncio.create_task(self._guard(self._syncer.run()), name="journal-sync"),
-            asyncio.create_task(self._guard(self._watch()), name="journal-watch"),
+            asyncio.create_task(self._guard(self._syncer.run), name="journal-sync"),
+            asyncio.create_task(self._guard(self._watch), name="journal-watch"),
         ]
 
     async def close(self) -> None:
@@ -311,9 +311,9 @@ class JournalWriter:
             self._supply.order()
             await asyncio.sleep(WATCH_INTERVAL)
 
-    async def _guard(self, work: Coroutine[Any, Any, None]) -> None:
+    async def _guard(self, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
         try:
-            await work
+            await work()
         except Exception as error:
             # law 2: a journal that nobody syncs or watches is not one
             self._fail(f"the journal {self.folder} failed: {type(error).__name__}: {error}")

@@ -10,7 +10,7 @@ import contextlib
 import os
 import socket
 import struct
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +33,14 @@ class RemoteError(Exception):
         self.code = code
 
 
+def _remote_error(body: Any) -> RemoteError:
+    match body:
+        case [str(code), str(message)]:
+            return RemoteError(code, message)
+        case _:
+            return RemoteError("internal", "the other process answered with an error that can't be read")
+
+
 Handler = Callable[["Channel", str, Any], Awaitable[Any]]
 Answer = AsyncIterator[Any]
 
@@ -51,6 +59,7 @@ class Channel:
         self._streams: dict[int, asyncio.Queue[tuple[str, Any]]] = {}
         self._windows: dict[int, asyncio.Semaphore] = {}
         self._tasks: set[asyncio.Task[None]] = set()
+        self._answering: dict[int, asyncio.Task[None]] = {}
         self.closed = asyncio.Event()
 
     async def call(self, verb: str, body: Any = None, *, timeout: float = 10.0) -> Any:
@@ -76,21 +85,27 @@ class Channel:
         number = self._number()
         items: asyncio.Queue[tuple[str, Any]] = asyncio.Queue()
         self._streams[number] = items
+        ended = False
         try:
             self._send(number, verb, body)
             while True:
                 async with asyncio.timeout(timeout):
                     kind, item = await items.get()
+                ended = kind != "item"
                 if kind == "ok":
                     return
                 if kind == "error":
-                    raise RemoteError(*item)
+                    raise _remote_error(item)
                 if kind == "closed":
                     raise ChannelClosed("the other process went away in the middle of its answer")
                 self._send(0, "taken", number)
                 yield item
         finally:
             self._streams.pop(number, None)
+            if not ended:
+                # else the peer would hold the rest of its answer for as long as the connection lives
+                with contextlib.suppress(ChannelClosed):
+                    self._send(0, "left", number)
 
     def tell(self, verb: str, body: Any = None) -> None:
         """Send a notice; nothing comes back.
@@ -109,7 +124,15 @@ class Channel:
                     return
                 number, verb, body = cbor2.loads(await self._reader.readexactly(length))
                 self._receive(number, verb, body)
-        except (asyncio.IncompleteReadError, ConnectionError, cbor2.CBORDecodeError, ValueError):
+        except (
+            asyncio.IncompleteReadError,
+            ConnectionError,
+            cbor2.CBORDecodeError,
+            ValueError,
+            TypeError,
+        ):
+            # the last three are a peer that sends no frames of ours
+
             return
         finally:
             self.close()
@@ -147,7 +170,7 @@ class Channel:
                 items.put_nowait((verb, body))
             elif (future := self._waiting.get(number)) is not None and not future.done():
                 if verb == "error":
-                    future.set_exception(RemoteError(*body))
+                    future.set_exception(_remote_error(body))
                 else:
                     future.set_result(body)
             return
@@ -155,9 +178,16 @@ class Channel:
             if (window := self._windows.get(body)) is not None:
                 window.release()
             return
+        if verb == "left":
+            if (answering := self._answering.get(body)) is not None:
+                answering.cancel()
+            return
         task = asyncio.get_running_loop().create_task(self._answer(number, verb, body))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        if number:
+            self._answering[number] = task
+            task.add_done_callback(lambda _: self._answering.pop(number, None))
 
     async def _answer(self, number: int, verb: str, body: Any) -> None:
         try:
@@ -183,6 +213,8 @@ class Channel:
                 self._send(number, "item", item)
         finally:
             del self._windows[number]
+            if isinstance(answer, AsyncGenerator):
+                await answer.aclose()
 
     def _fail(self, number: int, code: str, message: str) -> None:
         if number:

@@ -1,0 +1,394 @@
+"""The archivist: journals in, sealed recordings, ledger leaves and index rows out.
+
+`step` is plain blocking code that one thread calls again and again; the store, which may hang, is another
+thread's. Nothing is forgotten before what replaces it is on the disk: a journal segment goes when all in it
+is sealed or staged, a staging file when its session is in the ledger.
+"""
+
+import fcntl
+import os
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import structlog
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
+
+from bodycam.archive import builder as building
+from bodycam.archive.builder import SessionBuilder, SessionKey
+from bodycam.archive.format.v1 import FormatDamaged
+from bodycam.archive.keystore import KeyGone, KeyStore
+from bodycam.archive.ledger import Leaf, Ledger
+from bodycam.archive.sealing import Batch, Sealed, Sealer, container_name
+from bodycam.archive.staging import StagingFile, staged
+from bodycam.archive.store import StoreUnavailable
+from bodycam.archive.tailing import Tail
+from bodycam.journal.entry import Entry
+from bodycam.journal.folder import incarnations, remove, sweep
+from bodycam.journal.follower import Follower
+
+log = structlog.get_logger(__name__)
+
+POLL_BYTES = 1024 * 1024
+SCAN_INTERVAL = 0.1
+RETRY_FIRST, RETRY_MOST = 0.25, 15.0
+
+
+@dataclass(frozen=True, slots=True)
+class ArchiveSettings:
+    """How the archivist works; times in seconds, sizes in bytes.
+
+    `memory` bounds what is neither staged nor sealed, over all sessions; `container` is when a container is
+    full. A single read of a journal (1 MiB) and one block for each open session come on top.
+    """
+
+    seal_interval: float = 0.5
+    checkpoint_interval: float = 2.0
+    head_interval: float = 5.0
+    block: int = 256 * 1024
+    memory: int = 64 * 1024 * 1024
+    container: int = 16 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Folders:
+    """Where the archivist finds and keeps things."""
+
+    journal: Path
+    staging: Path
+
+
+class Index(Protocol):
+    """Where exchanges become searchable; it catches up by itself, and never stops the archivist."""
+
+    def opened(self, builder: SessionBuilder) -> None: ...
+
+    def event(self, builder: SessionBuilder, entry: Entry, at: int) -> None: ...
+
+    def sealing(self, name: str) -> None:
+        """A container is in the store and about to enter the ledger; remember that it is to be indexed."""
+
+    def sealed(self, sealed: Sealed) -> None: ...
+
+    def backlog(self) -> int:
+        """How many containers wait to be indexed."""
+
+
+class Archivist:
+    """One gateway's archivist; a lock in the staging folder keeps a second one away."""
+
+    def __init__(
+        self,
+        folders: Folders,
+        *,
+        journal_key: X25519PrivateKey,
+        ledger: Ledger,
+        keystore: KeyStore,
+        sealer: Sealer,
+        index: Index,
+        settings: ArchiveSettings,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._folders, self._journal_key = folders, journal_key
+        self.ledger, self._keystore, self._sealer = ledger, keystore, sealer
+        self._index, self._settings, self._clock = index, settings, clock
+        self.lock = threading.RLock()
+        self._tails: dict[bytes, Tail] = {}
+        self._closed: list[SessionBuilder] = []
+        self._closed_since = 0.0
+        self._sealing: tuple[Batch, Future[Sealed]] | None = None
+        self._retry_at = self._retry_pause = 0.0
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="sealer")
+        self._scan_at = self._checkpoint_at = self._heads_at = self._retire_at = 0.0
+        self._opened_keys: set[SessionKey] = set()
+        self._sealed_keys: set[SessionKey] = set()
+        self._sealed_ids: set[bytes] = set()
+        self._resumed: dict[bytes, list[SessionBuilder]] = {}
+        self.sealed_total = 0
+        self.store_failure: str | None = None
+
+    # -- life ------------------------------------------------------------------------------------
+
+    def recover(self) -> None:
+        """Take up what an earlier process left. Call once, before the first step."""
+        self._folders.staging.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._own = os.open(self._folders.staging / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            fcntl.flock(self._own, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            os.close(self._own)
+            raise
+        sweep(self._folders.journal)
+        by_session: dict[bytes, SessionKey] = {}
+        for leaf in self.ledger.leaves():
+            if leaf[0] == Leaf.OPENED:
+                by_session[leaf[2]] = (leaf[3], leaf[4])
+                self._opened_keys.add((leaf[3], leaf[4]))
+            elif leaf[0] == Leaf.SEALED:
+                self._sealed_ids.add(leaf[2])
+                if leaf[2] in by_session:
+                    self._sealed_keys.add(by_session[leaf[2]])
+        found = self._sealer.recover()
+        if found is not None:
+            for place in found.places:
+                if place.session not in self._sealed_ids:
+                    self.ledger.append([Leaf.SEALED, place.session, place.root])
+                    self._sealed_ids.add(place.session)
+                    if place.session in by_session:
+                        self._sealed_keys.add(by_session[place.session])
+            self._index.sealing(found.name)
+            self.ledger.commit()
+            self._index.sealed(found)
+            self._sealer.forget()
+        self._recover_staging()
+        self._forget_old_keys()
+
+    def step(self) -> bool:
+        """Do what there is to do; returns whether there was anything, so that the caller may rest."""
+        with self.lock:
+            now = self._clock()
+            if now >= self._scan_at:
+                self._scan_at = now + SCAN_INTERVAL
+                self._scan()
+            busy = False
+            if self._unstaged() < self._settings.memory:
+                for tail in list(self._tails.values()):
+                    busy |= tail.poll(POLL_BYTES)
+            # openings reach the ledger here: one group a step, well within the promised second
+            self.ledger.commit()
+            self._seal(now)
+            if now >= self._checkpoint_at or self._unstaged() >= self._settings.memory:
+                self._checkpoint_at = now + self._settings.checkpoint_interval
+                self._checkpoint()
+            if now >= self._heads_at:
+                self._heads_at = now + self._settings.head_interval
+                self._chain_heads()
+            return busy
+
+    def close(self) -> None:
+        """Seal what has ended, as far as the store lets us; what is open stays resumable."""
+        deadline = self._clock() + 10
+        while self._clock() < deadline:
+            self.step()
+            with self.lock:
+                self._closed_since = 0.0
+                if not self._closed and self._sealing is None:
+                    break
+            time.sleep(0.01)
+        with self.lock:
+            self._thread.shutdown(wait=False, cancel_futures=True)
+            for tail in self._tails.values():
+                tail.close()
+            self.ledger.close()
+            os.close(self._own)
+
+    # -- Sessions, as a tail sees it -----------------------------------------------------------------
+
+    def begin(self, key: SessionKey, entry: Entry) -> SessionBuilder | None:
+        """A session opened: its leaf, unless an earlier process wrote it."""
+        if key in self._sealed_keys:
+            return None
+        builder = SessionBuilder.begin(key, entry, self._settings.block)
+        if key not in self._opened_keys:
+            self._opened_keys.add(key)
+            self.ledger.append([Leaf.OPENED, builder.session, *key])
+        self._index.opened(builder)
+        return builder
+
+    def event(self, builder: SessionBuilder, entry: Entry, at: int) -> None:
+        """An event was taken."""
+        self._index.event(builder, entry, at)
+
+    def ended(self, builder: SessionBuilder) -> None:
+        """A session's last event is in: it waits for a container."""
+        builder.cut_block()
+        if not self._closed:
+            self._closed_since = self._clock()
+        self._closed.append(builder)
+
+    # -- what others ask -----------------------------------------------------------------------------
+
+    def live(self, session: bytes) -> list[list[Any]] | None:
+        """The events so far of a session that is not sealed; None when there is no such session."""
+        with self.lock:
+            for tail in self._tails.values():
+                for builder in tail.builders.values():
+                    if builder.session == session:
+                        return builder.events()
+        return None
+
+    def is_sealed(self, session: bytes) -> bool:
+        """Whether a session is in the ledger as sealed."""
+        return session in self._sealed_ids
+
+    def status(self) -> dict[str, Any]:
+        """Gauges for metrics; seconds and bytes."""
+        with self.lock:
+            builders = [b for tail in self._tails.values() for b in tail.builders.values()]
+            closed_for = self._clock() - self._closed_since if self._closed else 0.0
+            folders = incarnations(self._folders.journal)
+            return {
+                "open_sessions": sum(not builder.closed for builder in builders),
+                "waiting_sessions": sum(builder.closed for builder in builders),
+                "oldest_unsealed_seconds": closed_for,
+                "unstaged_bytes": self._unstaged(),
+                "journal_bytes": sum(folder.bytes for folder in folders),
+                "segments": sum(folder.segments for folder in folders),
+                "sealed_total": self.sealed_total,
+                "ledger_size": self.ledger.size,
+                "damages": sum(tail.damages for tail in self._tails.values()),
+                "gaps": sum(tail.gaps for tail in self._tails.values()),
+                "index_backlog": self._index.backlog(),
+                "store_failure": self.store_failure,
+            }
+
+    # -- inside --------------------------------------------------------------------------------------
+
+    def _scan(self) -> None:
+        """New journals, and those that are done with."""
+        for folder in incarnations(self._folders.journal):
+            if folder.incarnation not in self._tails:
+                follower = Follower(folder.path, self._journal_key)
+                builders = self._resumed.pop(folder.incarnation, [])
+                self._tails[folder.incarnation] = Tail(folder, follower, self, builders)
+        for incarnation, tail in list(self._tails.items()):
+            if tail.done and not tail.builders:
+                tail.close()
+                del self._tails[incarnation]
+                remove(tail.path)
+                self._opened_keys = {key for key in self._opened_keys if key[0] != incarnation}
+                self._sealed_keys = {key for key in self._sealed_keys if key[0] != incarnation}
+        # a session whose journal is gone altogether was staged with its end, or ends here
+        for incarnation, builders in list(self._resumed.items()):
+            if not (self._folders.journal / incarnation.hex()).exists():
+                del self._resumed[incarnation]
+                tail = self._orphaned(incarnation, builders)
+                self._tails[incarnation] = tail
+
+    def _orphaned(self, incarnation: bytes, builders: list[SessionBuilder]) -> Tail:
+        folder = self._folders.journal / incarnation.hex()
+        folder.mkdir(parents=True, exist_ok=True)
+        found = next(one for one in incarnations(self._folders.journal) if one.incarnation == incarnation)
+        return Tail(found, Follower(folder, self._journal_key), self, builders)
+
+    def _unstaged(self) -> int:
+        return sum(b.unstaged for tail in self._tails.values() for b in tail.builders.values())
+
+    def _checkpoint(self) -> None:
+        sealing = set() if self._sealing is None else {b.key for b in self._sealing[0].builders}
+        for tail in self._tails.values():
+            for builder in tail.builders.values():
+                if builder.oldest is not None and builder.key not in sealing:
+                    if builder.closed and self.store_failure is None:
+                        continue  # it is about to be sealed
+                    self._stage(builder)
+            tail.retire()
+
+    def _stage(self, builder: SessionBuilder) -> None:
+        try:
+            staging = builder.staging
+            if staging is None:
+                self._keystore.put([(builder.session, builder.data_key)])
+                staging = StagingFile.create(self._folders.staging, *builder.key, builder.writer.header)
+            builder.stage(staging)
+        except OSError as error:
+            # the journal keeps it; the worker's own account of space does the rest
+            log.error("staging failed", error=str(error), session=builder.opened["session"])
+
+    def _chain_heads(self) -> None:
+        for tail in self._tails.values():
+            for builder in tail.builders.values():
+                blocks = len(builder.writer.entries)
+                if not builder.closed and blocks > builder.headed:
+                    builder.headed = blocks
+                    self.ledger.append([Leaf.HEAD, builder.session, blocks, builder.writer.chain])
+
+    def _seal(self, now: float) -> None:
+        if self._sealing is not None:
+            batch, future = self._sealing
+            if not future.done():
+                return
+            self._sealing = None
+            try:
+                self._sealed(batch, future.result())
+            except (StoreUnavailable, OSError) as error:
+                self._failed(batch, error, now)
+            return
+        if not self._closed or now < self._retry_at:
+            return
+        full = sum(builder.writer.size for builder in self._closed) >= self._settings.container
+        if full or now - self._closed_since >= self._settings.seal_interval:
+            self._start(Batch(container_name(time.time()), self._take_closed()))
+
+    def _take_closed(self) -> tuple[SessionBuilder, ...]:
+        taken, size = [], 0
+        while self._closed and size < self._settings.container:
+            taken.append(self._closed.pop(0))
+            size += taken[-1].writer.size
+        return tuple(taken)
+
+    def _start(self, batch: Batch) -> None:
+        self._sealing = batch, self._thread.submit(self._sealer.seal, batch)
+
+    def _sealed(self, batch: Batch, sealed: Sealed) -> None:
+        self._index.sealing(sealed.name)
+        for place in sealed.places:
+            self.ledger.append([Leaf.SEALED, place.session, place.root])
+        self.ledger.commit()
+        self._index.sealed(sealed)
+        for builder in batch.builders:
+            self._sealed_keys.add(builder.key)
+            self._sealed_ids.add(builder.session)
+            if builder.staging is not None:
+                builder.staging.remove()
+            self._tails[builder.key[0]].sealed(builder.key[1])
+        self._sealer.forget()
+        self.sealed_total += len(batch.builders)
+        self._retry_pause, self.store_failure = 0.0, None
+
+    def _failed(self, batch: Batch, error: Exception, now: float) -> None:
+        """The store did not take it: the same batch again, under the same name, after a pause."""
+        self._retry_pause = min(max(self._retry_pause * 2, RETRY_FIRST), RETRY_MOST)
+        self._retry_at = now + self._retry_pause
+        self.store_failure = str(error)
+        log.error("sealing failed and is tried again", error=str(error), in_seconds=self._retry_pause)
+        self._closed[:0] = batch.builders
+
+    def _recover_staging(self) -> None:
+        for path in staged(self._folders.staging):
+            found = StagingFile.found(path)
+            if found is None:
+                log.error("a staging file is unusable; its session is read from the journal", file=str(path))
+                path.rename(path.with_suffix(".unusable"))
+                continue
+            staging, incarnation, opening = found
+            key = (incarnation, opening)
+            if staging.session in self._sealed_ids:
+                staging.remove()
+                continue
+            try:
+                data_key = self._keystore.get(staging.session)
+                builder = building.resume(staging, key, data_key, self._settings.block)
+            except (FormatDamaged, KeyGone) as error:
+                log.error("a staging file is damaged", file=str(path), error=str(error))
+                path.rename(path.with_suffix(".unusable"))
+                continue
+            if builder is None:
+                staging.remove()
+                continue
+            self._index.opened(builder)
+            for kind, at, exchange, body in builder.events():
+                self._index.event(builder, building.entry_of(key[1], kind, exchange, body), at)
+            self._resumed.setdefault(incarnation, []).append(builder)
+            if builder.closed:
+                self.ended(builder)
+
+    def _forget_old_keys(self) -> None:
+        """Keep the openings of journals that are still there; the ledger has them all."""
+        kept = {folder.incarnation for folder in incarnations(self._folders.journal)} | set(self._resumed)
+        self._opened_keys = {key for key in self._opened_keys if key[0] in kept}
+        self._sealed_keys = {key for key in self._sealed_keys if key[0] in kept}

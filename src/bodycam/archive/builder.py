@@ -1,0 +1,222 @@
+"""One session on its way from the journal into a recording: events to blocks, blocks to staging.
+
+Data bodies are copied as the journal holds them, never decoded. What is decoded is small: openings, ends.
+"""
+
+import os
+import struct
+from dataclasses import dataclass, field
+from typing import Any
+
+import cbor2
+
+from bodycam.archive.format import v1
+from bodycam.archive.staging import StagingFile
+from bodycam.journal.entry import Entry
+from bodycam.model import ids
+from bodycam.model.event import Event, Kind, Marker, Outcome, SessionOutcome
+
+SessionKey = tuple[bytes, int]
+"""A journal's incarnation and the session's opening number in it."""
+
+_UINT64 = struct.Struct(">BQ")
+_AT_MOST_23 = [bytes((number,)) for number in range(24)]
+
+
+@dataclass(slots=True)
+class Progress:
+    """What has to survive a crash beside the blocks themselves."""
+
+    opened_at: int  # the writer's monotonic clock, nanoseconds
+    last_at: int = 0  # microseconds since the opening
+    totals: dict[str, int] = field(
+        default_factory=lambda: {"exchanges": 0, "rows": 0, "bytes_to_client": 0, "bytes_to_target": 0}
+    )
+    markers: list[str] = field(default_factory=list)
+    outcome: str | None = None
+    open_exchanges: set[int] = field(default_factory=set)
+
+
+class SessionBuilder:
+    """Builds one session's recording."""
+
+    def __init__(
+        self, key: SessionKey, opened: dict[str, Any], progress: Progress, data_key: bytes, block_size: int
+    ) -> None:
+        self.key, self.opened, self.progress, self.data_key = key, opened, progress, data_key
+        self.session = ids.raw(opened["session"])
+        self._block_size = block_size
+        self.writer = v1.SessionWriter(self.session, data_key, created=opened["started"] // 1_000_000)
+        self.staging: StagingFile | None = None
+        self.blocks: list[bytes] = []
+        self.oldest: int | None = None  # the journal generation of the oldest event not yet staged
+        self.covered = 0  # the journal sequence up to which this builder has seen everything
+        self.headed = 0  # blocks when the chain head was last put into the ledger
+        self._pending: list[bytes] = []
+        self._pending_size = 0
+        self._first_at = 0
+
+    @classmethod
+    def begin(cls, key: SessionKey, entry: Entry, block_size: int) -> "SessionBuilder":
+        """Start with a session's OPENED entry."""
+        return cls(key, cbor2.loads(entry.body), Progress(entry.at), os.urandom(v1.KEY_BYTES), block_size)
+
+    @property
+    def closed(self) -> bool:
+        """Whether the session's last event is in."""
+        return self.progress.outcome is not None
+
+    @property
+    def unstaged(self) -> int:
+        """Bytes of this session that only memory and the journal hold."""
+        return self._pending_size + sum(map(len, self.blocks))
+
+    def add(self, entry: Entry, generation: int) -> int:
+        """Take the next event; returns its time in microseconds since the opening."""
+        progress = self.progress
+        at = max(0, (entry.at - progress.opened_at) // 1000)
+        progress.last_at = at = max(at, progress.last_at)
+        if entry.kind == Kind.REQUEST:
+            progress.totals["exchanges"] += 1
+            progress.open_exchanges.add(entry.exchange)
+        elif entry.kind == Kind.FINISH:
+            self._finished(entry)
+        elif entry.kind == Kind.NOTE:
+            self._noted(cbor2.loads(entry.body))
+        elif entry.kind == Kind.CLOSED:
+            progress.outcome = str(cbor2.loads(entry.body).get("outcome"))
+        self._append(entry.kind, at, entry.exchange, entry.body)
+        if self.oldest is None:
+            self.oldest = generation
+        return at
+
+    def end_for_the_dead(self, generation: int, *, lost_tail: str | None) -> list[Event]:
+        """Write the end of a session whose worker died: markers, unknown outcomes, CLOSED."""
+        reason = "the gateway's worker died"
+        events: list[tuple[Kind, int, Any]] = [
+            (Kind.NOTE, 0, {"note": Marker.INTERRUPTED.value, "reason": reason})
+        ]
+        if lost_tail is not None:
+            events.append((Kind.NOTE, 0, {"note": Marker.LOST_TAIL.value, "reason": lost_tail}))
+        unknown = [Outcome.UNKNOWN.value, 0, 0, 0, None, None]
+        events += [(Kind.FINISH, exchange, unknown) for exchange in sorted(self.progress.open_exchanges)]
+        closed = {"outcome": SessionOutcome.INTERRUPTED.value, "reason": reason}
+        events.append((Kind.CLOSED, 0, closed))
+        at_ns = self.progress.opened_at + self.progress.last_at * 1000
+        written = []
+        for kind, exchange, body in events:
+            entry = Entry(self.key[1], exchange, kind, at_ns, cbor2.dumps(body))
+            written.append(Event(kind, self.add(entry, generation), exchange, body))
+        return written
+
+    def mark_lost(self, generation: int, reason: str) -> None:
+        """Record that the journal lost something that may have been this session's."""
+        body = cbor2.dumps({"note": Marker.LOST_TAIL.value, "reason": reason})
+        at_ns = self.progress.opened_at + self.progress.last_at * 1000
+        self.add(Entry(self.key[1], 0, Kind.NOTE, at_ns, body), generation)
+
+    def cut_block(self) -> None:
+        """Make a block of what is pending."""
+        if self._pending:
+            events = b"".join(self._pending)
+            count = len(self._pending)
+            self.blocks.append(self.writer.block(events, count, self._first_at, self.progress.last_at))
+            self._pending, self._pending_size = [], 0
+
+    def stage(self, staging: StagingFile) -> None:
+        """Bring everything so far into the staging file; the journal is not needed for it any more."""
+        self.cut_block()
+        self.staging = staging
+        staging.append(self.covered, _plain(self.progress), self.blocks)
+        self.blocks = []
+        self.oldest = None
+
+    def adopt(self, writer: v1.SessionWriter, staging: StagingFile, covered: int) -> None:
+        """Go on after a restart from what was staged."""
+        self.writer, self.staging, self.covered = writer, staging, covered
+        self.headed = len(writer.entries)
+
+    def events(self) -> list[list[Any]]:
+        """Everything so far, decoded; for those who watch a session that is still open."""
+        found: list[list[Any]] = []
+        chain = v1.chain_start(self.writer.header[v1.FRAME.size :])
+        staged = list(self.staging.blocks()) if self.staging is not None else []
+        for number, framed in enumerate([*staged, *self.blocks]):
+            payload = framed[v1.FRAME.size :]
+            found.extend(v1.open_block(self.session, self.data_key, number, chain, payload))
+            chain = v1.chain_next(chain, number, payload)
+        found.extend(v1.decode_events(b"".join(self._pending)))
+        return found
+
+    def _append(self, kind: int, at: int, exchange: int, body: bytes) -> None:
+        event = b"\x84" + _uint(kind) + _uint(at) + _uint(exchange) + body
+        if not self._pending:
+            self._first_at = at
+        self._pending.append(event)
+        self._pending_size += len(event)
+        if self._pending_size >= self._block_size:
+            self.cut_block()
+
+    def _finished(self, entry: Entry) -> None:
+        _, rows, to_client, to_target, *_ = cbor2.loads(entry.body)
+        totals = self.progress.totals
+        totals["rows"] += rows
+        totals["bytes_to_client"] += to_client
+        totals["bytes_to_target"] += to_target
+        self.progress.open_exchanges.discard(entry.exchange)
+
+    def _noted(self, body: dict[str, Any]) -> None:
+        note = body.get("note")
+        if note in {marker.value for marker in Marker} and note not in self.progress.markers:
+            self.progress.markers.append(str(note))
+
+
+def resume(staging: StagingFile, key: SessionKey, data_key: bytes, block_size: int) -> SessionBuilder | None:
+    """The builder that wrote a staging file, as far as the file goes; None when it holds no whole block.
+
+    Raises:
+        v1.FormatDamaged: what it holds is not what a builder wrote.
+    """
+    found = staging.recover()
+    if found is None:
+        return None
+    covered, plain = found
+    blocks = list(staging.blocks())
+    session = staging.session
+    started = v1.load(staging.header[v1.FRAME.size :], "header")["created"]
+    writer = v1.SessionWriter.resumed(data_key, staging.header, iter(blocks))
+    chain = v1.chain_start(staging.header[v1.FRAME.size :])
+    first = next(v1.open_block(session, data_key, 0, chain, blocks[0][v1.FRAME.size :]))
+    opened = {"started": started * 1_000_000, **first[3]}
+    progress = Progress(
+        plain["opened_at"],
+        plain["last_at"],
+        dict(plain["totals"]),
+        list(plain["markers"]),
+        plain["outcome"],
+        set(plain["open_exchanges"]),
+    )
+    builder = SessionBuilder(key, opened, progress, data_key, block_size)
+    builder.adopt(writer, staging, covered)
+    return builder
+
+
+def entry_of(opening: int, kind: int, exchange: int, body: Any) -> Entry:
+    """An event as the journal would hold it, its time apart."""
+    return Entry(opening, exchange, kind, 0, cbor2.dumps(body))
+
+
+def _plain(progress: Progress) -> dict[str, Any]:
+    return {
+        "opened_at": progress.opened_at,
+        "last_at": progress.last_at,
+        "totals": progress.totals,
+        "markers": progress.markers,
+        "outcome": progress.outcome,
+        "open_exchanges": sorted(progress.open_exchanges),
+    }
+
+
+def _uint(value: int) -> bytes:
+    """A CBOR unsigned integer (RFC 8949, section 3.1)."""
+    return _AT_MOST_23[value] if value < 24 else _UINT64.pack(0x1B, value)

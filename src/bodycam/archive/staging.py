@@ -1,0 +1,141 @@
+"""Staging: what is recorded of a session that is still open, so that its journal segments can go.
+
+A file is the session's header frame behind a length, then records: lengths of meta and blocks, the meta
+(CBOR: journal sequence covered, progress), the block frames, and eight bytes of SHA-256 over the record. A
+record that a crash cut off is dropped; the journal still has what was in it.
+"""
+
+import hashlib
+import os
+import struct
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import cbor2
+
+from bodycam.archive.format import v1
+from bodycam.archive.format.container import header_session
+
+_LENGTH = struct.Struct(">I")
+_RECORD = struct.Struct(">II")
+_CHECK = 8
+SUFFIX = ".part"
+
+
+class StagingFile:
+    """The staged part of one session."""
+
+    def __init__(self, path: Path, header: bytes) -> None:
+        self.path, self.header = path, header
+        self._size = 0
+
+    @classmethod
+    def create(cls, folder: Path, incarnation: bytes, opening: int, header: bytes) -> "StagingFile":
+        """Begin the file of a session.
+
+        Raises:
+            OSError: it can't be written.
+        """
+        staging = cls(folder / f"{incarnation.hex()}-{opening}{SUFFIX}", header)
+        with staging.path.open("wb") as stream:
+            stream.write(_LENGTH.pack(len(header)) + header)
+            stream.flush()
+            os.fdatasync(stream.fileno())
+        _sync_folder(folder)
+        staging._size = _LENGTH.size + len(header)
+        return staging
+
+    @classmethod
+    def found(cls, path: Path) -> "tuple[StagingFile, bytes, int] | None":
+        """A file that an earlier process left, with its incarnation and opening number, if it is usable."""
+        incarnation, _, opening = path.name.removesuffix(SUFFIX).partition("-")
+        try:
+            with path.open("rb") as stream:
+                (length,) = _LENGTH.unpack(stream.read(_LENGTH.size))
+                header = stream.read(min(length, v1.MAX_META))
+            header_session(header[v1.FRAME.size :])
+            return cls(path, header), bytes.fromhex(incarnation), int(opening)
+        except (struct.error, ValueError, v1.FormatDamaged):
+            return None
+
+    @property
+    def session(self) -> bytes:
+        """The session's raw id."""
+        return header_session(self.header[v1.FRAME.size :])
+
+    def append(self, covered: int, progress: dict[str, Any], blocks: Sequence[bytes]) -> None:
+        """Stage blocks, and the journal sequence that they reach, durably.
+
+        Raises:
+            OSError: it can't be written; the file is as it was before.
+        """
+        meta = cbor2.dumps({"covered": covered, "progress": progress})
+        body = b"".join(blocks)
+        record = _RECORD.pack(len(meta), len(body)) + meta + body
+        try:
+            with self.path.open("r+b") as stream:
+                stream.seek(self._size)
+                stream.write(record + hashlib.sha256(record).digest()[:_CHECK])
+                stream.truncate()
+                stream.flush()
+                os.fdatasync(stream.fileno())
+        except OSError:
+            os.truncate(self.path, self._size)
+            raise
+        self._size += len(record) + _CHECK
+
+    def recover(self) -> tuple[int, dict[str, Any]] | None:
+        """Find the last whole record; returns the sequence it covers and its progress, None without one."""
+        last = None
+        self._size = _LENGTH.size + len(self.header)
+        for meta, _, end in self._records(None):
+            last, self._size = meta, end
+        if last is None:
+            return None
+        return int(last["covered"]), last["progress"]
+
+    def blocks(self) -> Iterator[bytes]:
+        """The staged block frames, in order."""
+        for _, body, _ in self._records(self._size):
+            offset = 0
+            while offset < len(body):
+                _, length = v1.FRAME.unpack_from(body, offset)
+                end = offset + v1.FRAME.size + length
+                yield body[offset:end]
+                offset = end
+
+    def remove(self) -> None:
+        """The session is sealed: the file is not needed any more."""
+        self.path.unlink(missing_ok=True)
+
+    def _records(self, until: int | None) -> Iterator[tuple[dict[str, Any], bytes, int]]:
+        with self.path.open("rb") as stream:
+            position = _LENGTH.size + len(self.header)
+            stream.seek(position)
+            while until is None or position < until:
+                head = stream.read(_RECORD.size)
+                if len(head) < _RECORD.size:
+                    return
+                meta_length, body_length = _RECORD.unpack(head)
+                rest = stream.read(meta_length + body_length + _CHECK)
+                if len(rest) < meta_length + body_length + _CHECK:
+                    return
+                record, check = head + rest[:-_CHECK], rest[-_CHECK:]
+                if hashlib.sha256(record).digest()[:_CHECK] != check:
+                    return
+                position += len(record) + _CHECK
+                yield cbor2.loads(rest[:meta_length]), rest[meta_length:-_CHECK], position
+
+
+def staged(folder: Path) -> list[Path]:
+    """The staging files in a folder."""
+    return sorted(folder.glob(f"*{SUFFIX}"))
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -39,7 +39,7 @@ class _Asked:
 
     at: int
     verb: str
-    text: str
+    statement: ingest.Statement
     aside: bool
     request: Event | None  # until the reader has seen it
     values: str = ""
@@ -196,7 +196,8 @@ class Indexer:
     def _ask(self, known: _Session, event: Event) -> None:
         verb, text, parameters, _facts, weight, verdict, _redactions = event.body
         aside = weight == Weight.ASIDE
-        asked = _Asked(event.at, verb, text[: self._settings.text * 2], aside, event)
+        statement = ingest.statement_of(text, self._settings.text)
+        asked = _Asked(event.at, verb, statement, aside, event)
         if verdict is not None and verdict[0] != "allow":
             asked.error = str(verdict[3])[: self._settings.error]
         known.open[event.exchange] = asked
@@ -305,7 +306,7 @@ class Indexer:
             rows=row.rows,
             bytes=row.bytes,
             code=row.code,
-            statement=ingest.statement_of(asked.text, self._settings.text),
+            statement=asked.statement,
             values=ingest.storable(asked.values),
             error=ingest.storable(asked.error),
             output=ingest.storable(asked.output),

@@ -201,3 +201,12 @@ audit = Table(
     Index("ix_audit_at", "at", "id"),
     sqlite_autoincrement=True,
 )
+
+# What the archivist indexed last, for those who watch: one row a batch, trimmed to the newest ones.
+arrivals = Table(
+    "arrivals",
+    metadata,
+    Column("id", Key, primary_key=True, autoincrement=True),
+    Column("items", JSON, nullable=False),  # [[kind, id]...], in order
+    sqlite_autoincrement=True,
+)

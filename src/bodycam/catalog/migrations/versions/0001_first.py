@@ -16,6 +16,13 @@ KEY = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 def upgrade() -> None:
     """Makes all tables."""
     op.create_table(
+        "arrivals",
+        sa.Column("id", KEY, autoincrement=True, nullable=False),
+        sa.Column("items", sa.JSON(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_arrivals")),
+        sqlite_autoincrement=True,
+    )
+    op.create_table(
         "audit",
         sa.Column("id", KEY, autoincrement=True, nullable=False),
         sa.Column("at", sa.BigInteger(), nullable=False),

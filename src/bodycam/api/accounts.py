@@ -1,0 +1,184 @@
+"""/v1/service-accounts: workloads' identities and their API keys."""
+
+import time
+from typing import Annotated
+
+from fastapi import APIRouter
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from sqlalchemy import Connection
+
+from bodycam.api.caller import Admin, In, Reader
+from bodycam.api.catalog_calls import read, write
+from bodycam.api.context import Control
+from bodycam.api.errors import ApiError, not_found
+from bodycam.api.listing import maybe_seconds, micros, now_micros, seconds
+from bodycam.catalog import accounts as catalog
+from bodycam.catalog import runs
+from bodycam.config.types import NAME
+from bodycam.identity import api_keys
+from bodycam.identity.accounts import ISSUER
+from bodycam.model.ids import SERVICE_ACCOUNT, new_id
+
+router = APIRouter()
+
+MAX_GROUPS = 100
+
+Group = Annotated[str, StringConstraints(min_length=1, max_length=255)]
+
+
+class AccountIn(BaseModel):
+    """A service account to make."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: str = Field(pattern=NAME)
+    groups: list[Group] = Field(default_factory=list, max_length=MAX_GROUPS)
+
+
+class KeyOut(BaseModel):
+    """An API key without its secret."""
+
+    id: str
+    created: float
+    expires: float | None
+    revoked: float | None
+
+
+class AccountOut(BaseModel):
+    """A service account with its keys."""
+
+    name: str
+    groups: list[str]
+    created: float
+    disabled: float | None
+    keys: list[KeyOut]
+
+
+class AccountsOut(BaseModel):
+    """All service accounts by name."""
+
+    accounts: list[AccountOut]
+
+
+class NewKeyOut(BaseModel):
+    """A new API key; `key` is shown this once."""
+
+    id: str
+    key: str
+    expires: float | None
+
+
+class DisabledOut(BaseModel):
+    """A disabled account, and its runs that were revoked with it."""
+
+    name: str
+    revoked: list[str]
+
+
+@router.post("/v1/service-accounts", status_code=201)
+async def add_account(body: AccountIn, context: In, who: Admin) -> AccountOut:
+    """Make a service account, without a key yet."""
+    if await read(context.catalog, catalog.account_by_name, body.name) is not None:
+        raise _exists(body.name)
+    detail = {"groups": sorted(set(body.groups))}
+    await context.trail.before("account-added", str(who.principal), body.name, detail)
+    try:
+        made = await write(
+            context.catalog,
+            catalog.add_account,
+            id=new_id(SERVICE_ACCOUNT),
+            name=body.name,
+            groups=body.groups,
+            now=now_micros(),
+        )
+    except catalog.AccountExists as error:
+        raise _exists(body.name) from error
+    return _shown(made, ())
+
+
+@router.get("/v1/service-accounts")
+async def list_accounts(context: In, who: Reader) -> AccountsOut:
+    """All service accounts with their keys' ids."""
+
+    def both(connection: Connection) -> list[AccountOut]:
+        return [_shown(one, catalog.keys_of(connection, one.id)) for one in catalog.accounts(connection)]
+
+    return AccountsOut(accounts=await read(context.catalog, both))
+
+
+@router.post("/v1/service-accounts/{name}/keys", status_code=201)
+async def add_key(name: str, context: In, who: Admin) -> NewKeyOut:
+    """Issue an API key."""
+    account = await _account(context, name)
+    if account.disabled is not None:
+        raise ApiError(409, "account-disabled", f"service account {name!r} is disabled", "Make another one.")
+    issued = api_keys.issue(time.time(), context.settings.settings.identity.api_keys.lifetime)
+    await context.trail.before("key-issued", str(who.principal), name, {"key": issued.id})
+    await write(
+        context.catalog,
+        catalog.add_key,
+        id=issued.id,
+        account=account.id,
+        hash=issued.digest,
+        now=now_micros(),
+        expires=micros(issued.expires),
+    )
+    return NewKeyOut(id=issued.id, key=issued.text, expires=issued.expires)
+
+
+@router.delete("/v1/service-accounts/{name}/keys/{key}", status_code=204)
+async def revoke_key(name: str, key: str, context: In, who: Admin) -> None:
+    """Revoke an API key; twice is once. Runs that were started with it go on."""
+    account = await _account(context, name)
+    if not await write(context.catalog, catalog.revoke_key, account.id, key, now_micros()):
+        raise not_found("API key", key)
+    await context.trail.after("key-revoked", str(who.principal), name, {"key": key})
+
+
+@router.post("/v1/service-accounts/{name}/disable")
+async def disable_account(name: str, context: In, who: Admin) -> DisabledOut:
+    """Disable an account: its keys are refused, its runs are revoked and their sessions cut."""
+    await _account(context, name)
+    reason = "its service account was disabled"
+
+    def change(connection: Connection) -> list[str]:
+        now = now_micros()
+        catalog.disable_account(connection, name, now)
+        principal = f"{name}@{ISSUER}"
+        active = [run.id for run in runs.live_runs(connection, now) if str(run.principal) == principal]
+        return [run for run in active if runs.revoke_run(connection, run, reason, now)]
+
+    revoked = await write(context.catalog, change)
+    for run in revoked:
+        context.workers.stop_run(run, reason)
+    await context.trail.after("account-disabled", str(who.principal), name, {"revoked": revoked})
+    return DisabledOut(name=name, revoked=revoked)
+
+
+async def _account(context: Control, name: str) -> catalog.ServiceAccount:
+    account = await read(context.catalog, catalog.account_by_name, name)
+    if account is None:
+        raise not_found("service account", name)
+    return account
+
+
+def _exists(name: str) -> ApiError:
+    return ApiError(409, "account-exists", f"there is a service account {name!r} already", "Choose another name.")
+
+
+def _shown(account: catalog.ServiceAccount, keys: tuple[catalog.ApiKey, ...]) -> AccountOut:
+    return AccountOut(
+        name=account.name,
+        groups=sorted(account.groups),
+        created=seconds(account.created),
+        disabled=maybe_seconds(account.disabled),
+        keys=[
+            KeyOut(
+                id=key.id,
+                created=seconds(key.created),
+                expires=maybe_seconds(key.expires),
+                revoked=maybe_seconds(key.revoked),
+            )
+            for key in keys
+        ],
+    )

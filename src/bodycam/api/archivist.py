@@ -1,0 +1,71 @@
+"""What the control API asks of the archivist, and how it hears that the archivist is away."""
+
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+
+class ArchivistAway(Exception):
+    """The archivist does not answer, or not in time."""
+
+
+class ArchivistRefused(Exception):
+    """The archivist answered with an error; `code` is its own word for it."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """Which sessions are sealed, which are not yet, and a signed head over the sealed ones."""
+
+    sealed: tuple[str, ...]
+    missing: tuple[str, ...]
+    head: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Entered:
+    """An administrative act's place in the ledger, and the salt under which its details were hashed."""
+
+    index: int
+    salt: bytes
+
+
+class Archivist(Protocol):
+    """The archivist's verbs. Each raises ArchivistAway and ArchivistRefused."""
+
+    @property
+    def connected(self) -> bool:
+        """Whether the line is up."""
+        ...
+
+    def transcript(self, session: str) -> AsyncIterator[Sequence[Any]]:
+        """The decrypted events `[kind, at, exchange, body]` of a session, sealed or not, up to now."""
+        ...
+
+    async def head(self) -> dict[str, Any]:
+        """The latest signed head of the ledger."""
+        ...
+
+    async def settle(self, sessions: Sequence[str], timeout: float) -> Settled:
+        """Wait up to `timeout` seconds until these sessions are sealed."""
+        ...
+
+    async def consistency(self, first: int, second: int) -> list[bytes]:
+        """The proof (RFC 9162, section 2.1.4) that the ledger of size `second` extends that of `first`."""
+        ...
+
+    async def enter(self, action: str, actor: str, object: str, detail: dict[str, Any]) -> Entered:  # noqa: A002
+        """Put an act, as a salted hash, into the ledger."""
+        ...
+
+    async def verify(self) -> dict[str, Any]:
+        """Check recordings and ledger against each other."""
+        ...
+
+    async def status(self) -> dict[str, Any]:
+        """The archivist's gauges and counters."""
+        ...

@@ -1,0 +1,115 @@
+"""Who calls: an API key as a bearer token, proved anew at each request, and the role that it gives.
+
+A run credential is never taken here: it is good at the data listeners only.
+"""
+
+import time
+from dataclasses import dataclass
+from typing import Annotated
+
+from fastapi import Depends, Request
+
+from bodycam.api.context import Control
+from bodycam.api.errors import ApiError
+from bodycam.identity import api_keys
+from bodycam.identity.run_credentials import PREFIX as RUN_CREDENTIAL
+from bodycam.model.identity import Principal
+from bodycam.policy.access import Role
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """A proved principal with its role as the settings are now."""
+
+    principal: Principal
+    role: Role
+
+    @property
+    def reads_all(self) -> bool:
+        """Whether others' runs are open to them."""
+        return self.role in (Role.ADMIN, Role.AUDITOR)
+
+    @property
+    def only(self) -> str | None:
+        """The one principal whose runs they may see; None for all."""
+        return None if self.reads_all else str(self.principal)
+
+    def may_see(self, owner: str) -> bool:
+        """Whether a run that `owner` started may be seen."""
+        return self.reads_all or owner == str(self.principal)
+
+    def may_stop(self, owner: str) -> bool:
+        """Whether a run that `owner` started may be renewed, ended, revoked or cut."""
+        return self.role is Role.ADMIN or owner == str(self.principal)
+
+    def confined(self, principal: str | None) -> str | None:
+        """The principal to filter by, when `principal` was asked for.
+
+        Raises:
+            ApiError: they asked for somebody else's.
+        """
+        if self.only is None or principal in (None, self.only):
+            return self.only or principal
+        raise ApiError(403, "forbidden", "you may see your own runs only", "An admin or auditor sees all.")
+
+
+def control(request: Request) -> Control:
+    """The collaborators that `create_app` was given."""
+    found: Control = request.app.state.control
+    return found
+
+
+async def caller(request: Request) -> Caller:
+    """Prove the request's bearer token.
+
+    Raises:
+        ApiError: 401, without telling which part was wrong.
+    """
+    context = control(request)
+    scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    token = token.strip()
+    if scheme.lower() != "bearer" or not token:
+        raise ApiError(401, "no-credential", "this needs an API key", "Send it as Authorization: Bearer KEY.")
+    if token.startswith(RUN_CREDENTIAL):
+        raise ApiError(
+            401,
+            "run-credential",
+            "a run credential is not taken by the control API",
+            "Use an API key of a service account.",
+        )
+    proved = await api_keys.verify(token, context.keys, time.time())
+    if proved is None:
+        raise ApiError(
+            401, "bad-credential", "the API key is not valid", "It may be wrong, revoked, expired or disabled."
+        )
+    return Caller(proved.principal, context.settings.access.role(proved.principal))
+
+
+In = Annotated[Control, Depends(control)]
+Who = Annotated[Caller, Depends(caller)]
+
+
+def reader(who: Who) -> Caller:
+    """A caller who may read everything.
+
+    Raises:
+        ApiError: 403.
+    """
+    if not who.reads_all:
+        raise ApiError(403, "forbidden", "this is for admins and auditors", "The settings say who, under roles.")
+    return who
+
+
+def admin(who: Who) -> Caller:
+    """A caller who may do everything.
+
+    Raises:
+        ApiError: 403.
+    """
+    if who.role is not Role.ADMIN:
+        raise ApiError(403, "forbidden", "this is for admins", "The settings say who, under roles.admin.")
+    return who
+
+
+Reader = Annotated[Caller, Depends(reader)]
+Admin = Annotated[Caller, Depends(admin)]

@@ -1,0 +1,44 @@
+"""The collaborators of the control process, put together by the composition root."""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from sqlalchemy import Engine
+
+from bodycam.api.archivist import Archivist
+from bodycam.api.settings_in_use import SettingsInUse
+from bodycam.api.trail import Trail
+from bodycam.api.workers import Workers
+from bodycam.config import Settings, snapshot
+from bodycam.identity.api_keys import KeyStore
+from bodycam.model.transcript import Transcript
+from bodycam.session.admission import Admission
+
+
+@dataclass(frozen=True, slots=True)
+class Control:
+    """What the control API works with. `transcripts` are the protocols' decoders by the protocol's name;
+    `ca_pem` is what clients of the listeners are to trust, or None."""
+
+    catalog: Engine
+    settings: SettingsInUse
+    admission: Admission
+    archivist: Archivist
+    workers: Workers
+    trail: Trail
+    keys: KeyStore
+    transcripts: Mapping[str, Transcript]
+    version: str
+    ca_pem: str | None = None
+
+    async def adopt(self, settings: Settings) -> None:
+        """Judge everything from here on by these settings; the reload enters the ledger with their hash."""
+        self.settings.adopt(settings)
+        self.admission.adopt(settings)
+        self.workers.limits_changed()
+        detail = {
+            "settings": hashlib.sha256(snapshot(settings)).hexdigest(),
+            "policy": self.settings.access.version,
+        }
+        await self.trail.after("settings", "operator", "settings", detail)

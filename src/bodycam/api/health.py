@@ -1,0 +1,115 @@
+"""/healthz, /readyz, /metrics: for those who run the gateway; no key is asked, and nobody is named."""
+
+import time
+from typing import Any
+
+from fastapi import APIRouter, Response
+from prometheus_client import CONTENT_TYPE_LATEST
+from pydantic import BaseModel
+from sqlalchemy import Connection, text
+from sqlalchemy.exc import SQLAlchemyError
+
+from bodycam.api.archivist import ArchivistAway, ArchivistRefused
+from bodycam.api.caller import In
+from bodycam.api.catalog_calls import read
+from bodycam.api.context import Control
+from bodycam.api.metrics import Snapshot, render
+from bodycam.journal.pressure import Pressure
+
+router = APIRouter()
+
+STALE_SECONDS = 10.0
+
+
+class HealthOut(BaseModel):
+    """The control process is alive."""
+
+    status: str
+    version: str
+
+
+class CheckOut(BaseModel):
+    """One thing that sessions need; `detail` says what is wrong."""
+
+    name: str
+    ok: bool
+    detail: str
+
+
+class ReadyOut(BaseModel):
+    """Whether new sessions can be opened and recorded."""
+
+    ready: bool
+    checks: list[CheckOut]
+
+
+@router.get("/healthz")
+async def healthz(context: In) -> HealthOut:
+    """Whether this process answers."""
+    return HealthOut(status="alive", version=context.version)
+
+
+@router.get("/readyz", responses={503: {"model": ReadyOut}})
+async def readyz(context: In, response: Response) -> ReadyOut:
+    """Whether new sessions can be opened and recorded; 503 when not."""
+    checks = [await _archivist(context), _workers(context), await _catalog(context), _journal(context)]
+    ready = all(check.ok for check in checks)
+    response.status_code = 200 if ready else 503
+    return ReadyOut(ready=ready, checks=checks)
+
+
+@router.get("/metrics", response_class=Response, responses={200: {"content": {"text/plain": {}}}})
+async def metrics(context: In) -> Response:
+    """What Prometheus scrapes."""
+    archivist: dict[str, Any] = {"up": 0}
+    try:
+        archivist = await context.archivist.status() | {"up": 1}
+    except (ArchivistAway, ArchivistRefused):
+        archivist = {"up": 0}
+    workers = context.workers.connected
+    control = {
+        "workers": len(workers),
+        "failed_logins": context.admission.failed_total,
+        "pending_logins": context.admission.pending,
+        "watchers": len(context.watchers),
+        "audit_owed": context.trail.owed,
+    }
+    told = Snapshot({worker.number: worker.stats for worker in workers}, archivist, control)
+    return Response(render(told), media_type=CONTENT_TYPE_LATEST)
+
+
+async def _archivist(context: Control) -> CheckOut:
+    try:
+        await context.archivist.status()
+    except (ArchivistAway, ArchivistRefused) as error:
+        return CheckOut(name="archivist", ok=False, detail=str(error))
+    return CheckOut(name="archivist", ok=True, detail="")
+
+
+def _workers(context: Control) -> CheckOut:
+    fresh = [one for one in context.workers.connected if time.monotonic() - one.heard < STALE_SECONDS]
+    detail = "" if fresh else "no worker is connected"
+    return CheckOut(name="workers", ok=bool(fresh), detail=detail)
+
+
+async def _catalog(context: Control) -> CheckOut:
+    def ask(connection: Connection) -> None:
+        connection.execute(text("SELECT 1"))
+
+    try:
+        await read(context.catalog, ask)
+    except (SQLAlchemyError, OSError) as error:
+        return CheckOut(name="catalog", ok=False, detail=f"the catalog does not answer ({type(error).__name__})")
+    return CheckOut(name="catalog", ok=True, detail="")
+
+
+def _journal(context: Control) -> CheckOut:
+    worst = Pressure.CLEAR
+    for worker in context.workers.connected:
+        journal = worker.stats.get("journal") or {}
+        if journal.get("failed"):
+            detail = f"worker {worker.number} can't write its journal"
+            return CheckOut(name="journal", ok=False, detail=detail)
+        worst = max(worst, Pressure(int(journal.get("pressure", 0))))
+    ok = worst < Pressure.REFUSE
+    return CheckOut(name="journal", ok=ok, detail="" if ok else f"the journal's pressure is {worst.name.lower()}")

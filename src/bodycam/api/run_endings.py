@@ -1,0 +1,127 @@
+"""/v1/runs/{run}/...: renewing, ending and revoking a run."""
+
+import time
+from typing import Any
+
+from fastapi import APIRouter
+from pydantic import BaseModel, ConfigDict, Field
+
+from bodycam.api.archivist import ArchivistAway, ArchivistRefused, Settled
+from bodycam.api.caller import In, Who
+from bodycam.api.catalog_calls import read, write
+from bodycam.api.context import Control
+from bodycam.api.errors import ApiError
+from bodycam.api.found import stoppable_run
+from bodycam.api.listing import now_micros
+from bodycam.api.shapes import RunOut
+from bodycam.catalog import runs as catalog
+from bodycam.catalog.sessions import sessions_of_run
+
+router = APIRouter()
+
+CUT_SECONDS = 3.0
+MAX_WAIT = 60.0
+
+
+class RenewedOut(BaseModel):
+    """The new end of the run's lease."""
+
+    expires: float
+
+
+class EndIn(BaseModel):
+    """How the run's command ended; `wait` is how many seconds to wait for the sealing of its sessions."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    exit_code: int | None = Field(default=None, ge=-(2**31), lt=2**31)
+    wait: float = Field(default=10.0, ge=0, le=MAX_WAIT, allow_inf_nan=False)
+
+
+class EndedOut(BaseModel):
+    """An ended run; `head` is the ledger's signed head over all sealed `sessions`, null when the archivist
+    did not answer; `unsealed` are the sessions that it does not cover yet."""
+
+    run: RunOut
+    head: dict[str, Any] | None
+    sessions: list[str]
+    unsealed: list[str]
+
+
+class ReasonIn(BaseModel):
+    """Why, for the record."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    reason: str = Field(default="", max_length=500)
+
+
+class RevokedOut(BaseModel):
+    """A revoked run, and the sessions that were open and are being cut."""
+
+    run: RunOut
+    cut: list[str]
+
+
+@router.post("/v1/runs/{run}/renew")
+async def renew_run(run: str, context: In, who: Who) -> RenewedOut:
+    """Extend an active run's lease; its secret stays the same."""
+    record = await stoppable_run(context, who, run)
+    if not context.settings.access.may_start(record.principal, record.agent):
+        raise ApiError(
+            403, "may-not-start", f"{record.principal} may not start agent {record.agent!r} any more",
+            "The lease is not extended; the run goes on until it runs out.",
+        )
+    asked = (record.expires - record.created) / 1e6
+    ttl = min(max(context.settings.settings.identity.run_ttl, 0.0), context.settings.settings.identity.max_run_ttl)
+    now = time.time()
+    expires = max(record.expires / 1e6, now + min(asked, ttl))
+    if not await write(context.catalog, catalog.renew_run, run, round(expires * 1e6), now_micros()):
+        raise ApiError(
+            409, "run-not-active", f"run {run} has ended, expired or been revoked", "Start a new one."
+        )
+    context.workers.renewed(run, expires)
+    return RenewedOut(expires=expires)
+
+
+@router.post("/v1/runs/{run}/end")
+async def end_run(run: str, body: EndIn, context: In, who: Who) -> EndedOut:
+    """End a run: its sessions are cut, its credential is revoked; twice is once."""
+    started = time.monotonic()
+    await stoppable_run(context, who, run)
+    await write(context.catalog, catalog.end_run, run, body.exit_code, now_micros())
+    cut = context.workers.stop_run(run, "the run has ended")
+    await context.workers.ended(cut, CUT_SECONDS)
+    sessions, settled = await _settled(context, run, body.wait - (time.monotonic() - started))
+    after = await stoppable_run(context, who, run)
+    sealed = set() if settled is None else set(settled.sealed)
+    return EndedOut(
+        run=RunOut.of(after),
+        head=None if settled is None else settled.head,
+        sessions=sessions,
+        unsealed=[one for one in sessions if one not in sealed],
+    )
+
+
+@router.post("/v1/runs/{run}/revoke")
+async def revoke_run(run: str, context: In, who: Who, body: ReasonIn | None = None) -> RevokedOut:
+    """Revoke a run: its sessions are cut on every worker, and its credential opens nothing any more."""
+    reason = body.reason if body else ""
+    await stoppable_run(context, who, run)
+    changed = await write(context.catalog, catalog.revoke_run, run, reason, now_micros())
+    cut = context.workers.stop_run(run, f"the run was revoked{': ' if reason else ''}{reason}")
+    if changed:
+        detail = {"reason": reason, "sessions": cut}
+        await context.trail.after("run-revoked", str(who.principal), run, detail)
+    return RevokedOut(run=RunOut.of(await stoppable_run(context, who, run)), cut=cut)
+
+
+async def _settled(context: Control, run: str, wait: float) -> tuple[list[str], Settled | None]:
+    # the index may be a moment behind: what was given to the run counts, whether or not it is listed yet
+    listed = [one.id for one in await read(context.catalog, sessions_of_run, run)]
+    known = set(listed)
+    sessions = listed + [one for one in context.workers.given.of_run(run) if one not in known]
+    try:
+        return sessions, await context.archivist.settle(sessions, max(0.0, wait))
+    except (ArchivistAway, ArchivistRefused):
+        return sessions, None

@@ -1,0 +1,130 @@
+"""/v1/runs: starting, listing and looking at runs."""
+
+import re
+import time
+from typing import Annotated
+
+from fastapi import APIRouter
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from starlette.concurrency import run_in_threadpool
+
+from bodycam.api.caller import In, Who
+from bodycam.api.catalog_calls import read, write
+from bodycam.api.errors import ApiError
+from bodycam.api.found import visible_run
+from bodycam.api.listing import Cursor, Limit, Moment, Name, micros, now_micros
+from bodycam.api.shapes import RunOut, SessionOut
+from bodycam.catalog import runs as catalog
+from bodycam.catalog.sessions import SessionFilter, list_sessions
+from bodycam.identity import run_credentials
+from bodycam.model.identity import Grade, Run
+from bodycam.model.ids import RUN, new_id
+
+router = APIRouter()
+
+MAX_LABELS = 32
+MIN_TTL = 10.0
+SESSIONS_SHOWN = 1000
+# https://www.w3.org/TR/trace-context/#traceparent-header, in every version's shape
+_TRACE = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}(-[!-~]{0,400})?")
+
+LabelName = Annotated[str, StringConstraints(min_length=1, max_length=63, pattern=r"^[A-Za-z0-9][A-Za-z0-9._/-]*$")]
+LabelValue = Annotated[str, StringConstraints(max_length=255)]
+
+
+class RunIn(BaseModel):
+    """A run to start; `ttl` is how many seconds its credential lasts without renewal."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    agent: str = Field(min_length=1, max_length=63)
+    labels: dict[LabelName, LabelValue] = Field(default_factory=dict, max_length=MAX_LABELS)
+    trace: str | None = Field(default=None, max_length=512)
+    grade: Grade = Grade.ADVISORY
+    ttl: float | None = Field(default=None, ge=MIN_TTL, allow_inf_nan=False)
+
+
+class CredentialOut(BaseModel):
+    """The run's credential, given once: the user name to claim and the password that proves it."""
+
+    user: str
+    secret: str
+
+
+class StartedOut(BaseModel):
+    """A started run with its credential."""
+
+    run: RunOut
+    credential: CredentialOut
+
+
+class RunsOut(BaseModel):
+    """A page of runs, newest first."""
+
+    runs: list[RunOut]
+    next: str | None
+
+
+class RunWithSessionsOut(BaseModel):
+    """A run with its sessions, newest first, as many as one page holds; `next` goes on at /v1/sessions?run=."""
+
+    run: RunOut
+    sessions: list[SessionOut]
+    next: str | None
+
+
+@router.post("/v1/runs", status_code=201)
+async def start_run(body: RunIn, context: In, who: Who) -> StartedOut:
+    """Start a run of a declared agent and get its credential, once."""
+    if not context.settings.access.may_start(who.principal, body.agent):
+        raise ApiError(
+            403,
+            "may-not-start",
+            f"{who.principal} may not start agent {body.agent!r}",
+            "The settings say who may, under agents.<name>.may_start; GET /v1/agents lists yours.",
+        )
+    identity = context.settings.settings.identity
+    ttl = identity.run_ttl if body.ttl is None else body.ttl
+    if ttl > identity.max_run_ttl:
+        raise ApiError(
+            422, "ttl-too-long", f"a run may last {identity.max_run_ttl:g} seconds at once", "Renew it instead."
+        )
+    # a malformed trace context is a claim that nobody can join on: it is left out, as its standard asks
+    trace = body.trace if body.trace and _TRACE.fullmatch(body.trace) else None
+    run = Run(new_id(RUN), who.principal, body.agent, time.time() + ttl, body.grade, body.labels, trace)
+    credential, verifier = await run_in_threadpool(run_credentials.issue, run.id)
+    stored = catalog.RunCredential(
+        verifier.salt, verifier.iterations, verifier.stored_key, verifier.server_key, verifier.digest
+    )
+    record = await write(context.catalog, catalog.add_run, run, stored, now_micros())
+    return StartedOut(
+        run=RunOut.of(record), credential=CredentialOut(user=credential.user, secret=credential.secret)
+    )
+
+
+@router.get("/v1/runs")
+async def list_runs(
+    context: In,
+    who: Who,
+    agent: Name = None,
+    principal: Name = None,
+    state: catalog.RunState | None = None,
+    since: Moment = None,
+    until: Moment = None,
+    limit: Limit = 100,
+    cursor: Cursor = None,
+) -> RunsOut:
+    """Runs, newest first; `since` and `until` bound when they were started."""
+    wanted = catalog.RunFilter(agent, who.confined(principal), state, micros(since), micros(until))
+    page = await read(context.catalog, catalog.list_runs, wanted, now=now_micros(), limit=limit, cursor=cursor)
+    return RunsOut(runs=[RunOut.of(run) for run in page.items], next=page.next)
+
+
+@router.get("/v1/runs/{run}")
+async def show_run(run: str, context: In, who: Who) -> RunWithSessionsOut:
+    """One run with its sessions."""
+    record = await visible_run(context, who, run)
+    page = await read(context.catalog, list_sessions, SessionFilter(run=run), limit=SESSIONS_SHOWN)
+    return RunWithSessionsOut(
+        run=RunOut.of(record), sessions=[SessionOut.of(one) for one in page.items], next=page.next
+    )

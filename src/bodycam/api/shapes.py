@@ -1,0 +1,100 @@
+"""Runs and sessions as the API shows them; moments are seconds of the Unix epoch."""
+
+from typing import Any, Self
+
+from pydantic import BaseModel
+
+from bodycam.api.listing import maybe_seconds, now_micros, seconds
+from bodycam.catalog.runs import RunRecord, RunState
+from bodycam.catalog.sessions import SessionRecord, SessionState
+from bodycam.model.identity import Grade
+
+
+class RunOut(BaseModel):
+    """One run; `principal` is who started it, as subject@issuer."""
+
+    id: str
+    agent: str
+    principal: str
+    labels: dict[str, str]
+    trace: str | None
+    grade: Grade
+    state: RunState
+    created: float
+    expires: float
+    ended: float | None
+    revoked: float | None
+    exit_code: int | None
+    reason: str | None
+
+    @classmethod
+    def of(cls, run: RunRecord) -> Self:
+        """A run of the catalog."""
+        return cls(
+            id=run.id,
+            agent=run.agent,
+            principal=str(run.principal),
+            labels=dict(run.labels),
+            trace=run.trace,
+            grade=run.grade,
+            state=run.state(now_micros()),
+            created=seconds(run.created),
+            expires=seconds(run.expires),
+            ended=maybe_seconds(run.ended),
+            revoked=maybe_seconds(run.revoked),
+            exit_code=run.exit_code,
+            reason=run.reason,
+        )
+
+
+class SessionOut(BaseModel):
+    """One session; `root` is its recording's root hash in hexadecimal, once sealed."""
+
+    id: str
+    run: str
+    principal: str
+    agent: str
+    target: str
+    protocol: str
+    database: str
+    address: str
+    claims: dict[str, Any]
+    policy: str
+    state: SessionState
+    outcome: str | None
+    reason: str | None
+    opened: float
+    closed: float | None
+    sealed: float | None
+    exchanges: int
+    failures: int
+    rows: int
+    bytes: int
+    root: str | None
+
+    @classmethod
+    def of(cls, session: SessionRecord) -> Self:
+        """A session of the catalog."""
+        return cls(
+            id=session.id,
+            run=session.run,
+            principal=session.principal,
+            agent=session.agent,
+            target=session.target,
+            protocol=session.protocol,
+            database=session.database,
+            address=session.address,
+            claims=dict(session.claims),
+            policy=session.policy,
+            state=session.state,
+            outcome=session.outcome,
+            reason=session.reason,
+            opened=seconds(session.opened),
+            closed=maybe_seconds(session.closed),
+            sealed=maybe_seconds(session.sealed),
+            exchanges=session.exchanges,
+            failures=session.failures,
+            rows=session.rows,
+            bytes=session.bytes,
+            root=None if session.place is None else session.place.root.hex(),
+        )

@@ -1,0 +1,144 @@
+"""/v1/tail: finished exchanges, and sessions that open, close and are sealed, as they are indexed."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import structlog
+from fastapi import APIRouter, Request
+from fastapi.responses import StreamingResponse
+from sqlalchemy import Connection
+from sqlalchemy.exc import SQLAlchemyError
+
+from bodycam.api.caller import Caller, In, Who, caller
+from bodycam.api.catalog_calls import read
+from bodycam.api.context import Control
+from bodycam.api.errors import ApiError
+from bodycam.api.exchanges import fields
+from bodycam.api.listing import Name, seconds
+from bodycam.api.ndjson import MEDIA_TYPE, line, streamed
+from bodycam.catalog.exchanges import ExchangeRecord, records
+from bodycam.catalog.sessions import SessionRecord, sessions_by_id
+from bodycam.catalog.tail import Arrival, Arrivals, after, position
+
+log = structlog.get_logger(__name__)
+router = APIRouter()
+
+POLL_SECONDS = 0.25
+ALIVE_SECONDS = 10.0
+MOST = 100
+_IDS_AT_ONCE = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What is watched; None is anything."""
+
+    run: str | None
+    session: str | None
+    agent: str | None
+    principal: str | None
+
+    def fits(self, session: str, run: str, agent: str, principal: str) -> bool:
+        """Whether something of this session is shown."""
+        pairs = (
+            (self.session, session),
+            (self.run, run),
+            (self.agent, agent),
+            (self.principal, principal),
+        )
+        return all(asked is None or asked == got for asked, got in pairs)
+
+
+@router.get(
+    "/v1/tail",
+    response_class=StreamingResponse,
+    responses={200: {"content": {MEDIA_TYPE: {}}, "description": "An event a line, until the client leaves."}},
+)
+async def tail(
+    request: Request, context: In, who: Who, run: Name = None, session: Name = None, agent: Name = None
+) -> StreamingResponse:
+    """Watch live, from now on; `{"type": "alive"}` comes when nothing else does."""
+    watchers = context.watchers
+    if len(watchers) >= MOST:
+        raise ApiError(503, "too-many-watchers", f"{MOST} clients watch already", "Try again later.")
+    at = await read(context.catalog, position)
+    return streamed(_lines(request, context, who, Wanted(run, session, agent, who.only), at))
+
+
+async def _lines(
+    request: Request, context: Control, who: Caller, wanted: Wanted, at: int
+) -> AsyncIterator[bytes]:
+    mark = object()
+    context.watchers.add(mark)
+    spoken, proved = 0.0, time.monotonic()
+    try:
+        while not await request.is_disconnected():
+            if time.monotonic() - proved >= ALIVE_SECONDS:
+                # a key may be revoked and a role taken while somebody watches
+                proved = time.monotonic()
+                if (await caller(request)).only != who.only:
+                    return
+            arrived, lines = await read(context.catalog, _arrived, at, wanted)
+            at = arrived.position
+            if arrived.missed:
+                lines.insert(0, {"type": "missed", "at": time.time()})
+            if lines:
+                yield b"".join(line(one) for one in lines)
+                spoken = time.monotonic()
+            elif time.monotonic() - spoken >= ALIVE_SECONDS:
+                yield line({"type": "alive", "at": time.time()})
+                spoken = time.monotonic()
+            if not arrived.items:
+                await asyncio.sleep(POLL_SECONDS)
+    except ApiError:
+        yield line({"type": "refused", "at": time.time(), "reason": "the API key is not valid any more"})
+    except SQLAlchemyError as error:
+        log.error("a watcher is let go: the catalog does not answer", error=str(error))
+        yield line({"type": "broken-off", "at": time.time(), "reason": "the catalog does not answer"})
+    finally:
+        context.watchers.discard(mark)
+
+
+def _arrived(connection: Connection, at: int, wanted: Wanted) -> tuple[Arrivals, list[dict[str, Any]]]:
+    arrived = after(connection, at)
+    ids = [int(name) for kind, name in arrived.items if kind is Arrival.EXCHANGE]
+    names = list({name for kind, name in arrived.items if kind is not Arrival.EXCHANGE})
+    exchanges: dict[str, ExchangeRecord] = {}
+    for part in _parts(ids):
+        exchanges |= {str(one.id): one for one in records(connection, part)}
+    sessions: dict[str, SessionRecord] = {}
+    for part in _parts(names):
+        sessions |= sessions_by_id(connection, part)
+    lines: list[dict[str, Any]] = []
+    for kind, name in arrived.items:
+        if kind is Arrival.EXCHANGE:
+            one = exchanges.get(name)
+            if one is not None and not one.aside and wanted.fits(one.session, one.run, one.agent, one.principal):
+                lines.append({"type": "exchange", **fields(one)})
+        elif (session := sessions.get(name)) is not None:
+            if wanted.fits(session.id, session.run, session.agent, session.principal):
+                lines.append(_session_line(kind, session))
+    return arrived, lines
+
+
+def _session_line(kind: Arrival, session: SessionRecord) -> dict[str, Any]:
+    moments = {Arrival.OPENED: session.opened, Arrival.CLOSED: session.closed, Arrival.SEALED: session.sealed}
+    plain: dict[str, Any] = {
+        "type": kind.value,
+        "at": seconds(moments[kind] or session.opened),
+        "session": session.id,
+        "run": session.run,
+        "agent": session.agent,
+        "principal": session.principal,
+        "target": session.target,
+    }
+    if kind is not Arrival.OPENED:
+        plain |= {"outcome": session.outcome, "reason": session.reason}
+    return plain
+
+
+def _parts(items: Sequence[Any]) -> list[Sequence[Any]]:
+    return [items[at : at + _IDS_AT_ONCE] for at in range(0, len(items), _IDS_AT_ONCE)]

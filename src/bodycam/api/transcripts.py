@@ -1,0 +1,128 @@
+"""/v1/sessions/{session}/transcript: a recording decoded for people, a line an entry."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import asdict
+from typing import Any, assert_never
+
+import structlog
+from fastapi import APIRouter
+from fastapi.responses import StreamingResponse
+
+from bodycam.api.archivist import ArchivistAway, ArchivistRefused
+from bodycam.api.caller import In, Who
+from bodycam.api.errors import ApiError
+from bodycam.api.found import visible_session
+from bodycam.api.ndjson import MEDIA_TYPE, line, streamed
+from bodycam.model.event import Event, Kind
+from bodycam.model.transcript import (
+    Asked,
+    Body,
+    Columns,
+    Done,
+    Entry,
+    Message,
+    Noted,
+    Output,
+    Reader,
+    Rows,
+)
+
+log = structlog.get_logger(__name__)
+router = APIRouter()
+
+# decoding more than this at once would hold up logins, so it goes to a thread
+INLINE_BYTES = 16 * 1024
+
+
+@router.get(
+    "/v1/sessions/{session}/transcript",
+    response_class=StreamingResponse,
+    responses={200: {"content": {MEDIA_TYPE: {}}, "description": "An entry a line, in order."}},
+)
+async def transcript(session: str, context: In, who: Who) -> StreamingResponse:
+    """What went by in a session, up to now if it is open. That it was viewed enters the ledger first."""
+    record = await visible_session(context, who, session)
+    decoder = context.transcripts.get(record.protocol)
+    if decoder is None:
+        raise ApiError(
+            501, "no-transcript", f"this version can't decode {record.protocol}", "Export the recording instead."
+        )
+    events = context.archivist.transcript(session)
+    try:
+        # the first event is awaited here, so that a recording that can't be had is an error, not a cut answer
+        first = await anext(events, None)
+        await context.trail.before("viewed", str(who.principal), session, {"run": record.run})
+    except BaseException:
+        await _close(events)
+        raise
+    return streamed(_lines(first, events, decoder.reader()))
+
+
+async def _lines(
+    first: Sequence[Any] | None, events: AsyncIterator[Sequence[Any]], reader: Reader
+) -> AsyncIterator[bytes]:
+    try:
+        if first is not None:
+            yield await _decoded(reader, first)
+            async for event in events:
+                if decoded := await _decoded(reader, event):
+                    yield decoded
+    except (ArchivistAway, ArchivistRefused) as error:
+        # the status is sent already: the break is said in the stream, so that nobody takes it for the end
+        log.warning("a transcript broke off", error=str(error))
+        noted = Noted("broken-off", f"the transcript breaks off here: {error}")
+        yield line(shown(Entry(0, 0, noted)))
+    finally:
+        await _close(events)
+
+
+async def _decoded(reader: Reader, plain: Sequence[Any]) -> bytes:
+    kind, at, exchange, body = plain
+    try:
+        event = Event(Kind(kind), at, exchange, body)
+    except ValueError:
+        return line(shown(Entry(at, exchange, Noted("unknown-event", f"an event of the unknown kind {kind}"))))
+
+    def work() -> bytes:
+        return b"".join(line(shown(entry)) for entry in reader.feed(event))
+
+    return await asyncio.to_thread(work) if _size(body) > INLINE_BYTES else work()
+
+
+def _size(body: Any) -> int:
+    parts = body if isinstance(body, list | tuple) else ()
+    return sum(len(part) for part in parts if isinstance(part, bytes | str))
+
+
+async def _close(events: AsyncIterator[Sequence[Any]]) -> None:
+    close = getattr(events, "aclose", None)
+    if close is not None:
+        with contextlib.suppress(ArchivistAway):
+            await close()
+
+
+def shown(entry: Entry) -> dict[str, Any]:
+    """An entry as a plain map: `at` in microseconds, `exchange`, `type`, and the fields of its body."""
+    return {"at": entry.at, "exchange": entry.exchange, "type": _type(entry.body), **asdict(entry.body)}
+
+
+def _type(body: Body) -> str:
+    match body:
+        case Asked():
+            return "asked"
+        case Columns():
+            return "columns"
+        case Rows():
+            return "rows"
+        case Output():
+            return "output"
+        case Message():
+            return "message"
+        case Done():
+            return "done"
+        case Noted():
+            return "noted"
+        case _:
+            assert_never(body)

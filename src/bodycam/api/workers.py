@@ -1,0 +1,191 @@
+"""The workers' line: logins answered, sessions kept count of, cuts pushed to every worker at once."""
+
+import asyncio
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import structlog
+
+from bodycam.api import wire
+from bodycam.api.given import GivenSessions
+from bodycam.net.channel import Channel, ChannelClosed, ChannelServer, RemoteError
+from bodycam.session.admission import Admission
+from bodycam.session.grant import Grant, Refusal
+
+log = structlog.get_logger(__name__)
+
+Certify = Callable[[bytes], bytes]
+"""Signs a PEM request for the listeners' certificate and gives the PEM chain."""
+
+SAY_AGAIN = 0.5
+_KILLED_MOST = 10_000
+
+
+@dataclass(slots=True)
+class Worker:
+    """One connected worker, as it said in its hello; `stats` are those it told last."""
+
+    number: int
+    incarnation: str
+    pid: int
+    stats: Mapping[str, Any] = field(default_factory=dict)
+    heard: float = field(default_factory=time.monotonic)
+
+
+class Workers:
+    """The control side of `control.sock`."""
+
+    def __init__(
+        self,
+        admission: Admission,
+        *,
+        certify: Certify | None = None,
+        limits: Callable[[], Mapping[str, Any]] = dict,
+    ) -> None:
+        self._admission, self._certify, self._limits = admission, certify, limits
+        self._server = ChannelServer(self._hear, lost=self._lost)
+        self._workers: dict[Channel, Worker] = {}
+        self._killed: dict[str, None] = {}
+        self.given = GivenSessions()
+
+    @property
+    def connected(self) -> list[Worker]:
+        """The workers that said hello and are still there."""
+        return sorted(self._workers.values(), key=lambda worker: worker.number)
+
+    async def start(self, path: Path) -> None:
+        """Listen for workers at `path`."""
+        await self._server.start(path)
+
+    async def stop(self) -> None:
+        """Stop listening and let every worker go; they keep their sessions."""
+        await self._server.stop()
+
+    def open_sessions(self, run: str) -> list[str]:
+        """The sessions of a run that are open on any worker."""
+        return self._admission.sessions.of_run(run)
+
+    def is_open(self, session: str) -> bool:
+        """Whether a worker has this session open."""
+        return session in self._admission.sessions
+
+    def stop_run(self, run: str, reason: str) -> list[str]:
+        """Cut a run's sessions on every worker, and refuse its logins under way; returns those open now."""
+        sessions = self._admission.stop(run)
+        self._cut({"sessions": sessions, "run": run, "reason": reason})
+        return sessions
+
+    def cut_run(self, run: str, reason: str) -> None:
+        """Cut a run's sessions; whether it may log in again is the catalog's affair (its lease ran out)."""
+        sessions = self._admission.sessions.of_run(run)
+        self._cut({"sessions": sessions, "run": run, "reason": reason})
+
+    def kill(self, session: str, reason: str) -> bool:
+        """Cut one session; False when no connected worker is known to have it, who is told at its hello."""
+        self._killed[session] = None
+        if len(self._killed) > _KILLED_MOST:
+            del self._killed[next(iter(self._killed))]
+        self._cut({"sessions": [session], "run": None, "reason": reason})
+        return self.is_open(session)
+
+    def renewed(self, run: str, expires: float) -> None:
+        """A run's lease was extended; `expires` in Unix seconds."""
+        self._admission.renewed(run, expires)
+        self._tell_all("renewed", {"run": run, "expires": expires})
+
+    def limits_changed(self) -> None:
+        """Push the limits of the settings as they are now."""
+        self._tell_all("limits", dict(self._limits()))
+
+    async def ended(self, sessions: Sequence[str], timeout: float) -> None:
+        """Wait until none of these sessions is open any more, or `timeout` seconds have passed."""
+        deadline = time.monotonic() + timeout
+        while time.monotonic() < deadline and any(self.is_open(session) for session in sessions):
+            await asyncio.sleep(0.02)
+
+    def _cut(self, order: Mapping[str, Any]) -> None:
+        self._tell_all("cut", order)
+        # an opening that crossed the order on its way is met by saying it again
+        asyncio.get_running_loop().call_later(SAY_AGAIN, self._tell_all, "cut", order)
+
+    def _tell_all(self, verb: str, body: Any, but: Channel | None = None) -> None:
+        for channel in list(self._workers):
+            if channel is not but:
+                try:
+                    channel.tell(verb, body)
+                except ChannelClosed:
+                    channel.close()  # its hello, when it comes back, tells it what to cut
+
+    async def _hear(self, channel: Channel, verb: str, body: Any) -> Any:
+        if verb == "hello":
+            return await self._hello(channel, body)
+        worker = self._workers.get(channel)
+        if worker is None:
+            raise RemoteError("no-hello", "a worker says hello before anything else")
+        worker.heard = time.monotonic()
+        match verb:
+            case "challenge":
+                said = await self._admission.challenge(
+                    str(body["name"]), secure=body["secure"] is True, address=str(body["address"])
+                )
+                return wire.challenge_answer(said)
+            case "respond":
+                return wire.respond_answer(
+                    await self._admission.respond(str(body["login"]), bytes(body["data"]))
+                )
+            case "open":
+                return await self._open(channel, worker, body)
+            case "closed":
+                self._admission.closed(str(body["session"]))
+            case "stats":
+                worker.stats = dict(body)
+            case "cancel":
+                self._tell_all("cancel", {"key": bytes(body["key"])}, but=channel)
+            case _:
+                raise RemoteError("unknown-verb", f"the control process does not know {verb!r}")
+        return None
+
+    async def _open(self, channel: Channel, worker: Worker, body: Mapping[str, Any]) -> dict[str, Any]:
+        gatekeeper = self._admission.gatekeeper(worker.incarnation)
+        said = await gatekeeper.open(
+            str(body["login"]), bytes(body["proof"]), wire.wanted_from(body["wanted"])
+        )
+        grant = said if isinstance(said, Grant) else said.grant
+        if grant is not None:
+            self.given.add(grant.run.id, grant.session)
+        if isinstance(said, Grant) and channel.closed.is_set():
+            # the worker that asked is gone and can't say that it closed the session
+            self._admission.closed(said.session)
+        if isinstance(said, Refusal):
+            log.info("a login was refused", code=said.code.value, known=grant is not None)
+        return wire.open_answer(said)
+
+    async def _hello(self, channel: Channel, body: Mapping[str, Any]) -> dict[str, Any]:
+        incarnation = str(body["incarnation"])
+        worker = Worker(int(body["worker"]), incarnation, int(body["pid"]))
+        told = [(str(one["session"]), str(one["run"])) for one in body["sessions"]]
+        for old in [old for old, other in self._workers.items() if other.incarnation == incarnation]:
+            if old is not channel:
+                del self._workers[old]
+                old.close()
+        # heard from here on, so that a cut which is ordered during the look-up below reaches it too
+        self._workers[channel] = worker
+        for session, run in told:
+            self.given.add(run, session)
+        cut = set(await self._admission.hello(incarnation, told))
+        cut |= {session for session, _ in told if session in self._killed}
+        csr = body.get("csr")
+        chain = None
+        if csr and self._certify is not None:
+            chain = (await asyncio.to_thread(self._certify, str(csr).encode())).decode()
+        log.info("a worker said hello", worker=worker.number, pid=worker.pid, sessions=len(told), cut=len(cut))
+        return {"cut": sorted(cut), "certificate": chain, "limits": dict(self._limits())}
+
+    def _lost(self, channel: Channel) -> None:
+        worker = self._workers.pop(channel, None)
+        if worker is not None:
+            log.warning("a worker's line is gone", worker=worker.number, pid=worker.pid)
+            self._admission.lost(worker.incarnation)

@@ -1,0 +1,92 @@
+"""`bodycam accounts`: service accounts and their API keys."""
+
+from typing import Annotated
+from urllib.parse import quote
+
+import typer
+
+from bodycam.cli.door import knock
+from bodycam.cli.options import Json, Url
+from bodycam.cli.printing import print_json, print_line, print_table, tell, when
+
+app = typer.Typer(help="Service accounts and their API keys.", no_args_is_help=True)
+
+Name = Annotated[str, typer.Argument(metavar="NAME", help="The service account's name.")]
+_BASE = "/v1/service-accounts"
+
+
+@app.command("list")
+def list_accounts(as_json: Json = False, url: Url = None) -> None:
+    """List service accounts."""
+    with knock(url) as client:
+        answer = client.get(_BASE)
+    accounts = answer.get("service_accounts") or answer.get("accounts") or []
+    if as_json:
+        print_json({"accounts": accounts})
+        return
+    print_table(
+        ["name", "groups", "created", "disabled", "keys"],
+        [
+            (
+                one.get("name"),
+                one.get("groups"),
+                when(one.get("created")),
+                when(one.get("disabled")),
+                [key.get("id", "") if isinstance(key, dict) else key for key in one.get("keys") or []],
+            )
+            for one in accounts
+        ],
+        empty="there are no service accounts",
+    )
+
+
+@app.command("create")
+def create(
+    name: Name,
+    group: Annotated[list[str] | None, typer.Option("--group", help="A group; may repeat.")] = None,
+    as_json: Json = False,
+    url: Url = None,
+) -> None:
+    """Create a service account; `accounts key` gives it a key."""
+    with knock(url) as client:
+        answer = client.post(_BASE, {"name": name, "groups": group or []})
+    if as_json:
+        print_json(answer)
+    else:
+        tell(f"{name} is created; give it a key: bodycam accounts key {name}")
+
+
+@app.command("disable")
+def disable(name: Name, as_json: Json = False, url: Url = None) -> None:
+    """Disable a service account: its keys and runs are worthless at once."""
+    with knock(url) as client:
+        answer = client.post(f"{_BASE}/{quote(name, safe='')}/disable")
+    if as_json:
+        print_json(answer)
+    else:
+        tell(f"{name} is disabled")
+
+
+@app.command("key")
+def key(
+    name: Name,
+    revoke: Annotated[
+        str | None, typer.Option("--revoke", metavar="KEY", help="Revoke this key instead of making one.")
+    ] = None,
+    as_json: Json = False,
+    url: Url = None,
+) -> None:
+    """Make an API key, shown this once on standard output; or revoke one."""
+    path = f"{_BASE}/{quote(name, safe='')}/keys"
+    with knock(url) as client:
+        if revoke is not None:
+            answer = client.delete(f"{path}/{quote(revoke, safe='')}")
+        else:
+            answer = client.post(path)
+    if as_json:
+        print_json(answer)
+    elif revoke is not None:
+        tell(f"{revoke} is revoked")
+    else:
+        tell(f"key {answer.get('id')}; it is not shown again:")
+        print_line(str(answer.get("key")))

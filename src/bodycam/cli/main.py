@@ -1,0 +1,119 @@
+"""The whole command line: every command registered once, and every failure shown the same way."""
+
+import importlib
+import sys
+from collections.abc import Callable, Mapping
+
+import click
+import typer
+
+from bodycam.cli.failure import INTERRUPTED, NO, OK, UNREACHABLE, USAGE, Failure
+from bodycam.cli.printing import tell
+from bodycam.config import SettingsError
+from bodycam.net.control_access import NoAccess
+from bodycam.net.control_client import ControlError, GatewayUnreachable
+
+# name -> module of this package; a module has `command`, or `app` where the command has its own commands
+COMMANDS: Mapping[str, str] = {
+    "init": "init",
+    "serve": "serve",
+    "demo": "demo.command",
+    "runs": "runs",
+    "sessions": "sessions",
+    "show": "show",
+    "replay": "replay",
+    "search": "search",
+    "tail": "tail",
+    "kill": "kill",
+    "verify": "verify",
+    "export": "export",
+    "reindex": "reindex",
+    "doctor": "doctor",
+    "config": "config",
+    "targets": "targets",
+    "accounts": "accounts",
+    "audit": "audit",
+}
+
+
+def build(extra: Mapping[str, Callable[..., None]] | None = None) -> typer.Typer:
+    """The Typer app with every command; `extra` are commands that live outside this package."""
+    app = typer.Typer(
+        name="bodycam",
+        help="The session-recording gateway for AI agents.",
+        no_args_is_help=True,
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
+        epilog="Exit codes: 0 done, 1 no, 2 usage or settings, 3 gateway unreachable, 125 nothing started.",
+    )
+    app.callback()(_root)
+    for name, module in COMMANDS.items():
+        found = importlib.import_module(f"bodycam.cli.{module}")
+        if hasattr(found, "app"):
+            app.add_typer(found.app, name=name)
+        else:
+            app.command(name)(found.command)
+    for name, function in (extra or {}).items():
+        app.command(name, context_settings={"ignore_unknown_options": False})(function)
+    return app
+
+
+def invoke(app: typer.Typer, arguments: list[str]) -> int:
+    """Run one command line and return its exit code; what goes wrong is told on standard error."""
+    try:
+        result = typer.main.get_command(app).main(args=arguments, prog_name="bodycam", standalone_mode=False)
+    except click.exceptions.Exit as error:
+        return error.exit_code
+    except (click.exceptions.Abort, KeyboardInterrupt):
+        return INTERRUPTED
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except BrokenPipeError:
+        return _closed_pipe()
+    except Exception as error:
+        said = _told(error)
+        if said is None:
+            raise
+        message, hint, code = said
+        tell(f"bodycam: {message}" + (f"\n  {hint}" if hint else ""))
+        return code
+    return result if isinstance(result, int) else OK
+
+
+def _told(error: Exception) -> tuple[str, str, int] | None:
+    match error:
+        case Failure():
+            return error.message, error.hint, error.code
+        case GatewayUnreachable():
+            return error.message, error.hint, UNREACHABLE
+        case ControlError():
+            return error.message, error.hint, NO
+        case NoAccess():
+            return error.message, error.hint, UNREACHABLE
+        case SettingsError():
+            return (
+                str(error),
+                "`bodycam config schema` and docs/configuration.md say what belongs where",
+                USAGE,
+            )
+        case OSError():
+            return str(error), "", NO
+        case _:
+            return None
+
+
+def _closed_pipe() -> int:
+    # the reader (head, less) has seen enough; leave nothing for the interpreter to flush into it
+    sys.stdout = None  # type: ignore[assignment]
+    return OK
+
+
+def _root(
+    version: bool = typer.Option(False, "--version", help="Show the version and exit.", is_eager=True),
+) -> None:
+    if version:
+        import bodycam
+
+        typer.echo(bodycam.__version__)
+        raise typer.Exit

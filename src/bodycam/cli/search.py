@@ -1,0 +1,57 @@
+"""`bodycam search`: full text over what was asked, its values and the errors."""
+
+from typing import Annotated
+
+import typer
+
+from bodycam.cli.door import knock
+from bodycam.cli.exchanges import print_exchanges
+from bodycam.cli.options import (
+    AgentFilter,
+    Json,
+    Limit,
+    PrincipalFilter,
+    RunFilter,
+    Since,
+    TargetFilter,
+    Until,
+    Url,
+    moment,
+)
+from bodycam.cli.printing import print_json
+
+
+def command(
+    words: Annotated[
+        list[str] | None, typer.Argument(help="Words; all must be there. None: only filters.")
+    ] = None,
+    run: RunFilter = None,
+    agent: AgentFilter = None,
+    principal: PrincipalFilter = None,
+    target: TargetFilter = None,
+    since: Since = None,
+    until: Until = None,
+    kind: Annotated[str | None, typer.Option("--kind", help="Where: statement, parameter or error.")] = None,
+    status: Annotated[str | None, typer.Option("--status", help="ok, error, denied, cancelled, ...")] = None,
+    limit: Limit = 50,
+    as_json: Json = False,
+    url: Url = None,
+) -> None:
+    """Find exchanges by words in statements, values and errors, and by filters; newest first."""
+    wanted = {
+        "q": " ".join(words or []),
+        "run": run,
+        "agent": agent,
+        "principal": principal,
+        "target": target,
+        "since": moment(since, "--since"),
+        "until": moment(until, "--until"),
+        "kind": kind,
+        "status": status,
+    }
+    with knock(url) as client:
+        hits = list(client.pages("/v1/search", "hits", wanted, limit=limit))
+    if as_json:
+        print_json({"hits": hits})
+    else:
+        print_exchanges(hits, empty="nothing fits")

@@ -1,0 +1,114 @@
+"""Where the control API is and which key opens it: from the environment, else from settings at hand."""
+
+import stat
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from bodycam.config import Settings, SettingsError, load
+
+URL = "BODYCAM_URL"
+API_KEY = "BODYCAM_API_KEY"
+KEY_FILE = "BODYCAM_KEY_FILE"
+CA_FILE = "BODYCAM_CA_FILE"
+SETTINGS = "BODYCAM_SETTINGS"
+DEFAULT_SETTINGS = Path("bodycam.yaml")
+
+_EVERY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}  # noqa: S104 - dialled, not bound
+
+
+class NoAccess(Exception):
+    """It is not known where the gateway is or which key to use; `hint` says what to set."""
+
+    def __init__(self, message: str, hint: str) -> None:
+        super().__init__(message)
+        self.message, self.hint = message, hint
+
+
+@dataclass(frozen=True, slots=True)
+class ControlAccess:
+    """The control API's base URL, the caller's API key ("" for none), and the CA that vouches for it."""
+
+    url: str
+    key: str = field(default="", repr=False)
+    ca_file: Path | None = None
+
+
+def find_access(
+    environ: Mapping[str, str], *, url: str | None = None, folder: Path | None = None
+) -> ControlAccess:
+    """Where and as whom to call.
+
+    The URL is `url`, else BODYCAM_URL, else `listen.control` of the settings; the key is BODYCAM_API_KEY,
+    else the content of BODYCAM_KEY_FILE, else `admin.key` in the settings' keys folder. The settings are
+    BODYCAM_SETTINGS, else bodycam.yaml in `folder` (the working directory).
+
+    Raises:
+        NoAccess: neither says where the gateway is or which key to use, or a named file can't be used.
+    """
+    wanted = url or environ.get(URL)
+    needs_settings = not wanted or not (environ.get(API_KEY) or environ.get(KEY_FILE))
+    settings = _settings(environ, folder or Path(), required=needs_settings and not wanted)
+    address = wanted or (control_url(settings) if settings else "")
+    if not address.startswith(("http://", "https://")):
+        raise NoAccess(f"{address!r} is not a URL of a control API", f"set {URL} to http(s)://HOST:PORT")
+    key_file = settings.keys / "admin.key" if settings else None
+    return ControlAccess(address.rstrip("/"), _key(environ, key_file), _ca(environ, settings))
+
+
+def control_url(settings: Settings) -> str:
+    """The URL at which a client on this machine reaches the control API of these settings."""
+    address = settings.listen.control
+    host = _EVERY_ADDRESS.get(address.host, address.host)
+    shown = f"[{host}]" if ":" in host else host
+    return f"{'https' if settings.tls.enabled else 'http'}://{shown}:{address.port}"
+
+
+def _settings(environ: Mapping[str, str], folder: Path, *, required: bool) -> Settings | None:
+    named = environ.get(SETTINGS)
+    path = Path(named) if named else folder / DEFAULT_SETTINGS
+    if not named and not path.exists():
+        if required:
+            raise NoAccess(
+                f"it is not known where the gateway is: {URL} is not set, and there is no {path} here",
+                f"set {URL} and {API_KEY} (or {KEY_FILE}), or go to the folder of bodycam.yaml",
+            )
+        return None
+    try:
+        return load(path)
+    except SettingsError as error:
+        if not required:
+            return None
+        raise NoAccess(
+            f"the settings can't be used:\n{error}", f"`bodycam config check` says more; or set {URL}"
+        ) from error
+
+
+def _key(environ: Mapping[str, str], fallback: Path | None) -> str:
+    given = environ.get(API_KEY, "").strip()
+    if given:
+        return given
+    named = environ.get(KEY_FILE)
+    path = Path(named) if named else fallback
+    if path is None:
+        raise NoAccess("there is no API key to call the gateway with", f"set {API_KEY} or {KEY_FILE}")
+    try:
+        if stat.S_IMODE(path.stat().st_mode) & 0o077:
+            raise NoAccess(f"the API key in {path} can be read by others", f"run: chmod 600 {path}")
+        text = path.read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "not text"
+        raise NoAccess(
+            f"the API key in {path} can't be read: {reason}", f"set {API_KEY}, or {KEY_FILE} to its file"
+        ) from error
+    if not text:
+        raise NoAccess(f"the API key in {path} is empty", f"set {API_KEY}, or {KEY_FILE} to its file")
+    return text
+
+
+def _ca(environ: Mapping[str, str], settings: Settings | None) -> Path | None:
+    named = environ.get(CA_FILE)
+    if named:
+        return Path(named)
+    ours = settings.keys / "public" / "listener-ca.pem" if settings else None
+    return ours if ours is not None and ours.exists() else None

@@ -1,0 +1,61 @@
+"""The binding of libpq and of what follows its environment: psql, psycopg, SQLAlchemy, asyncpg.
+
+https://www.postgresql.org/docs/current/libpq-envars.html and libpq-pgpass.html. asyncpg ignores PGAPPNAME,
+so nothing rests on it.
+"""
+
+from collections.abc import Mapping
+
+from bodycam.run.binding import Binding, Situation
+
+_TOKEN_USER = "token"  # noqa: S105 - a user name: it asks for the credential in clear, over TLS or loopback
+
+
+def _make(situation: Situation) -> Mapping[str, str]:
+    listener, credential = situation.listener, situation.credential
+    passwords = situation.folder.write(
+        ".pgpass",
+        "".join(
+            pgpass_line(listener.host, str(listener.port), None, user, credential.secret)
+            for user in (credential.user, _TOKEN_USER)
+        ),
+    )
+    variables = {
+        "PGHOST": listener.host,
+        "PGPORT": str(listener.port),
+        "PGUSER": credential.user,
+        "PGDATABASE": situation.target.name,
+        "PGPASSFILE": str(passwords),
+        "PGAPPNAME": situation.agent,
+        "PGGSSENCMODE": "disable",
+        "PGSSLMODE": "disable",
+    }
+    if listener.tls:
+        ca_file = situation.folder.write("gateway-ca.pem", situation.ca_pem)
+        variables |= {"PGSSLMODE": "verify-full", "PGSSLROOTCERT": str(ca_file)}
+    return variables
+
+
+def pgpass_line(host: str, port: str, database: str | None, user: str, password: str) -> str:
+    r"""One line of a .pgpass file; None matches any database. `\` and `:` in a field are escaped by `\`."""
+    fields = (host, port, database, user, password)
+    escaped = ("*" if one is None else one.replace("\\", "\\\\").replace(":", "\\:") for one in fields)
+    return ":".join(escaped) + "\n"
+
+
+BINDING = Binding(
+    protocol="postgres",
+    detours=(
+        "PGPASSWORD",
+        "PGHOSTADDR",
+        "PGSERVICE",
+        "PGSERVICEFILE",
+        "PGREQUIREAUTH",
+        "PGCHANNELBINDING",
+        "PGSSLNEGOTIATION",
+        "PGREQUIRESSL",
+        "PGSSLCRL",
+        "PGSSLCRLDIR",
+    ),
+    make=_make,
+)

@@ -65,8 +65,6 @@ class Folders:
 class Index(Protocol):
     """Where exchanges become searchable; it catches up by itself, and never stops the archivist."""
 
-    def opened(self, builder: SessionBuilder) -> None: ...
-
     def event(self, builder: SessionBuilder, entry: Entry, at: int) -> None: ...
 
     def sealing(self, name: str) -> None:
@@ -196,7 +194,6 @@ class Archivist:
         if key not in self._opened_keys:
             self._opened_keys.add(key)
             self.ledger.append([Leaf.OPENED, builder.session, *key])
-        self._index.opened(builder)
         return builder
 
     def event(self, builder: SessionBuilder, entry: Entry, at: int) -> None:
@@ -380,7 +377,6 @@ class Archivist:
             if builder is None:
                 staging.remove()
                 continue
-            self._index.opened(builder)
             for kind, at, exchange, body in builder.events():
                 self._index.event(builder, building.entry_of(key[1], kind, exchange, body), at)
             self._resumed.setdefault(incarnation, []).append(builder)

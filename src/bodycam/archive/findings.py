@@ -1,0 +1,51 @@
+"""What verification found: a report that names each fault, and what the whole of it comes to."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+
+class Verified(StrEnum):
+    """What can be said of recordings and ledger together.
+
+    `authentic` needs a key that was pinned and a head that was kept outside; without them whoever holds the
+    whole store could have made all of it anew, and it is only self-consistent.
+    """
+
+    AUTHENTIC = "authentic"
+    SELF_CONSISTENT = "self-consistent"
+    BROKEN = "broken"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One fault: where (a file, an object, a session, with the offset where there is one) and what."""
+
+    where: str
+    what: str
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """The whole answer. `counts` has sessions, containers, leaves, heads, bytes; `open` names sessions whose
+    end the journal still has to bring."""
+
+    state: Verified
+    findings: tuple[Finding, ...]
+    counts: Mapping[str, int]
+    open: tuple[str, ...] = field(default=())
+    head: Mapping[str, Any] | None = None
+    key: str = ""
+
+    def to_plain(self) -> dict[str, Any]:
+        """As JSON."""
+        return {
+            "state": self.state.value,
+            "ok": self.state is not Verified.BROKEN,
+            "findings": [{"where": finding.where, "what": finding.what} for finding in self.findings],
+            "counts": dict(self.counts),
+            "open": list(self.open),
+            "head": None if self.head is None else dict(self.head),
+            "key": self.key,
+        }

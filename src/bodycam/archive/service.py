@@ -1,0 +1,184 @@
+"""The archivist as a process: a thread that steps, and a socket at which the control process asks."""
+
+import asyncio
+import contextlib
+import json
+import threading
+from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import structlog
+
+from bodycam.archive.archivist import Archivist
+from bodycam.archive.format.container import SessionReader
+from bodycam.archive.keystore import KeyGone, KeyStore
+from bodycam.archive.ledger import Leaf, new_salt, salted
+from bodycam.archive.store import Store
+from bodycam.catalog.sessions import Place
+from bodycam.model import ids
+from bodycam.net.channel import Channel, ChannelServer, RemoteError
+
+log = structlog.get_logger(__name__)
+
+BUSY_PAUSE, IDLE_PAUSE, LONGEST_PAUSE = 0.002, 0.01, 0.05
+TRANSCRIPTS_AT_ONCE = 8
+SETTLE_POLL = 0.02
+CHUNK = 256
+
+FindPlace = Callable[[str], Place | None]
+
+
+class ArchivistService:
+    """Runs an archivist, and answers what the control process asks of it."""
+
+    def __init__(
+        self,
+        archivist: Archivist,
+        *,
+        store: Store,
+        keystore: KeyStore,
+        find: FindPlace,
+        verify: Callable[[], dict[str, Any]],
+    ) -> None:
+        self._archivist, self._store, self._keystore = archivist, store, keystore
+        self._find, self._verify = find, verify
+        self._server = ChannelServer(self._answer)
+        self._transcripts = asyncio.Semaphore(TRANSCRIPTS_AT_ONCE)
+        self._verifying = asyncio.Lock()
+        self._stopping = threading.Event()
+        self._lag = 0.0
+
+    async def run(self, socket: Path, stop: asyncio.Event) -> None:
+        """Serve until `stop`, or until the stepping thread fails; then seal what has ended.
+
+        Raises:
+            Exception: what made the stepping thread fail; the supervisor starts a new process.
+        """
+        await asyncio.to_thread(self._archivist.recover)
+        await self._server.start(socket)
+        stepping = asyncio.create_task(asyncio.to_thread(self._step))
+        stopped = asyncio.create_task(stop.wait())
+        try:
+            await asyncio.wait({stepping, stopped}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            self._stopping.set()
+            stopped.cancel()
+            await self._server.stop()
+            await stepping
+            await asyncio.to_thread(self._archivist.close)
+
+    def _step(self) -> None:
+        pause = IDLE_PAUSE
+        while not self._stopping.is_set():
+            if self._archivist.step():
+                pause = BUSY_PAUSE
+            else:
+                pause = min(pause * 1.5, LONGEST_PAUSE)
+            self._stopping.wait(pause)
+
+    async def _answer(self, channel: Channel, verb: str, body: Any) -> Any:
+        match verb:
+            case "transcript":
+                return self._transcript(str(body["session"]))
+            case "head":
+                return self._archivist.ledger.head().to_plain()
+            case "settle":
+                return await self._settle([str(one) for one in body["sessions"]], float(body["timeout"]))
+            case "consistency":
+                return await asyncio.to_thread(self._consistency, int(body["first"]), int(body["second"]))
+            case "admin":
+                return await asyncio.to_thread(self._admin, body)
+            case "verify":
+                async with self._verifying:
+                    return await asyncio.to_thread(self._verify)
+            case "status":
+                return await asyncio.to_thread(self._archivist.status)
+            case _:
+                raise RemoteError("unknown-verb", f"the archivist has no answer to {verb!r}")
+
+    async def _transcript(self, session: str) -> AsyncIterator[Any]:
+        async with self._transcripts:
+            events = await asyncio.to_thread(self._events, session)
+            while chunk := await asyncio.to_thread(_take, events, CHUNK):
+                for event in chunk:
+                    yield event
+
+    def _events(self, session: str) -> Iterator[list[Any]]:
+        """The events of a session, live or sealed.
+
+        Raises:
+            RemoteError: there is no such session, or its key was destroyed.
+        """
+        try:
+            raw = ids.raw(session)
+        except ValueError as error:
+            raise RemoteError("not-found", str(error)) from error
+        live = self._archivist.live(raw)
+        if live is not None:
+            return iter(live)
+        place = self._find(session)
+        if place is None:
+            raise RemoteError("not-found", f"no recording of session {session}")
+        try:
+            key = self._keystore.get(raw)
+        except KeyGone as error:
+            raise RemoteError(
+                "deleted", f"the recording of {session} can't be read: {error.args[0]}"
+            ) from error
+        name = place.object
+        reader = SessionReader(
+            lambda offset, length: self._store.get_range(name, offset, length), place.offset, place.length
+        )
+        return reader.events(key)
+
+    async def _settle(self, sessions: list[str], timeout: float) -> dict[str, Any]:
+        """Wait until these sessions are sealed, then give a head that covers them."""
+        waiting = set(sessions)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(timeout):
+                while True:
+                    waiting = {one for one in waiting if not self._archivist.is_sealed(ids.raw(one))}
+                    if not waiting:
+                        break
+                    await asyncio.sleep(SETTLE_POLL)
+        return {
+            "sealed": [one for one in sessions if one not in waiting],
+            "missing": sorted(waiting),
+            "head": self._archivist.ledger.head().to_plain(),
+        }
+
+    def _consistency(self, first: int, second: int) -> list[bytes]:
+        with self._archivist.lock:
+            try:
+                return self._archivist.ledger.consistency(first, second)
+            except ValueError as error:
+                raise RemoteError("no-such-head", str(error)) from error
+
+    def _admin(self, body: dict[str, Any]) -> dict[str, Any]:
+        """Enter an administrative act, or a viewing, by its salted hash; the caller keeps the details."""
+        salt = new_salt()
+        action, target = str(body["action"]), str(body["object"])
+        digest = salted(action, str(body["actor"]), target, _detail(body.get("detail")), salt=salt)
+        with self._archivist.lock:
+            ledger = self._archivist.ledger
+            if action == "viewed" and target.startswith(f"{ids.SESSION}_"):
+                ledger.append([Leaf.VIEWED, ids.raw(target), digest])
+            else:
+                ledger.append([Leaf.ADMIN, digest])
+            head = ledger.commit()
+        return {"index": head.size - 1, "salt": salt, "leaf": digest}
+
+
+def _detail(detail: Any) -> str:
+    """The details as the text that is hashed: JSON with sorted keys."""
+    return json.dumps(detail, sort_keys=True, separators=(",", ":"), default=str)
+
+
+def _take(events: Iterator[list[Any]], count: int) -> list[list[Any]]:
+    taken = []
+    for event in events:
+        taken.append(event)
+        if len(taken) >= count:
+            break
+    return taken

@@ -1,0 +1,201 @@
+"""What the indexer makes of a session's events."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import Engine
+
+from bodycam.archive.index import Indexer, IndexSettings
+from bodycam.catalog import runs, sessions, tail
+from bodycam.catalog.engine import make_engine, reading
+from bodycam.catalog.exchanges import ExchangeFilter, ExchangeRecord, list_exchanges
+from bodycam.catalog.schema import migrate
+from bodycam.model.event import Event, Kind
+from bodycam.model.transcript import Asked, Entry, Reader, Rows, Shown
+
+NOON = 1_700_000_000_000_000
+OPENED = {
+    "id": "ses_a",
+    "run": "run_a",
+    "principal": {"issuer": "api", "subject": "ci", "kind": "service", "groups": ["dev"]},
+    "agent": "bot",
+    "target": {"name": "orders", "protocol": "echo", "labels": {}},
+    "database": "shop",
+    "grade": "separated",
+    "labels": {"k": "v"},
+    "trace": None,
+    "address": "127.0.0.1:1",
+    "claims": {"application": "psql"},
+    "worker": b"\xab" * 16,
+    "opening": 3,
+    "started": NOON,
+    "policy": "p1",
+    "version": "0",
+}
+
+
+class EchoReader:
+    """Values are their own bytes; each data event is one row."""
+
+    def __init__(self) -> None:
+        self.fed: list[Kind] = []
+
+    def feed(self, event: Event) -> list[Entry]:
+        self.fed.append(event.kind)
+        match event.kind:
+            case Kind.REQUEST:
+                shown = tuple(Shown("text", None if v is None else v.decode()) for _, _, v in event.body[2])
+                return [Entry(event.at, event.exchange, Asked(event.body[0], event.body[1], shown, False))]
+            case Kind.TO_CLIENT:
+                return [Entry(event.at, event.exchange, Rows(((event.body[2].decode(), None),)))]
+            case _:
+                return []
+
+
+class Echo:
+    def __init__(self) -> None:
+        self.readers: list[EchoReader] = []
+
+    def reader(self) -> Reader:
+        self.readers.append(EchoReader())
+        return self.readers[-1]
+
+
+@pytest.fixture
+def engine(tmp_path: Path) -> Iterator[Engine]:
+    made = make_engine(f"sqlite:///{tmp_path / 'catalog.db'}")
+    migrate(made)
+    yield made
+    made.dispose()
+
+
+def request(at: int, number: int, text: str, values: list[bytes | None] | None = None) -> Event:
+    given = [[25, 0, value] for value in values or []]
+    return Event(Kind.REQUEST, at, number, ["query", text, given, {}, "statement", None, 0])
+
+
+def rows(at: int, number: int, data: bytes) -> Event:
+    return Event(Kind.TO_CLIENT, at, number, [1, 1, data])
+
+
+def finish(at: int, number: int, outcome: str = "ok", error: dict[str, Any] | None = None) -> Event:
+    return Event(Kind.FINISH, at, number, [outcome, 2, 30, 4, "SELECT 2", error])
+
+
+SESSION = [
+    Event(Kind.OPENED, 0, 0, OPENED),
+    request(10, 1, "SELECT $1", [b"bob", None]),
+    request(15, 2, "SELECT nothing"),
+    rows(20, 1, b"first"),
+    finish(30, 1),
+    finish(31, 2, "error", {"code": "42P01", "message": "no table", "hint": "make one"}),
+    request(40, 3, "SELECT pg_sleep(9)"),
+    Event(Kind.NOTE, 50, 0, {"note": "cut"}),
+    Event(Kind.CLOSED, 60, 0, {"outcome": "cut", "reason": "revoked"}),
+]
+
+
+def listed(engine: Engine) -> list[ExchangeRecord]:
+    with reading(engine) as connection:
+        return list(list_exchanges(connection, ExchangeFilter()).items)
+
+
+def test_a_session_becomes_rows(engine: Engine) -> None:
+    indexer = Indexer(engine, {"echo": Echo()})
+    for event in SESSION:
+        indexer.feed("ses_a", event)
+    assert indexer.flush() == 3
+    one, two, three = listed(engine)
+    assert (one.text, one.values, one.output, one.status) == ("SELECT $1", "bob\nNULL", "first", "ok")
+    assert (one.started, one.duration, one.rows, one.bytes) == (NOON + 10, 20, 2, 34)
+    assert (two.code, two.error, two.output) == ("42P01", "no table\nmake one", "")
+    assert (three.text, three.status, three.duration) == ("SELECT pg_sleep(9)", "unknown", 20)
+    with reading(engine) as connection:
+        session = sessions.get_session(connection, "ses_a")
+        run = runs.get_run(connection, "run_a")
+        arrived = tail.after(connection, 0).items
+    assert session is not None
+    assert run is not None
+    assert (session.state.value, session.outcome, session.reason, session.closed) == (
+        "closed",
+        "cut",
+        "revoked",
+        NOON + 60,
+    )
+    assert (session.worker, session.opening, session.exchanges) == ("ab" * 16, 3, 3)
+    assert (run.agent, str(run.principal), run.grade.value, run.labels) == (
+        "bot",
+        "ci@api",
+        "separated",
+        {"k": "v"},
+    )
+    assert [kind.value for kind, _ in arrived] == ["opened", "exchange", "exchange", "exchange", "closed"]
+
+
+@pytest.mark.parametrize("cut", range(len(SESSION)))
+def test_reading_again_after_a_crash_changes_nothing(engine: Engine, cut: int) -> None:
+    crashed = Indexer(engine, {"echo": Echo()})
+    for event in SESSION[:cut]:
+        crashed.feed("ses_a", event)
+        crashed.flush()
+    indexer = Indexer(engine, {"echo": Echo()})
+    for event in SESSION:
+        indexer.feed("ses_a", event)
+    indexer.flush()
+    assert [(one.number, one.status) for one in listed(engine)] == [(1, "ok"), (2, "error"), (3, "unknown")]
+
+
+def test_an_unknown_protocol_is_indexed_without_decoding(engine: Engine) -> None:
+    indexer = Indexer(engine, {})
+    assert not indexer.wants("ses_a", Kind.TO_CLIENT, 1)
+    for event in SESSION:
+        indexer.feed("ses_a", event)
+    indexer.flush()
+    assert next((one.text, one.values, one.output) for one in listed(engine)) == ("SELECT $1", "", "")
+
+
+def test_the_reader_is_left_alone_past_the_caps(engine: Engine) -> None:
+    echo = Echo()
+    indexer = Indexer(engine, {"echo": echo}, IndexSettings(values=4, output=6, text=8))
+    indexer.feed("ses_a", SESSION[0])
+    indexer.feed("ses_a", request(1, 1, "SELECT long", [b"abcdefgh"]))
+    for at in range(2, 10):
+        indexer.feed("ses_a", rows(at, 1, b"word"))
+    assert not indexer.wants("ses_a", Kind.TO_CLIENT, 1)
+    indexer.feed("ses_a", finish(11, 1))
+    indexer.flush()
+    (only,) = listed(engine)
+    assert (only.values, only.output, only.text, only.truncated) == ("abcd", "word\nw", "SELECT l", True)
+    assert echo.readers[0].fed.count(Kind.TO_CLIENT) == 2
+
+
+def test_an_exchange_without_values_or_output_costs_no_decoding(engine: Engine) -> None:
+    echo = Echo()
+    indexer = Indexer(engine, {"echo": echo})
+    indexer.feed("ses_a", SESSION[0])
+    indexer.feed("ses_a", request(1, 1, "SET x = 1"))
+    indexer.feed("ses_a", finish(2, 1))
+    assert echo.readers[0].fed == [Kind.OPENED]
+
+
+def test_sealed_and_rebuilt(engine: Engine) -> None:
+    indexer = Indexer(engine, {"echo": Echo()})
+    place = sessions.Place("object", 0, 10, b"root")
+    for again in range(2):
+        if again:
+            indexer.rebuild()
+            assert listed(engine) == []
+        for event in SESSION:
+            indexer.feed("ses_a", event)
+        indexer.sealed("ses_a", place, NOON + 99)
+        with reading(engine) as connection:
+            found = sessions.get_session(connection, "ses_a")
+        assert found is not None
+        assert (found.place, found.state.value, found.exchanges) == (place, "sealed", 3)
+
+
+def test_events_before_opened_are_an_error(engine: Engine) -> None:
+    with pytest.raises(LookupError, match="before its OPENED"):
+        Indexer(engine, {}).feed("ses_x", request(1, 1, "SELECT 1"))

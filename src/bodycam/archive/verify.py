@@ -282,7 +282,7 @@ class Verifier:
                 chain = v1.chain_next(chain, blocks, payload)
                 _, count, first, last = v1.BLOCK_HEAD.unpack_from(payload)
                 length = v1.FRAME.size + len(payload)
-                entries.append(v1.BlockEntry(offset - place.offset, length, count, first, last))
+                entries.append(v1.BlockEntry(offset - place.offset, length, count, first, last, chain))
                 blocks, events = blocks + 1, events + count
             elif kind == next(order, None):
                 found[kind] = payload
@@ -291,7 +291,10 @@ class Verifier:
         if v1.SIGNATURE not in found:
             raise FormatDamaged("the session's end is missing")
         encoded = found[v1.MANIFEST]
-        if not v1.holds(found[v1.SIGNATURE], encoded, self._key):
+        *lengths, signature = v1.decode_ending(found[v1.SIGNATURE])
+        if lengths != [len(found[v1.INDEX]), len(encoded)]:
+            raise FormatDamaged("the lengths beside the signature are not those of index and manifest")
+        if not v1.holds(signature, encoded, self._key):
             raise FormatDamaged("the signature does not hold")
         manifest = v1.decode_manifest(encoded)
         for what, same in (

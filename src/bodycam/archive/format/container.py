@@ -5,6 +5,7 @@ A container is a magic, the sessions' bytes one after another, the footer (CBOR 
 """
 
 import struct
+from bisect import bisect_left
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -19,6 +20,8 @@ END = b"bodycam end v1\n"
 _LENGTH = struct.Struct(">I")
 TAIL = _LENGTH.size + len(END)
 MAX_FOOTER = 64 * 1024 * 1024
+SESSION_BYTES = 16
+_ENDING = v1.FRAME.size + v1.ENDING.size
 
 Read = Callable[[int, int], bytes]
 """`(offset, length)` -> at most that many bytes of an object."""
@@ -57,22 +60,23 @@ def read_footer(read: Read, size: int) -> tuple[list[Place], int]:
     begin = size - TAIL - length
     if length > MAX_FOOTER or begin < len(MAGIC):
         raise FormatDamaged(f"at offset {size - TAIL}: a footer of {length} bytes")
-    plain = v1.load(read(begin, length), "footer")
+    raw = read(begin, length)
     try:
-        places = [Place(bytes(s), int(o), int(n), bytes(r)) for s, o, n, r in plain]
-    except (TypeError, ValueError) as error:
-        raise FormatDamaged(f"at offset {begin}: the footer is not a list of places") from error
+        plain = v1.load(raw, "footer")
+    except FormatDamaged as error:
+        raise FormatDamaged(f"at offset {begin}: {error}") from error
+    places = []
+    for entry in plain if isinstance(plain, list) else [None]:
+        match entry:
+            case [bytes(session), int(offset), int(extent), bytes(root)] if (
+                len(session) == SESSION_BYTES and len(root) == v1.HASH_BYTES and offset >= 0 and extent > 0
+            ):
+                places.append(Place(session, offset, extent, root))
+            case _:
+                raise FormatDamaged(f"at offset {begin}: the footer is not a list of places")
+    if footer(places) != raw + tail:
+        raise FormatDamaged(f"at offset {begin}: the footer is not in the form that was written")
     return places, begin
-
-
-@dataclass(frozen=True, slots=True)
-class Parts:
-    """A session's frames other than its blocks."""
-
-    header: bytes
-    index: bytes
-    manifest: bytes
-    signature: bytes
 
 
 class SessionReader:
@@ -102,12 +106,34 @@ class SessionReader:
             yield position, kind, payload
             position += v1.FRAME.size + length
 
-    def events(self, key: bytes) -> Iterator[list[Any]]:
-        """All events, decrypted, in order.
+    def manifest(self) -> v1.Manifest:
+        """What was sealed.
+
+        Raises:
+            FormatDamaged: it can't be read.
+        """
+        begin, _, length = self._ending()
+        return v1.decode_manifest(self._payload(begin - v1.FRAME.size - length, v1.MANIFEST, length))
+
+    def index(self) -> list[v1.BlockEntry]:
+        """The block index, found from the session's end.
+
+        Raises:
+            FormatDamaged: it can't be read.
+        """
+        begin, length, manifest = self._ending()
+        begin -= 2 * v1.FRAME.size + length + manifest
+        return v1.decode_index(self._payload(begin, v1.INDEX, length))
+
+    def events(self, key: bytes, since: int = 0) -> Iterator[list[Any]]:
+        """The events, decrypted, in order: all, or those of the blocks that reach `since` (microseconds).
 
         Raises:
             FormatDamaged: a block is not what was sealed.
         """
+        if since > 0:
+            yield from self._events_since(key, since)
+            return
         chain = session = b""
         number = 0
         for offset, kind, payload in self.frames():
@@ -115,12 +141,49 @@ class SessionReader:
                 session = header_session(payload)
                 chain = v1.chain_start(payload)
             elif kind == v1.BLOCK:
-                try:
-                    yield from v1.open_block(session, key, number, chain, payload)
-                except FormatDamaged as error:
-                    raise FormatDamaged(f"at offset {offset}: {error}") from error
+                yield from _located(offset, session, key, number, chain, payload)
                 chain = v1.chain_next(chain, number, payload)
                 number += 1
+
+    def _events_since(self, key: bytes, since: int) -> Iterator[list[Any]]:
+        """Only the blocks that are wanted are read; the index has the chain that each hangs on."""
+        header = next((payload for _, kind, payload in self.frames() if kind == v1.HEADER), None)
+        if header is None:
+            raise FormatDamaged(f"at offset {self._begin}: not the header of a session")
+        entries = self.index()
+        first = bisect_left(entries, since, key=lambda entry: entry.last_at)
+        for number in range(first, len(entries)):
+            entry = entries[number]
+            chain = entries[number - 1].chain if number else v1.chain_start(header)
+            offset = self._begin + entry.offset
+            payload = self._payload(offset, v1.BLOCK, entry.length - v1.FRAME.size)
+            yield from _located(offset, header_session(header), key, number, chain, payload)
+
+    def _ending(self) -> tuple[int, int, int]:
+        """Where the frame S begins, and the payload lengths of I and M before it."""
+        begin = self._end - _ENDING
+        payload = self._payload(begin, v1.SIGNATURE, v1.ENDING.size)
+        index, manifest, _ = v1.decode_ending(payload)
+        return begin, index, manifest
+
+    def _payload(self, offset: int, kind: bytes, length: int) -> bytes:
+        """The payload of a frame whose place is known from elsewhere."""
+        fits = self._begin <= offset and 0 <= length <= max(v1.MAX_META, v1.MAX_BLOCK)
+        framed = self._read(offset, v1.FRAME.size + length) if fits else b""
+        if framed[: v1.FRAME.size] != v1.FRAME.pack(kind, length & 0xFFFFFFFF) or len(framed) != (
+            v1.FRAME.size + length
+        ):
+            raise FormatDamaged(f"at offset {offset}: no frame of type {kind!r} and {length} bytes")
+        return framed[v1.FRAME.size :]
+
+
+def _located(
+    offset: int, session: bytes, key: bytes, number: int, chain: bytes, payload: bytes
+) -> Iterator[list[Any]]:
+    try:
+        yield from v1.open_block(session, key, number, chain, payload)
+    except FormatDamaged as error:
+        raise FormatDamaged(f"at offset {offset}: {error}") from error
 
 
 def header_session(payload: bytes) -> bytes:
@@ -134,6 +197,7 @@ def header_session(payload: bytes) -> bytes:
         not isinstance(plain, dict)
         or plain.get("v") != v1.VERSION
         or not isinstance(plain.get("session"), bytes)
+        or len(plain["session"]) != SESSION_BYTES
     ):
         raise FormatDamaged("the header is not one of version 1")
     return bytes(plain["session"])

@@ -1,15 +1,16 @@
 """Sealed format, version 1: frames, blocks, the chain, and the manifest. No I/O.
 
 A session is the frames H (header), B (a block) any number of times, I (block index), M (manifest) and S
-(signature). A frame is a type byte, a 32-bit big-endian length and a payload. `docs/recording-format.md` is
-the reference; golden files keep this module honest.
+(signature, behind the lengths of I and M, so that a reader that starts at the end finds them). A frame is a
+type byte, a 32-bit big-endian length and a payload. `docs/recording-format.md` is the reference; golden files
+keep this module honest.
 """
 
 import hashlib
 import io
 import secrets
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,12 +24,16 @@ VERSION = 1
 HEADER, BLOCK, INDEX, MANIFEST, SIGNATURE = b"H", b"B", b"I", b"M", b"S"
 FRAME = struct.Struct(">cI")
 BLOCK_HEAD = struct.Struct(">12sIQQ")  # nonce, events, at of the first, at of the last
-MAX_BLOCK = 16 * 1024 * 1024
+ENDING = struct.Struct(">II64s")  # the payload of S: payload lengths of I and M, and the signature
+HASH_BYTES = 32
 MAX_PLAIN = 16 * 1024 * 1024
+MAX_BLOCK = MAX_PLAIN + MAX_PLAIN // 256 + 1024  # what zstd and AES-GCM can add to bytes that don't compress
 MAX_META = 64 * 1024 * 1024
+MAX_BLOCKS = 1_000_000  # what an index of MAX_META bytes holds
 SIGNING_CONTEXT = b"bodycam session v1\0"
 KEY_BYTES = 32
 _LEVEL = 3
+_LAST_ITEM = b"\xf6"  # null, which no event is
 
 
 class FormatDamaged(Exception):
@@ -37,13 +42,17 @@ class FormatDamaged(Exception):
 
 @dataclass(frozen=True, slots=True)
 class BlockEntry:
-    """A block in the index: where it is in the session's bytes, and what it covers."""
+    """A block in the index: where its frame is in the session's bytes, what it covers, the chain after it.
+
+    With the chain of the block before, a block can be opened by itself.
+    """
 
     offset: int
     length: int
     events: int
     first_at: int
     last_at: int
+    chain: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,12 +115,16 @@ def load(data: bytes, what: str) -> Any:
     """Decode CBOR that may be hostile.
 
     Raises:
-        FormatDamaged: it is no CBOR.
+        FormatDamaged: it is no CBOR, or not one item alone.
     """
+    stream = io.BytesIO(data)
     try:
-        return cbor2.loads(data)
-    except (cbor2.CBORDecodeError, ValueError, RecursionError, MemoryError, OverflowError) as error:
+        found = cbor2.CBORDecoder(stream).decode()
+    except Exception as error:  # a decoder of hostile bytes: whatever it trips over, they are damaged
         raise FormatDamaged(f"the {what} does not decode: {error}") from error
+    if stream.tell() != len(data):
+        raise FormatDamaged(f"the {what} has {len(data) - stream.tell()} bytes too many")
+    return found
 
 
 def chain_start(header: bytes) -> bytes:
@@ -159,8 +172,14 @@ class SessionWriter:
         return writer
 
     def block(self, events: bytes, count: int, first_at: int, last_at: int) -> bytes:
-        """Seal concatenated events into a block; returns its frame."""
+        """Seal concatenated events into a block; returns its frame.
+
+        Raises:
+            ValueError: the events are larger than a block may be, or the session has all the blocks it may.
+        """
         number = len(self.entries)
+        if len(events) > MAX_PLAIN or number >= MAX_BLOCKS:
+            raise ValueError(f"block {number} of {len(events)} bytes is more than a recording can hold")
         head = BLOCK_HEAD.pack(secrets.token_bytes(12), count, first_at, last_at)
         packed = zstandard.ZstdCompressor(level=_LEVEL, write_content_size=True).compress(events)
         aad = _block_aad(self.session, number, self.chain, head)
@@ -180,7 +199,9 @@ class SessionWriter:
         sealed: int,
     ) -> tuple[bytes, bytes]:
         """The frames behind the last block, and the session's root."""
-        index = cbor2.dumps([[e.offset, e.length, e.events, e.first_at, e.last_at] for e in self.entries])
+        index = cbor2.dumps(
+            [[e.offset, e.length, e.events, e.first_at, e.last_at, e.chain] for e in self.entries]
+        )
         manifest = Manifest(
             session=self.session,
             header_hash=self._header_hash,
@@ -197,14 +218,15 @@ class SessionWriter:
             sealed=sealed,
         ).encode()
         signature = signing.sign(SIGNING_CONTEXT + manifest)
-        tail = frame(INDEX, index) + frame(MANIFEST, manifest) + frame(SIGNATURE, signature)
+        ending = ENDING.pack(len(index), len(manifest), signature)
+        tail = frame(INDEX, index) + frame(MANIFEST, manifest) + frame(SIGNATURE, ending)
         return tail, session_root(manifest)
 
     def _adopt(self, framed: bytes) -> None:
         payload = framed[FRAME.size :]
         _, count, first_at, last_at = BLOCK_HEAD.unpack_from(payload)
         self.chain = chain_next(self.chain, len(self.entries), payload)
-        self.entries.append(BlockEntry(self.size, len(framed), count, first_at, last_at))
+        self.entries.append(BlockEntry(self.size, len(framed), count, first_at, last_at, self.chain))
         self.size += len(framed)
         self.events += count
 
@@ -231,8 +253,9 @@ def open_block(
     except InvalidTag as error:
         raise FormatDamaged(f"block {number} does not open under the session's key") from error
     try:
-        if zstandard.frame_content_size(packed) > MAX_PLAIN:
-            raise FormatDamaged(f"block {number} would be larger than {MAX_PLAIN} bytes")
+        # a frame that does not tell its size, or lies, could be a bomb
+        if not 0 <= zstandard.frame_content_size(packed) <= MAX_PLAIN:
+            raise FormatDamaged(f"block {number} does not say that it is at most {MAX_PLAIN} bytes")
         plain = zstandard.ZstdDecompressor().decompress(packed, max_output_size=MAX_PLAIN)
     except zstandard.ZstdError as error:
         raise FormatDamaged(f"block {number} does not decompress: {error}") from error
@@ -245,17 +268,20 @@ def decode_events(plain: bytes) -> Iterator[list[Any]]:
     Raises:
         FormatDamaged: they are not.
     """
-    stream = io.BytesIO(plain)
-    decoder = cbor2.CBORDecoder(stream)
-    size = len(plain)
-    while stream.tell() < size:
-        try:
-            event = decoder.decode()
-        except (cbor2.CBORDecodeError, ValueError, RecursionError) as error:
-            raise FormatDamaged(f"an event does not decode: {error}") from error
-        if not isinstance(event, list) or len(event) != 4:
-            raise FormatDamaged("an event is not an array of four")
-        yield event
+    try:
+        # as one array of unknown length, much faster than item by item; its last item shows that an
+        # unpaired end of array among the events did not end it early
+        events = cbor2.loads(b"\x9f" + plain + _LAST_ITEM + b"\xff")
+    except Exception as error:  # a decoder of hostile bytes: whatever it trips over, they are damaged
+        raise FormatDamaged(f"an event does not decode: {error}") from error
+    if not events or events.pop() is not None:
+        raise FormatDamaged("the events end early")
+    for event in events:
+        match event:
+            case [int(), int(), int(), _]:
+                yield event
+            case _:
+                raise FormatDamaged("an event is not an array of kind, time, exchange and body")
 
 
 def holds(signature: bytes, manifest: bytes, key: Ed25519PublicKey) -> bool:
@@ -267,17 +293,33 @@ def holds(signature: bytes, manifest: bytes, key: Ed25519PublicKey) -> bool:
     return True
 
 
-def decode_index(data: bytes) -> Sequence[BlockEntry]:
+def decode_ending(payload: bytes) -> tuple[int, int, bytes]:
+    """The payload of S: the payload lengths of I and M, and the signature.
+
+    Raises:
+        FormatDamaged: it has another size.
+    """
+    if len(payload) != ENDING.size:
+        raise FormatDamaged(f"the signature's frame has {len(payload)} bytes, not {ENDING.size}")
+    index, manifest, signature = ENDING.unpack(payload)
+    return index, manifest, signature
+
+
+def decode_index(data: bytes) -> list[BlockEntry]:
     """The block index.
 
     Raises:
         FormatDamaged: it is none.
     """
+    entries = []
     plain = load(data, "block index")
-    try:
-        return [BlockEntry(*(int(number) for number in entry)) for entry in plain]
-    except (TypeError, ValueError) as error:
-        raise FormatDamaged("the block index is not a list of five numbers each") from error
+    for entry in plain if isinstance(plain, list) else [None]:
+        match entry:
+            case [int(), int(), int(), int(), int(), bytes(chain)] if len(chain) == HASH_BYTES:
+                entries.append(BlockEntry(*entry))
+            case _:
+                raise FormatDamaged("the block index is not a list of blocks")
+    return entries
 
 
 def _block_aad(session: bytes, number: int, previous: bytes, head: bytes) -> bytes:

@@ -163,7 +163,9 @@ async def _account(context: Control, name: str) -> catalog.ServiceAccount:
 
 
 def _exists(name: str) -> ApiError:
-    return ApiError(409, "account-exists", f"there is a service account {name!r} already", "Choose another name.")
+    return ApiError(
+        409, "account-exists", f"there is a service account {name!r} already", "Choose another name."
+    )
 
 
 def _shown(account: catalog.ServiceAccount, keys: tuple[catalog.ApiKey, ...]) -> AccountOut:

@@ -38,7 +38,7 @@ RESOURCES = (
     accounts,
 )
 
-_STATUS = {"unknown-session": 404, "not-found": 404, "unknown-size": 404, "invalid": 422, "destroyed": 410}
+_STATUS = {"not-found": 404, "no-such-head": 404, "deleted": 410}
 
 
 def create_app(context: Control) -> FastAPI:
@@ -71,4 +71,6 @@ async def _away(_request: Request, error: Exception) -> JSONResponse:
 async def _refused(_request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, ArchivistRefused)
     status = _STATUS.get(error.code, 502)
-    return answer(ApiError(status, error.code, str(error), "The archivist's log says more." if status > 499 else ""))
+    return answer(
+        ApiError(status, error.code, str(error), "The archivist's log says more." if status > 499 else "")
+    )

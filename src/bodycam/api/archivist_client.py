@@ -6,7 +6,7 @@ ending it early ends the archivist's work on it too.
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -108,7 +108,7 @@ class ArchivistClient:
 
 
 @contextlib.contextmanager
-def _said() -> Any:
+def _said() -> Iterator[None]:
     try:
         yield
     except (ChannelClosed, TimeoutError) as error:

@@ -80,7 +80,10 @@ async def caller(request: Request) -> Caller:
     proved = await api_keys.verify(token, context.keys, time.time())
     if proved is None:
         raise ApiError(
-            401, "bad-credential", "the API key is not valid", "It may be wrong, revoked, expired or disabled."
+            401,
+            "bad-credential",
+            "the API key is not valid",
+            "It may be wrong, revoked, expired or disabled.",
         )
     return Caller(proved.principal, context.settings.access.role(proved.principal))
 
@@ -96,7 +99,9 @@ def reader(who: Who) -> Caller:
         ApiError: 403.
     """
     if not who.reads_all:
-        raise ApiError(403, "forbidden", "this is for admins and auditors", "The settings say who, under roles.")
+        raise ApiError(
+            403, "forbidden", "this is for admins and auditors", "The settings say who, under roles."
+        )
     return who
 
 

@@ -1,8 +1,9 @@
 """The collaborators of the control process, put together by the composition root."""
 
+import asyncio
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from sqlalchemy import Engine
 
@@ -18,8 +19,12 @@ from bodycam.session.admission import Admission
 
 @dataclass(frozen=True, slots=True)
 class Control:
-    """What the control API works with. `transcripts` are the protocols' decoders by the protocol's name;
-    `ca_pem` is what clients of the listeners are to trust, or None."""
+    """What the control API works with.
+
+    `transcripts` are the protocols' decoders by the protocol's name; `ca_pem` is what clients of the
+    listeners are to trust, or None. `watchers` are the clients of /v1/tail; `closing` is set when the process
+    stops, and ends them.
+    """
 
     catalog: Engine
     settings: SettingsInUse
@@ -31,6 +36,8 @@ class Control:
     transcripts: Mapping[str, Transcript]
     version: str
     ca_pem: str | None = None
+    watchers: set[object] = field(default_factory=set)
+    closing: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def adopt(self, settings: Settings) -> None:
         """Judge everything from here on by these settings; the reload enters the ledger with their hash."""

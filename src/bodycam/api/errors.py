@@ -72,13 +72,17 @@ async def _invalid(_request: Request, error: Exception) -> JSONResponse:
     # the values are left out: one of them may be a secret in the wrong place
     said = [f"{'.'.join(map(str, one['loc'][1:])) or 'body'}: {one['msg']}" for one in error.errors()]
     more = "" if len(said) <= _SHOWN else f" and {len(said) - _SHOWN} more"
-    return answer(ApiError(422, "invalid", "; ".join(said[:_SHOWN]) + more, "docs/api.md lists what is taken."))
+    return answer(
+        ApiError(422, "invalid", "; ".join(said[:_SHOWN]) + more, "docs/api.md lists what is taken.")
+    )
 
 
 async def _http(_request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)
     code = _CODES.get(error.status_code, "refused")
-    return answer(ApiError(error.status_code, code, str(error.detail), "GET /openapi.json lists what is there."))
+    return answer(
+        ApiError(error.status_code, code, str(error.detail), "GET /openapi.json lists what is there.")
+    )
 
 
 async def _cursor(_request: Request, error: Exception) -> JSONResponse:
@@ -88,7 +92,9 @@ async def _cursor(_request: Request, error: Exception) -> JSONResponse:
 async def _catalog(request: Request, error: Exception) -> JSONResponse:
     log.error("the catalog does not answer", path=request.url.path, error=str(error.__cause__ or error))
     return answer(
-        ApiError(503, "catalog-away", "the catalog does not answer", "Try again; the gateway's log says more.")
+        ApiError(
+            503, "catalog-away", "the catalog does not answer", "Try again; the gateway's log says more."
+        )
     )
 
 

@@ -1,6 +1,6 @@
 """/v1/exchanges: what was asked, in the order in which it was."""
 
-from typing import Self
+from typing import Any, Self
 
 from fastapi import APIRouter
 from pydantic import BaseModel
@@ -50,8 +50,8 @@ class ExchangesOut(BaseModel):
     next: str | None
 
 
-def fields(one: catalog.ExchangeRecord) -> dict[str, object]:
-    """An exchange's fields as every answer shows them; the id is text, for it is larger than a double holds."""
+def fields(one: catalog.ExchangeRecord) -> dict[str, Any]:
+    """An exchange's fields as answers show them; the id is text, for it is larger than a double holds."""
     return {
         "id": str(one.id),
         "session": one.session,

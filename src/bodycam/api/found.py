@@ -28,7 +28,9 @@ async def stoppable_run(context: Control, who: Caller, name: str) -> RunRecord:
     """
     run = await visible_run(context, who, name)
     if not who.may_stop(str(run.principal)):
-        raise ApiError(403, "forbidden", "this run is somebody else's", "Its starter or an admin may do that.")
+        raise ApiError(
+            403, "forbidden", "this run is somebody else's", "Its starter or an admin may do that."
+        )
     return run
 
 

@@ -80,9 +80,11 @@ async def metrics(context: In) -> Response:
 
 async def _archivist(context: Control) -> CheckOut:
     try:
-        await context.archivist.status()
+        status = await context.archivist.status()
     except (ArchivistAway, ArchivistRefused) as error:
         return CheckOut(name="archivist", ok=False, detail=str(error))
+    if status.get("store_failure"):
+        return CheckOut(name="archivist", ok=False, detail="recordings can't be stored; the log says why")
     return CheckOut(name="archivist", ok=True, detail="")
 
 
@@ -99,7 +101,9 @@ async def _catalog(context: Control) -> CheckOut:
     try:
         await read(context.catalog, ask)
     except (SQLAlchemyError, OSError) as error:
-        return CheckOut(name="catalog", ok=False, detail=f"the catalog does not answer ({type(error).__name__})")
+        return CheckOut(
+            name="catalog", ok=False, detail=f"the catalog does not answer ({type(error).__name__})"
+        )
     return CheckOut(name="catalog", ok=True, detail="")
 
 
@@ -112,4 +116,6 @@ def _journal(context: Control) -> CheckOut:
             return CheckOut(name="journal", ok=False, detail=detail)
         worst = max(worst, Pressure(int(journal.get("pressure", 0))))
     ok = worst < Pressure.REFUSE
-    return CheckOut(name="journal", ok=ok, detail="" if ok else f"the journal's pressure is {worst.name.lower()}")
+    return CheckOut(
+        name="journal", ok=ok, detail="" if ok else f"the journal's pressure is {worst.name.lower()}"
+    )

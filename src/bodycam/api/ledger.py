@@ -21,7 +21,7 @@ class ProofOut(BaseModel):
 
 @router.post("/v1/verify")
 async def verify(context: In, who: Reader) -> dict[str, Any]:
-    """Check all recordings and the ledger against each other, on the gateway; `bodycam verify` does it apart."""
+    """Check all recordings and the ledger against each other, on the gateway itself."""
     return await context.archivist.verify()
 
 

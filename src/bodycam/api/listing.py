@@ -12,7 +12,9 @@ Cursor = Annotated[str | None, Query(max_length=200, description="`next` of the 
 Name = Annotated[str | None, Query(min_length=1, max_length=512)]
 Moment = Annotated[
     float | None,
-    Query(ge=0, le=2**40, allow_inf_nan=False, description="Seconds of the Unix epoch; fractions are welcome."),
+    Query(
+        ge=0, le=2**40, allow_inf_nan=False, description="Seconds of the Unix epoch; fractions are welcome."
+    ),
 ]
 
 

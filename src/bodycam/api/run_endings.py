@@ -13,6 +13,7 @@ from bodycam.api.context import Control
 from bodycam.api.errors import ApiError
 from bodycam.api.found import stoppable_run
 from bodycam.api.listing import now_micros
+from bodycam.api.runs import MIN_TTL, checked_ttl
 from bodycam.api.shapes import RunOut
 from bodycam.catalog import runs as catalog
 from bodycam.catalog.sessions import sessions_of_run
@@ -21,6 +22,14 @@ router = APIRouter()
 
 CUT_SECONDS = 3.0
 MAX_WAIT = 60.0
+
+
+class RenewIn(BaseModel):
+    """From now on for `ttl` seconds; without it, for as long as the settings say (identity.run_ttl)."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    ttl: float | None = Field(default=None, ge=MIN_TTL, allow_inf_nan=False)
 
 
 class RenewedOut(BaseModel):
@@ -64,18 +73,18 @@ class RevokedOut(BaseModel):
 
 
 @router.post("/v1/runs/{run}/renew")
-async def renew_run(run: str, context: In, who: Who) -> RenewedOut:
+async def renew_run(run: str, context: In, who: Who, body: RenewIn | None = None) -> RenewedOut:
     """Extend an active run's lease; its secret stays the same."""
     record = await stoppable_run(context, who, run)
     if not context.settings.access.may_start(record.principal, record.agent):
         raise ApiError(
-            403, "may-not-start", f"{record.principal} may not start agent {record.agent!r} any more",
+            403,
+            "may-not-start",
+            f"{record.principal} may not start agent {record.agent!r} any more",
             "The lease is not extended; the run goes on until it runs out.",
         )
-    asked = (record.expires - record.created) / 1e6
-    ttl = min(max(context.settings.settings.identity.run_ttl, 0.0), context.settings.settings.identity.max_run_ttl)
-    now = time.time()
-    expires = max(record.expires / 1e6, now + min(asked, ttl))
+    ttl = checked_ttl(context, body.ttl if body else None)
+    expires = max(record.expires / 1e6, time.time() + ttl)
     if not await write(context.catalog, catalog.renew_run, run, round(expires * 1e6), now_micros()):
         raise ApiError(
             409, "run-not-active", f"run {run} has ended, expired or been revoked", "Start a new one."

@@ -10,6 +10,7 @@ from starlette.concurrency import run_in_threadpool
 
 from bodycam.api.caller import In, Who
 from bodycam.api.catalog_calls import read, write
+from bodycam.api.context import Control
 from bodycam.api.errors import ApiError
 from bodycam.api.found import visible_run
 from bodycam.api.listing import Cursor, Limit, Moment, Name, micros, now_micros
@@ -28,7 +29,9 @@ SESSIONS_SHOWN = 1000
 # https://www.w3.org/TR/trace-context/#traceparent-header, in every version's shape
 _TRACE = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}(-[!-~]{0,400})?")
 
-LabelName = Annotated[str, StringConstraints(min_length=1, max_length=63, pattern=r"^[A-Za-z0-9][A-Za-z0-9._/-]*$")]
+LabelName = Annotated[
+    str, StringConstraints(min_length=1, max_length=63, pattern=r"^[A-Za-z0-9][A-Za-z0-9._/-]*$")
+]
 LabelValue = Annotated[str, StringConstraints(max_length=255)]
 
 
@@ -66,11 +69,24 @@ class RunsOut(BaseModel):
 
 
 class RunWithSessionsOut(BaseModel):
-    """A run with its sessions, newest first, as many as one page holds; `next` goes on at /v1/sessions?run=."""
+    """A run with its sessions, newest first, one page of them; `next` goes on at /v1/sessions?run=."""
 
     run: RunOut
     sessions: list[SessionOut]
     next: str | None
+
+
+def checked_ttl(context: Control, asked: float | None) -> float:
+    """How many seconds a lease lasts.
+
+    Raises:
+        ApiError: more was asked for than the settings allow at once.
+    """
+    identity = context.settings.settings.identity
+    if asked is not None and asked > identity.max_run_ttl:
+        most = f"a run may last {identity.max_run_ttl:g} seconds at once"
+        raise ApiError(422, "ttl-too-long", most, "Renew it instead; identity.max_run_ttl sets the bound.")
+    return identity.run_ttl if asked is None else asked
 
 
 @router.post("/v1/runs", status_code=201)
@@ -83,12 +99,7 @@ async def start_run(body: RunIn, context: In, who: Who) -> StartedOut:
             f"{who.principal} may not start agent {body.agent!r}",
             "The settings say who may, under agents.<name>.may_start; GET /v1/agents lists yours.",
         )
-    identity = context.settings.settings.identity
-    ttl = identity.run_ttl if body.ttl is None else body.ttl
-    if ttl > identity.max_run_ttl:
-        raise ApiError(
-            422, "ttl-too-long", f"a run may last {identity.max_run_ttl:g} seconds at once", "Renew it instead."
-        )
+    ttl = checked_ttl(context, body.ttl)
     # a malformed trace context is a claim that nobody can join on: it is left out, as its standard asks
     trace = body.trace if body.trace and _TRACE.fullmatch(body.trace) else None
     run = Run(new_id(RUN), who.principal, body.agent, time.time() + ttl, body.grade, body.labels, trace)
@@ -116,7 +127,9 @@ async def list_runs(
 ) -> RunsOut:
     """Runs, newest first; `since` and `until` bound when they were started."""
     wanted = catalog.RunFilter(agent, who.confined(principal), state, micros(since), micros(until))
-    page = await read(context.catalog, catalog.list_runs, wanted, now=now_micros(), limit=limit, cursor=cursor)
+    page = await read(
+        context.catalog, catalog.list_runs, wanted, now=now_micros(), limit=limit, cursor=cursor
+    )
     return RunsOut(runs=[RunOut.of(run) for run in page.items], next=page.next)
 
 

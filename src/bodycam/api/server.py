@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import socket
 import ssl
 from collections.abc import Callable, Coroutine, Iterator
 from pathlib import Path
@@ -97,9 +98,7 @@ def _factory(
     return make
 
 
-async def _bound(listen: HostPort) -> Any:
-    import socket
-
+async def _bound(listen: HostPort) -> socket.socket:
     loop = asyncio.get_running_loop()
     found = await loop.getaddrinfo(listen.host, listen.port, type=socket.SOCK_STREAM)
     family, kind, protocol, _, address = found[0]

@@ -64,9 +64,13 @@ async def kill_session(session: str, context: In, who: Who, body: ReasonIn | Non
     reason = body.reason if body else ""
     record = await visible_session(context, who, session)
     if not who.may_stop(record.principal):
-        raise ApiError(403, "forbidden", "this session is somebody else's", "Its run's starter or an admin may.")
+        raise ApiError(
+            403, "forbidden", "this session is somebody else's", "Its run's starter or an admin may."
+        )
     if record.state is not catalog.SessionState.OPEN:
-        raise ApiError(409, "session-closed", f"session {session} has ended already", "There is nothing to cut.")
+        raise ApiError(
+            409, "session-closed", f"session {session} has ended already", "There is nothing to cut."
+        )
     reached = context.workers.kill(session, f"killed{': ' if reason else ''}{reason}")
     await context.trail.after("session-killed", str(who.principal), session, {"reason": reason})
     return KilledOut(session=session, reached=reached)

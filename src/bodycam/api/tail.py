@@ -55,7 +55,9 @@ class Wanted:
 @router.get(
     "/v1/tail",
     response_class=StreamingResponse,
-    responses={200: {"content": {MEDIA_TYPE: {}}, "description": "An event a line, until the client leaves."}},
+    responses={
+        200: {"content": {MEDIA_TYPE: {}}, "description": "An event a line, until the client leaves."}
+    },
 )
 async def tail(
     request: Request, context: In, who: Who, run: Name = None, session: Name = None, agent: Name = None
@@ -75,7 +77,7 @@ async def _lines(
     context.watchers.add(mark)
     spoken, proved = 0.0, time.monotonic()
     try:
-        while not await request.is_disconnected():
+        while not context.closing.is_set() and not await request.is_disconnected():
             if time.monotonic() - proved >= ALIVE_SECONDS:
                 # a key may be revoked and a role taken while somebody watches
                 proved = time.monotonic()
@@ -116,11 +118,16 @@ def _arrived(connection: Connection, at: int, wanted: Wanted) -> tuple[Arrivals,
     for kind, name in arrived.items:
         if kind is Arrival.EXCHANGE:
             one = exchanges.get(name)
-            if one is not None and not one.aside and wanted.fits(one.session, one.run, one.agent, one.principal):
+            if (
+                one is not None
+                and not one.aside
+                and wanted.fits(one.session, one.run, one.agent, one.principal)
+            ):
                 lines.append({"type": "exchange", **fields(one)})
-        elif (session := sessions.get(name)) is not None:
-            if wanted.fits(session.id, session.run, session.agent, session.principal):
-                lines.append(_session_line(kind, session))
+        elif (session := sessions.get(name)) is not None and wanted.fits(
+            session.id, session.run, session.agent, session.principal
+        ):
+            lines.append(_session_line(kind, session))
     return arrived, lines
 
 

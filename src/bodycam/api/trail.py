@@ -51,7 +51,9 @@ class Trail:
         try:
             await self.before(action, actor, object, detail)
         except (ArchivistAway, ArchivistRefused) as error:
-            log.error("an act waits for its place in the ledger", action=action, object=object, error=str(error))
+            log.error(
+                "an act waits for its place in the ledger", action=action, object=object, error=str(error)
+            )
             await self._write(action, actor, object, dict(detail) | {"ledger": "owed"}, None, None)
             if len(self._owed) < OWED_MOST:
                 self._owed.append((action, actor, object, dict(detail) | {"late": True}))
@@ -78,7 +80,13 @@ class Trail:
             await self._write("login-failed", "", one.name, detail, None, None)
 
     async def _write(
-        self, action: str, actor: str, object: str, detail: dict[str, Any], salt: bytes | None, leaf: int | None  # noqa: A002
+        self,
+        action: str,
+        actor: str,
+        object: str,  # noqa: A002
+        detail: dict[str, Any],
+        salt: bytes | None,
+        leaf: int | None,
     ) -> None:
         def add() -> None:
             with writing(self._catalog) as connection:

@@ -47,7 +47,10 @@ async def transcript(session: str, context: In, who: Who) -> StreamingResponse:
     decoder = context.transcripts.get(record.protocol)
     if decoder is None:
         raise ApiError(
-            501, "no-transcript", f"this version can't decode {record.protocol}", "Export the recording instead."
+            501,
+            "no-transcript",
+            f"this version can't decode {record.protocol}",
+            "Export the recording instead.",
         )
     events = context.archivist.transcript(session)
     try:
@@ -83,7 +86,9 @@ async def _decoded(reader: Reader, plain: Sequence[Any]) -> bytes:
     try:
         event = Event(Kind(kind), at, exchange, body)
     except ValueError:
-        return line(shown(Entry(at, exchange, Noted("unknown-event", f"an event of the unknown kind {kind}"))))
+        return line(
+            shown(Entry(at, exchange, Noted("unknown-event", f"an event of the unknown kind {kind}")))
+        )
 
     def work() -> bytes:
         return b"".join(line(shown(entry)) for entry in reader.feed(event))

@@ -165,7 +165,9 @@ class Workers:
 
     async def _hello(self, channel: Channel, body: Mapping[str, Any]) -> dict[str, Any]:
         incarnation = str(body["incarnation"])
-        worker = Worker(int(body["worker"]), incarnation, int(body["pid"]))
+        known = self._workers.get(channel)
+        stats = known.stats if known is not None else {}
+        worker = Worker(int(body["worker"]), incarnation, int(body["pid"]), stats)
         told = [(str(one["session"]), str(one["run"])) for one in body["sessions"]]
         for old in [old for old, other in self._workers.items() if other.incarnation == incarnation]:
             if old is not channel:
@@ -181,7 +183,9 @@ class Workers:
         chain = None
         if csr and self._certify is not None:
             chain = (await asyncio.to_thread(self._certify, str(csr).encode())).decode()
-        log.info("a worker said hello", worker=worker.number, pid=worker.pid, sessions=len(told), cut=len(cut))
+        log.info(
+            "a worker said hello", worker=worker.number, pid=worker.pid, sessions=len(told), cut=len(cut)
+        )
         return {"cut": sorted(cut), "certificate": chain, "limits": dict(self._limits())}
 
     def _lost(self, channel: Channel) -> None:

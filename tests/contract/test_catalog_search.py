@@ -223,7 +223,12 @@ def test_clear_and_fill_again(filled: Engine) -> None:
 
 def test_a_failed_transaction_leaves_nothing(catalog: Engine) -> None:
     keys = add_session(catalog, "ses_a")
-    with pytest.raises(RuntimeError, match="cut off"), writing(catalog) as connection:
-        ingest.write(connection, [exchange(keys, 1, "SELECT gone")])
-        raise RuntimeError("cut off")
+
+    def cut_off() -> None:
+        with writing(catalog) as connection:
+            ingest.write(connection, [exchange(keys, 1, "SELECT gone")])
+            raise RuntimeError("cut off")
+
+    with pytest.raises(RuntimeError, match="cut off"):
+        cut_off()
     assert numbers(catalog, "gone") == []

@@ -164,12 +164,8 @@ def _statements(connection: Connection, rows: Sequence[ExchangeRow]) -> dict[byt
         _add(connection, missing)
         known |= _known(connection, [one.digest for one in missing])
     if connection.dialect.name == "sqlite":
-        more = (
-            update(statements)
-            .where(statements.c.id == bindparam("own"))
-            .values(uses=statements.c.uses + bindparam("more"))
-        )
-        connection.execute(more, [{"own": known[digest], "more": n} for digest, n in uses.items()])
+        more = [(count, known[digest]) for digest, count in uses.items()]
+        connection.exec_driver_sql("UPDATE statements SET uses = uses + ? WHERE id = ?", more)
     else:
         for digest, count in sorted(uses.items()):
             own = statements.c.id == known[digest]

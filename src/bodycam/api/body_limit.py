@@ -1,14 +1,11 @@
 """A bound on request bodies, held while they stream in, whatever Content-Length claims."""
 
+from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from bodycam.api.errors import ApiError, answer
 
 MAX_BODY = 1 << 20
-
-
-class _TooLarge(Exception):
-    pass
 
 
 class BodyLimit:
@@ -21,28 +18,20 @@ class BodyLimit:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        taken, started = 0, False
+        text = f"a request's body may have {self._limit} bytes"
+        declared = dict(scope["headers"]).get(b"content-length", b"0")
+        if not declared.isdigit() or int(declared) > self._limit:
+            await answer(ApiError(413, "too-large", text, "Send less in one request."))(scope, receive, send)
+            return
+        taken = 0
 
         async def bounded() -> Message:
             nonlocal taken
             message = await receive()
             taken += len(message.get("body", b""))
             if taken > self._limit:
-                raise _TooLarge
+                # the one exception that the framework passes on from the reading of a body
+                raise HTTPException(413, text)
             return message
 
-        async def watched(message: Message) -> None:
-            nonlocal started
-            started = True
-            await send(message)
-
-        try:
-            declared = dict(scope["headers"]).get(b"content-length", b"0")
-            if not declared.isdigit() or int(declared) > self._limit:
-                raise _TooLarge
-            await self._app(scope, bounded, watched)
-        except _TooLarge:
-            if started:
-                raise
-            text = f"a request's body may have {self._limit} bytes"
-            await answer(ApiError(413, "too-large", text, "Send less in one request."))(scope, receive, send)
+        await self._app(scope, bounded, send)

@@ -1,0 +1,132 @@
+"""The workers' line over real channels: cuts, cancels, restarts."""
+
+import asyncio
+import time
+
+import pytest
+
+from bodycam.net.authority import Authority, request
+from bodycam.net.channel import RemoteError, connect
+from tests.unit.api.world import PlayedWorker, World
+
+
+async def test_a_revocation_reaches_every_worker_within_two_seconds(world: World) -> None:
+    started = await world.start_run()
+    workers = [await world.worker(number, f"{number:02x}") for number in range(3)]
+    sessions = [(await one.log_in(started["credential"]["secret"]))["grant"]["session"] for one in workers]
+    begun = time.monotonic()
+    path = f"/v1/runs/{started['run']['id']}/revoke"
+    answer = await world.call("dev", "POST", path, json={"reason": "stolen"})
+    orders = [await one.told("cut") for one in workers]
+    assert time.monotonic() - begun < 2
+    assert sorted(answer.json()["cut"]) == sorted(sessions)
+    assert all(sorted(order["sessions"]) == sorted(sessions) for order in orders)
+    assert orders[0]["reason"] == "the run was revoked: stolen"
+    assert world.archivist.entered[-1][0] == "run-revoked"
+    refused = await workers[0].log_in(started["credential"]["secret"])
+    assert refused["refusal"]["code"] == "run-ended"
+    assert refused["refusal"]["grant"]["run"]["id"] == started["run"]["id"]
+
+
+async def test_a_revocation_does_not_wait_for_the_archivist(world: World) -> None:
+    started = await world.start_run()
+    worker = await world.worker()
+    world.archivist.away = True
+    answer = await world.call("ada", "POST", f"/v1/runs/{started['run']['id']}/revoke")
+    assert answer.json()["run"]["state"] == "revoked"
+    await worker.told("cut")
+    assert world.context.trail.owed == 1
+    world.archivist.away = False
+    await world.context.trail.settle()
+    assert world.context.trail.owed == 0
+    assert world.archivist.entered[-1][3]["late"] is True
+
+
+async def test_a_returning_worker_hears_what_ended_meanwhile(world: World) -> None:
+    going, over, killed = [await world.start_run() for _ in range(3)]
+    await world.call("dev", "POST", f"/v1/runs/{over['run']['id']}/end", json={"wait": 0})
+    dead = world.add_session(killed["run"]["id"])
+    answer = await world.call("dev", "POST", f"/v1/sessions/{dead}/kill", json={"reason": "odd"})
+    assert answer.json() == {"session": dead, "reached": False}
+    told = [
+        {"session": "ses_going", "run": going["run"]["id"]},
+        {"session": "ses_over", "run": over["run"]["id"]},
+        {"session": "ses_unknown", "run": "run_unknown"},
+        {"session": dead, "run": killed["run"]["id"]},
+    ]
+    worker = await world.worker(sessions=told)
+    assert worker.welcome["cut"] == sorted(["ses_over", "ses_unknown", dead])
+    assert world.context.workers.is_open("ses_going")
+
+
+async def test_kill_cuts_one_session(world: World) -> None:
+    started = await world.start_run()
+    worker = await world.worker()
+    session = (await worker.log_in(started["credential"]["secret"]))["grant"]["session"]
+    world.add_session(started["run"]["id"], session=session)
+    answer = await world.call("dev", "POST", f"/v1/sessions/{session}/kill")
+    assert answer.json()["reached"] is True
+    order = await worker.told("cut")
+    assert (order["sessions"], order["run"]) == ([session], None)
+
+
+async def test_cancels_go_to_the_other_workers(world: World) -> None:
+    here, there = await world.worker(0, "aa"), await world.worker(1, "bb")
+    here.channel.tell("cancel", {"key": b"\x01\x02"})
+    assert await there.told("cancel") == {"key": b"\x01\x02"}
+    assert here.orders.empty()
+
+
+async def test_renewals_and_new_limits_are_pushed(world: World) -> None:
+    started = await world.start_run(ttl=60)
+    worker = await world.worker()
+    await world.call("dev", "POST", f"/v1/runs/{started['run']['id']}/renew", json={"ttl": 120})
+    order = await worker.told("renewed")
+    assert order["run"] == started["run"]["id"]
+    assert order["expires"] == pytest.approx(time.time() + 120, abs=5)
+    await world.context.adopt(world.context.settings.settings)
+    await worker.told("limits")
+    action, _, _, detail = world.archivist.entered[-1]
+    assert action == "settings"
+    assert len(detail["settings"]) == 64
+
+
+async def test_the_workers_certificate_is_signed(world: World) -> None:
+    authority = Authority.create("test")
+    world.context.workers._certify = lambda csr: authority.sign(csr, names=["localhost"])
+    played = PlayedWorker()
+    channel = await connect(world.folder / "control.sock", played.hear)
+    world.lines.append((channel, asyncio.create_task(channel.run())))
+    hello = {
+        "worker": 0, "incarnation": "aa", "pid": 1, "sessions": [],
+        "csr": request("listener").csr_pem.decode(),
+    }  # fmt: skip
+    assert (await channel.call("hello", hello))["certificate"].count("BEGIN CERTIFICATE") == 2
+
+
+async def test_who_said_no_hello_is_not_answered(world: World) -> None:
+    played = PlayedWorker()
+    channel = await connect(world.folder / "control.sock", played.hear)
+    world.lines.append((channel, asyncio.create_task(channel.run())))
+    with pytest.raises(RemoteError, match="hello"):
+        await channel.call("challenge", {"name": "token", "secure": True, "address": ""})
+
+
+async def test_a_lost_worker_has_no_sessions_left(world: World) -> None:
+    started = await world.start_run()
+    worker = await world.worker()
+    session = (await worker.log_in(started["credential"]["secret"]))["grant"]["session"]
+    worker.channel.close()
+    async with asyncio.timeout(2):
+        while world.context.workers.connected:
+            await asyncio.sleep(0.01)
+    assert not world.context.workers.is_open(session)
+
+
+async def test_disabling_an_account_cuts_its_runs(world: World) -> None:
+    started = await world.start_run("eve")
+    worker = await world.worker()
+    answer = await world.call("ada", "POST", "/v1/service-accounts/eve/disable")
+    assert answer.json()["revoked"] == [started["run"]["id"]]
+    assert (await worker.told("cut"))["run"] == started["run"]["id"]
+    assert (await world.call("eve", "GET", "/v1/runs")).status_code == 401

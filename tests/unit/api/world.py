@@ -1,0 +1,237 @@
+"""A control process in a test: real catalog, admission and channels; the archivist is played."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from bodycam.api.app import create_app
+from bodycam.api.archivist import ArchivistAway, ArchivistRefused, Entered, Settled
+from bodycam.api.context import Control
+from bodycam.api.settings_in_use import SettingsInUse
+from bodycam.api.trail import Trail
+from bodycam.api.workers import Workers
+from bodycam.catalog import accounts as catalog_accounts
+from bodycam.catalog.engine import make_engine, writing
+from bodycam.catalog.schema import migrate
+from bodycam.catalog.sessions import Opening, open_session
+from bodycam.config import parse
+from bodycam.identity import api_keys
+from bodycam.identity.catalog_store import CatalogStore
+from bodycam.identity.run_prover import RunProver
+from bodycam.model.event import Event, Kind
+from bodycam.model.ids import SERVICE_ACCOUNT, SESSION, new_id
+from bodycam.model.transcript import Asked, Entry, Noted
+from bodycam.net.channel import Channel, connect
+from bodycam.session.admission import Admission
+
+SETTINGS = """
+listen: {postgres: 127.0.0.1:7432}
+tls: {enabled: false}
+roles: {admin: {groups: [admins]}, auditor: {groups: [auditors]}}
+targets:
+  orders: {protocol: postgres, address: db.internal:5432, user: app, database: shop, labels: {env: prod}}
+  secret: {protocol: postgres, address: vault.internal:5432, user: app}
+agents:
+  billing-bot: {owner: payments, may_start: {groups: [devs, admins, auditors]}}
+  root-bot: {may_start: {groups: [admins]}}
+access:
+  - {agents: [billing-bot], targets: {names: [orders]}}
+  - {agents: [root-bot], targets: {names: ["*"]}}
+"""
+PEOPLE = {"ada": ["admins"], "aud": ["auditors"], "dev": ["devs"], "eve": ["devs"]}
+TRACE = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+
+
+class PlayedArchivist:
+    """Answers as the archivist does, from lists that a test fills; `away` makes it absent."""
+
+    def __init__(self) -> None:
+        self.away = False
+        self.entered: list[tuple[str, str, str, dict[str, Any]]] = []
+        self.events: dict[str, list[list[Any]]] = {}
+        self.unsealed: set[str] = set()
+        self.left = 0
+        self.told: dict[str, Any] = {"lag_seconds": 0.25, "sealed_total": 7, "journal_bytes": 4096}
+
+    @property
+    def connected(self) -> bool:
+        return not self.away
+
+    def _here(self) -> None:
+        if self.away:
+            raise ArchivistAway("nobody listens")
+
+    async def transcript(self, session: str) -> AsyncIterator[Sequence[Any]]:
+        self._here()
+        if session not in self.events:
+            raise ArchivistRefused("not-found", f"no recording of session {session}")
+        try:
+            for event in self.events[session]:
+                yield event
+                await asyncio.sleep(0)
+        finally:
+            self.left += 1
+
+    async def head(self) -> dict[str, Any]:
+        self._here()
+        return {"log": "aa", "size": len(self.entered), "root": "bb", "at": 1, "signature": "cc"}
+
+    async def settle(self, sessions: Sequence[str], timeout: float) -> Settled:
+        self._here()
+        missing = tuple(one for one in sessions if one in self.unsealed)
+        return Settled(tuple(one for one in sessions if one not in missing), missing, await self.head())
+
+    async def consistency(self, first: int, second: int) -> list[bytes]:
+        self._here()
+        return [b"\x01" * 32]
+
+    async def enter(self, action: str, actor: str, object: str, detail: dict[str, Any]) -> Entered:
+        self._here()
+        self.entered.append((action, actor, object, detail))
+        return Entered(len(self.entered) - 1, b"salt" * 4)
+
+    async def verify(self) -> dict[str, Any]:
+        self._here()
+        return {"state": "self-consistent", "ok": True, "findings": []}
+
+    async def status(self) -> dict[str, Any]:
+        self._here()
+        return self.told
+
+
+class PlainReader:
+    """A decoder of requests alone."""
+
+    def feed(self, event: Event) -> list[Entry]:
+        if event.kind is Kind.REQUEST:
+            asked = Asked(event.body[0], event.body[1], (), aside=False)
+            return [Entry(event.at, event.exchange, asked)]
+        return [Entry(event.at, event.exchange, Noted(event.kind.name.lower(), ""))]
+
+
+class PlainTranscript:
+    def reader(self) -> PlainReader:
+        return PlainReader()
+
+
+@dataclass
+class World:
+    """A gateway's control process, its callers' keys, and a client for each."""
+
+    context: Control
+    archivist: PlayedArchivist
+    folder: Path
+    keys: dict[str, str]
+    http: httpx.AsyncClient
+    lines: list[tuple[Channel, asyncio.Task[None]]] = field(default_factory=list)
+
+    async def call(self, who: str | None, method: str, path: str, **more: Any) -> httpx.Response:
+        headers = {"Authorization": f"Bearer {self.keys[who]}"} if who else {}
+        return await self.http.request(method, path, headers=headers | more.pop("headers", {}), **more)
+
+    async def start_run(self, who: str = "dev", agent: str = "billing-bot", **more: Any) -> dict[str, Any]:
+        answer = await self.call(who, "POST", "/v1/runs", json={"agent": agent, **more})
+        assert answer.status_code == 201, answer.text
+        return dict(answer.json())
+
+    def add_session(self, run: str, who: str = "dev", session: str | None = None) -> str:
+        name = session or new_id(SESSION)
+        opening = Opening(
+            name, run, f"{who}@bodycam", "billing-bot", "orders", "postgres", "shop", "127.0.0.1", {}, "p1",
+            1_000_000, "aa", 1,
+        )  # fmt: skip
+        with writing(self.context.catalog) as connection:
+            open_session(connection, opening)
+        return name
+
+    async def worker(self, number: int = 0, incarnation: str = "aa", sessions: Sequence[Any] = ()) -> "PlayedWorker":
+        played = PlayedWorker()
+        channel = await connect(self.folder / "control.sock", played.hear)
+        self.lines.append((channel, asyncio.create_task(channel.run())))
+        hello = {"worker": number, "incarnation": incarnation, "pid": 1, "sessions": list(sessions), "csr": None}
+        played.channel, played.welcome = channel, await channel.call("hello", hello)
+        return played
+
+    async def close(self) -> None:
+        for channel, task in self.lines:
+            channel.close()
+            await task
+        await self.http.aclose()
+        await self.context.workers.stop()
+        await asyncio.sleep(0)
+        self.context.catalog.dispose()
+
+
+class PlayedWorker:
+    """The worker's end of the line; keeps what it is told."""
+
+    channel: Channel
+    welcome: dict[str, Any]
+
+    def __init__(self) -> None:
+        self.orders: asyncio.Queue[tuple[str, Any]] = asyncio.Queue()
+
+    async def hear(self, _channel: Channel, verb: str, body: Any) -> None:
+        self.orders.put_nowait((verb, body))
+
+    async def told(self, verb: str, seconds: float = 2.0) -> Any:
+        async with asyncio.timeout(seconds):
+            while True:
+                heard, body = await self.orders.get()
+                if heard == verb:
+                    return body
+
+    async def log_in(self, secret: str, target: str = "orders") -> dict[str, Any]:
+        asked = {"name": "token", "secure": True, "address": "127.0.0.1"}
+        begun = await self.channel.call("challenge", asked)
+        wanted = {"protocol": "postgres", "target": target, "database": None, "address": "127.0.0.1", "claims": {}}
+        body = {"login": begun["login"], "proof": secret.encode(), "wanted": wanted}
+        return dict(await self.channel.call("open", body))
+
+
+def _people(engine: Any) -> dict[str, str]:
+    keys = {}
+    with writing(engine) as connection:
+        for name, groups in PEOPLE.items():
+            account = catalog_accounts.add_account(
+                connection, id=new_id(SERVICE_ACCOUNT), name=name, groups=groups, now=1
+            )
+            issued = api_keys.issue(0.0, None)
+            catalog_accounts.add_key(connection, id=issued.id, account=account.id, hash=issued.digest, now=1)
+            keys[name] = issued.text
+    return keys
+
+
+@contextlib.asynccontextmanager
+async def living(folder: Path, settings: str = SETTINGS) -> AsyncIterator[World]:
+    """A world in `folder` (short, for the socket's path) until the block ends."""
+    engine = make_engine(f"sqlite:///{folder / 'catalog.db'}")
+    await asyncio.to_thread(migrate, engine)
+    tree = parse(settings, file="bodycam.yaml", folder=folder)
+    store, archivist = CatalogStore(engine), PlayedArchivist()
+    admission = Admission(tree, store, [RunProver(store)], bytes(32))
+    context = Control(
+        catalog=engine,
+        settings=SettingsInUse(tree),
+        admission=admission,
+        archivist=archivist,
+        workers=Workers(admission),
+        trail=Trail(engine, archivist),
+        keys=store,
+        transcripts={"postgres": PlainTranscript()},
+        version="1.2.3",
+        ca_pem="PEM",
+    )
+    await context.workers.start(folder / "control.sock")
+    transport = httpx.ASGITransport(create_app(context), raise_app_exceptions=False)
+    http = httpx.AsyncClient(transport=transport, base_url="http://gateway")
+    world = World(context, archivist, folder, _people(engine), http)
+    try:
+        yield world
+    finally:
+        await world.close()

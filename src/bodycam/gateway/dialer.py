@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import socket
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 from bodycam.gateway.link import ProxyLink, Side
 from bodycam.model.target import Dial
@@ -123,6 +123,6 @@ class _Knock(asyncio.Protocol):
         self._data = data
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        transport.write(self._data)
-        transport.close()
+        sending = cast("asyncio.Transport", transport)
+        sending.write(self._data)
+        sending.close()

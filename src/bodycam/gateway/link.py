@@ -6,7 +6,7 @@ read makes the link stop reading from the other side.
 
 import asyncio
 from collections.abc import Callable, Coroutine, Mapping
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 import structlog
 
@@ -301,10 +301,10 @@ class Side(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """The connection stands."""
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
-        transport.set_write_buffer_limits(high=256 * 1024)
-        self._link.attach(self._name, transport)
+        # uvloop's transports are asyncio's by shape, not by class
+        self._transport = cast("asyncio.Transport", transport)
+        self._transport.set_write_buffer_limits(high=256 * 1024)
+        self._link.attach(self._name, self._transport)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The connection ended, in order or not."""

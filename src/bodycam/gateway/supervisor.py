@@ -142,15 +142,12 @@ def bind(host: str, port: int) -> socket.socket:
             raise
     except OSError as error:
         raise OSError(error.errno, f"can't listen on {host}:{port}: {error.strerror or error}") from error
-    sock.set_inheritable(True)
     return sock
 
 
 def lifeline() -> tuple[int, int]:
     """A pipe whose writing end only this process holds: children read its end as our death."""
-    reading, writing = os.pipe()
-    os.set_inheritable(writing, False)
-    return reading, writing
+    return os.pipe()
 
 
 async def parent_gone(descriptor: int) -> None:

@@ -1,0 +1,76 @@
+"""The archivist's wiring: signing key and key-encryption key, and no listener but its socket."""
+
+import asyncio
+from typing import Any
+
+from bodycam.app.shared import ARCHIVIST_SOCKET, open_catalog
+from bodycam.archive.archivist import ArchiveSettings, Archivist, Folders
+from bodycam.archive.index import Indexer, IndexSettings
+from bodycam.archive.indexing import ContainerIndexer, IndexThread
+from bodycam.archive.keys import load_archivist, load_public
+from bodycam.archive.keystore import KeyStore
+from bodycam.archive.ledger import Ledger
+from bodycam.archive.sealing import Sealer
+from bodycam.archive.service import ArchivistService
+from bodycam.archive.store.local import LocalStore
+from bodycam.archive.verify import Verifier
+from bodycam.catalog import sessions as catalog_sessions
+from bodycam.catalog.engine import reading
+from bodycam.config import Settings
+from bodycam.registry import TRANSCRIPTS
+
+
+async def run_archivist(settings: Settings, stop: asyncio.Event) -> None:
+    """The archivist: signing key and key-encryption key, and no listener but its socket."""
+    data = settings.storage.data
+    keys = load_archivist(settings.keys)
+    public = load_public(settings.keys)
+    engine = await open_catalog(settings)
+    store = LocalStore(data / "recordings")
+    keystore = KeyStore(data / "keystore" / "keys.db", keys.wrapping)
+    ledger = Ledger(data / "ledger", keys.signing)
+    staging = data / "staging"
+    index = IndexThread(
+        ContainerIndexer(Indexer(engine, TRANSCRIPTS, index_settings(settings)), store, keystore),
+        staging / "unindexed",
+    )
+    archivist = Archivist(
+        Folders(journal=data / "journal", staging=staging),
+        journal_key=keys.journal,
+        ledger=ledger,
+        keystore=keystore,
+        sealer=Sealer(staging / "intent", store, keystore, keys.signing),
+        index=index,
+        settings=ArchiveSettings(
+            seal_interval=settings.archive.seal_interval,
+            head_interval=settings.archive.checkpoint_interval,
+            block=settings.archive.block_size,
+        ),
+    )
+
+    def verify() -> dict[str, Any]:
+        return Verifier(data / "ledger", store, public.signing, pinned=False).run().to_plain()
+
+    def find(session: str) -> catalog_sessions.Place | None:
+        with reading(engine) as connection:
+            found = catalog_sessions.get_session(connection, session)
+            return None if found is None else found.place
+
+    service = ArchivistService(archivist, store=store, keystore=keystore, find=find, verify=verify)
+    index.start()
+    try:
+        await service.run(settings.storage.sockets / ARCHIVIST_SOCKET, stop)
+    finally:
+        index.stop()
+        keystore.close()
+        engine.dispose()
+
+
+def index_settings(settings: Settings) -> IndexSettings:
+    """How much is indexed."""
+    wanted = settings.archive.index
+    return IndexSettings(
+        values=wanted.value_limit if wanted.values else 0,
+        error=wanted.value_limit,
+        output=wanted.output_limit if wanted.output else 0,
+    )

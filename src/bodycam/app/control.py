@@ -1,0 +1,109 @@
+"""The control process's wiring: identity, the listeners' CA, and target secrets as they are asked for."""
+
+import asyncio
+import signal
+import ssl
+import time
+from collections.abc import Callable
+
+import structlog
+
+from bodycam import __version__
+from bodycam.api.archivist_client import ArchivistClient
+from bodycam.api.context import Control
+from bodycam.api.server import serve as serve_control
+from bodycam.api.settings_in_use import SettingsInUse
+from bodycam.api.trail import Trail
+from bodycam.api.workers import Workers
+from bodycam.app.shared import ARCHIVIST_SOCKET, open_catalog, snapshot_file
+from bodycam.archive.keys import read_secret
+from bodycam.config import Settings, from_snapshot
+from bodycam.identity.catalog_store import CatalogStore
+from bodycam.identity.run_prover import RunProver
+from bodycam.net.authority import Authority, request
+from bodycam.net.tls import server_context
+from bodycam.registry import TRANSCRIPTS
+from bodycam.session.admission import Admission
+
+log = structlog.get_logger(__name__)
+
+ALWAYS_NAMED = ("localhost", "127.0.0.1", "::1")
+RENEW_CERTIFICATE = 6 * 3600.0
+
+
+async def run_control(settings: Settings, stop: asyncio.Event) -> None:
+    """The control process: identity, the listeners' CA, target secrets as they are asked for."""
+    engine = await open_catalog(settings)
+    catalog = CatalogStore(engine)
+    authority = _listener_authority(settings)
+    archivist = ArchivistClient(settings.storage.sockets / ARCHIVIST_SOCKET)
+    in_use = SettingsInUse(settings)
+    admission = Admission(
+        settings, catalog, [RunProver(catalog)], read_secret(settings.keys / "control" / "login.key")
+    )
+    names = (*ALWAYS_NAMED, *settings.tls.names)
+
+    def certify(csr: bytes) -> bytes:
+        assert authority is not None
+        return authority.sign(csr, names=names)
+
+    workers = Workers(admission, certify=None if authority is None else certify)
+    context = Control(
+        catalog=engine,
+        settings=in_use,
+        admission=admission,
+        archivist=archivist,
+        workers=workers,
+        trail=Trail(engine, archivist),
+        keys=catalog,
+        transcripts=TRANSCRIPTS,
+        version=__version__,
+        ca_pem=None if authority is None else authority.certificate_pem.decode(),
+    )
+
+    def reload() -> None:
+        changed = from_snapshot(snapshot_file(settings).read_bytes())
+        asyncio.get_running_loop().create_task(context.adopt(changed))
+        log.info("changed settings are in use")
+
+    asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, reload)
+    try:
+        await serve_control(
+            context,
+            settings.listen.control,
+            stop,
+            sockets=settings.storage.sockets,
+            tls=_control_tls(settings, certify),
+            beside=(archivist.run(),),
+        )
+    finally:
+        engine.dispose()
+
+
+def _listener_authority(settings: Settings) -> Authority | None:
+    if not settings.tls.enabled or settings.tls.certificate is not None:
+        return None
+    return Authority.load(
+        settings.keys / "control" / "listener-ca.pem", settings.keys / "public" / "listener-ca.pem"
+    )
+
+
+def _control_tls(
+    settings: Settings, certify: Callable[[bytes], bytes]
+) -> Callable[[], ssl.SSLContext] | None:
+    """The control API's own TLS context, made anew before its certificate ends."""
+    tls = settings.tls
+    if not tls.enabled:
+        return None
+    if tls.certificate is not None and tls.key is not None:
+        own = server_context(tls.key.read_bytes(), tls.certificate.read_bytes())
+        return lambda: own
+    key = request("Bodycam control API")
+    made: list[tuple[float, ssl.SSLContext]] = []
+
+    def context() -> ssl.SSLContext:
+        if not made or time.monotonic() - made[-1][0] > RENEW_CERTIFICATE:
+            made[:] = [(time.monotonic(), server_context(key.key_pem, certify(key.csr_pem)))]
+        return made[-1][1]
+
+    return context

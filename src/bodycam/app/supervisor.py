@@ -1,0 +1,95 @@
+"""The supervisor's wiring: it binds the listeners, writes the snapshot, and starts the others."""
+
+import os
+import socket
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import structlog
+import uvloop
+
+from bodycam.app.shared import log_as, snapshot_file, write_snapshot
+from bodycam.archive.keys import load_public
+from bodycam.config import Settings, changes_needing_restart, load
+from bodycam.config.problem import SettingsError
+from bodycam.gateway.supervisor import ChildSpec, Supervisor, bind, lifeline
+from bodycam.registry import PROTOCOLS
+
+log = structlog.get_logger(__name__)
+
+# what a child that must hold no target's secret still needs of its environment
+_PLAIN_ENVIRONMENT = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "PYTHONPATH", "PYTHONWARNINGS")
+
+
+def serve(settings_file: Path) -> None:
+    """Run the gateway of a settings file until SIGTERM.
+
+    Raises:
+        SettingsError: the file is wrong; nothing was started.
+        OSError: an address can't be bound, or a folder can't be made.
+    """
+    settings = load(settings_file, protocols=PROTOCOLS)
+    log_as(settings)
+    _make_folders(settings)
+    load_public(settings.keys)  # a gateway without keys starts nothing
+    write_snapshot(settings)
+    listeners = {
+        name: bind(address.host, address.port) for name, address in settings.listen.protocols.items()
+    }
+    reading_end, _writing_end = lifeline()
+    current = [settings]
+
+    def reload() -> Sequence[str]:
+        try:
+            changed = load(settings_file, protocols=PROTOCOLS)
+        except SettingsError as error:
+            log.error(
+                "the changed settings are wrong; the gateway goes on with the old ones", error=str(error)
+            )
+            return ()
+        if restart := changes_needing_restart(current[0], changed):
+            log.warning("some changed settings wait for a restart", sections=", ".join(restart))
+        current[0] = changed
+        write_snapshot(changed)
+        return ("control",)
+
+    supervisor = Supervisor(_children(settings, listeners, reading_end), lifeline=reading_end, reload=reload)
+    try:
+        uvloop.run(supervisor.run())
+    finally:
+        for sock in listeners.values():
+            sock.close()
+
+
+def _children(settings: Settings, listeners: Mapping[str, socket.socket], lifeline: int) -> list[ChildSpec]:
+    common = ["-m", "bodycam.app"]
+    where = ["--snapshot", str(snapshot_file(settings)), "--lifeline", str(lifeline)]
+    plain = {name: os.environ[name] for name in _PLAIN_ENVIRONMENT if name in os.environ}
+    catalog = dict(plain)
+    password = settings.storage.catalog.password
+    if password is not None and password.env is not None and password.env in os.environ:
+        catalog[password.env] = os.environ[password.env]
+    doors = [part for name, sock in listeners.items() for part in ("--listen", f"{name}={sock.fileno()}")]
+    descriptors = tuple(sock.fileno() for sock in listeners.values())
+    patience = settings.limits.drain_timeout + 15
+    workers = [
+        ChildSpec(
+            f"worker {number}",
+            (*common, "worker", *where, "--number", str(number), *doors),
+            plain,
+            descriptors,
+            stage=0,
+            patience=patience,
+        )
+        for number in range(1, settings.workers + 1)
+    ]
+    return [
+        ChildSpec("archivist", (*common, "archivist", *where), catalog, (), stage=2, patience=30),
+        ChildSpec("control", (*common, "control", *where), dict(os.environ), (), stage=1, patience=15),
+        *workers,
+    ]
+
+
+def _make_folders(settings: Settings) -> None:
+    for folder in (settings.storage.data, settings.storage.sockets, settings.storage.data / "journal"):
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)

@@ -1,0 +1,79 @@
+"""A worker's wiring: the archivist's public key, and no other."""
+
+import asyncio
+import secrets
+import socket
+from collections.abc import Mapping
+
+from bodycam import __version__
+from bodycam.app.shared import CONTROL_SOCKET
+from bodycam.archive.keys import load_public
+from bodycam.config import Settings
+from bodycam.config.keeping import Fsync as FsyncSetting
+from bodycam.gateway.certificate import ListenerCertificate
+from bodycam.gateway.control import ControlLine
+from bodycam.gateway.listener import Door, Listener
+from bodycam.gateway.worker import Worker, WorkerLimits
+from bodycam.journal.settings import Fsync, JournalSettings
+from bodycam.journal.writer import JournalWriter
+from bodycam.policy.decision import DecisionPoint
+from bodycam.policy.redaction import Redactor
+from bodycam.registry import PROTOCOLS
+
+
+async def run_worker(
+    settings: Settings, number: int, listeners: Mapping[str, int], stop: asyncio.Event
+) -> None:
+    """A worker: it loads the archivist's public key, and no other."""
+    incarnation = secrets.token_bytes(16)
+    journal = await asyncio.to_thread(
+        JournalWriter.create,
+        settings.storage.data / "journal" / incarnation.hex(),
+        incarnation=incarnation,
+        recipient=load_public(settings.keys).archivist,
+        settings=journal_settings(settings),
+    )
+    limits = settings.limits
+    own = None
+    if settings.tls.certificate is not None and settings.tls.key is not None:
+        own = (settings.tls.key, settings.tls.certificate)
+    worker = Worker(
+        number,
+        journal=journal,
+        line=lambda orders: ControlLine(settings.storage.sockets / CONTROL_SOCKET, orders),
+        certificate=ListenerCertificate(enabled=settings.tls.enabled, own=own),
+        policy=DecisionPoint(),
+        redaction=Redactor(),
+        limits=WorkerLimits(
+            login_timeout=limits.login_timeout,
+            pending_logins=max(1, limits.pending_logins // settings.workers),
+            connections=limits.connections,
+            message_size=limits.message_size,
+            drain_timeout=limits.drain_timeout,
+        ),
+        version=__version__,
+    )
+    for name, descriptor in listeners.items():
+        door = Door(
+            PROTOCOLS[name],
+            tls=lambda: worker.certificate.context,
+            make_link=worker.make_link,
+            admit=worker.admit,
+            login_timeout=limits.login_timeout,
+        )
+        listener = Listener(
+            socket.socket(fileno=descriptor), door, pending_limit=worker.limits.pending_logins
+        )
+        worker.listen(listener, PROTOCOLS[name])
+    await worker.run(stop)
+
+
+def journal_settings(settings: Settings) -> JournalSettings:
+    """The journal as the settings want it; a segment is a whole number of pages."""
+    wanted = settings.journal
+    return JournalSettings(
+        segment_bytes=wanted.segment_size // 4096 * 4096,
+        max_bytes=wanted.max_size,
+        fsync=Fsync.STRICT if wanted.fsync is FsyncSetting.STRICT else Fsync.INTERVAL,
+        fsync_interval=wanted.fsync_interval,
+    )

@@ -1,0 +1,15 @@
+"""PostgreSQL as the registry plugs it in."""
+
+from bodycam.protocols import Protocol
+from bodycam.protocols.postgres.machine import PostgresMachine
+from bodycam.protocols.postgres.opening import Opening, TargetOpening, refusal
+from bodycam.protocols.postgres.transcript import TRANSCRIPT
+
+PROTOCOL = Protocol(
+    name="postgres",
+    opening=Opening,
+    target_opening=TargetOpening,
+    machine=PostgresMachine,
+    transcript=TRANSCRIPT,
+    refuse=refusal,
+)

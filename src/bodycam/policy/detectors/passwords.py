@@ -56,7 +56,7 @@ def spans(text: str) -> list[Span]:
 def _scan(text: str, found: list[Span], depth: int) -> bool:
     """Look through one level; False when a quote in it was not closed."""
     style = values.style_of(text)
-    position, whole = 0, True
+    position, whole, run_end = 0, True, 0
     while (match := _NEXT.search(text, position)) is not None:
         at, token = match.start(), match.group()
         match token:
@@ -75,9 +75,9 @@ def _scan(text: str, found: list[Span], depth: int) -> bool:
             case "/*":
                 piece = block_comment(text, at)
             case "://":
-                span = values.userinfo(text, at)
                 position = match.end()
-                if span is not None:
+                run_end = run_end if position < run_end else values.url_end(text, position)
+                if (span := values.userinfo(text, at, run_end)) is not None:
                     found.append(span)
                 continue
             case _:
@@ -105,7 +105,7 @@ def _into(text: str, piece: Quoted, style: values.Style, found: list[Span], dept
             found.append((piece.start + start, piece.start + end))
         else:
             found.append((places[start], places[end]))
-    if values.ends_with_keyword(content):
+    if piece.quote not in ("--", "/*") and values.ends_with_keyword(content):
         return values.after_concatenation(text, piece.after, found)
     return piece.after
 
@@ -113,15 +113,18 @@ def _into(text: str, piece: Quoted, style: values.Style, found: list[Span], dept
 def _flat(text: str, found: list[Span]) -> None:
     """Look for names of passwords without regard to what they stand in."""
     style = values.style_of(text)
-    position = 0
+    position = run_end = 0
     while (match := _NEXT.search(text, position)) is not None:
         position = match.end()
         token = match.group()
         if token == "://":  # noqa: S105 - not a password
-            if (span := values.userinfo(text, match.start())) is not None:
+            run_end = run_end if position < run_end else values.url_end(text, position)
+            if (span := values.userinfo(text, match.start(), run_end)) is not None:
                 found.append(span)
         elif token[0].isalpha():
-            position = max(position, values.after_keyword(text, match.start(), match.end(), style, found))
+            position = max(
+                position, values.after_keyword(text, match.start(), match.end(), style, found, comments=False)
+            )
 
 
 def _escapes(text: str, at: int) -> bool:

@@ -1,11 +1,13 @@
 """What stands behind the name of a password: the value's place, by the rules of what it stands in."""
 
 import re
+from collections.abc import Callable
 from enum import Enum
 
 from bodycam.policy.detectors.tokens import SPACE, WORD, Quoted, double, literal, single, skip
 
 Span = tuple[int, int]
+Over = Callable[[str, int], int]
 
 REDACTED = "[redacted]"
 _NAMES = ("password", "passwd", "pwd")
@@ -21,9 +23,10 @@ _QUERY_STOP = re.compile(r"[\s'\"<>`&#]", re.ASCII)
 _SHELL_STOP = re.compile(r"[\s;&|'\"]", re.ASCII)
 _LIBPQ_STOP = re.compile(r"[\s\\]", re.ASCII)
 _SEMICOLON = re.compile(";")
+_SPACE = re.compile(r"\s", re.ASCII)
 _BY = re.compile(r"by\b|as\b", re.IGNORECASE | re.ASCII)
 _WITH = re.compile(r"with\b", re.IGNORECASE | re.ASCII)
-MAX_URL_PASSWORD = 4096
+MAX_URL_PASSWORD = 1024
 
 
 class Style(Enum):
@@ -80,31 +83,43 @@ def after_concatenation(text: str, position: int, found: list[Span]) -> int:
 
 
 def after_keyword(
-    text: str, start: int, end: int, style: Style, found: list[Span], *, quoted: bool = False
+    text: str,
+    start: int,
+    end: int,
+    style: Style,
+    found: list[Span],
+    *,
+    quoted: bool = False,
+    comments: bool = True,
 ) -> int:
-    """Take the value behind the name at `[start, end)`, if one stands there; returns where to go on."""
+    """Take the value behind the name at `[start, end)`, if one stands there; returns where to go on.
+
+    `comments` is False where comments are not told apart: skipping them from each name within one would take
+    a time that grows with the square of their length.
+    """
     if text[start:end].lower() == "identified":
-        return _identified(text, start, end, found)
+        return _identified(text, start, end, found, skip if comments else _blank)
+    over = skip if comments else _blank
     size = len(text)
     if end < size and not quoted and (text[end] in WORD or text[end] >= "\x80"):
         return end
     position = end + 1 if end < size and text[end] == "`" else end
-    position = skip(text, position)
+    position = over(text, position)
     separator = _separator(text, position)
     if not separator:
         opened = text.startswith("(", position)
-        piece = literal(text, skip(text, position + 1) if opened else position)
-        return end if piece is None else _constant(text, piece, found)
+        piece = literal(text, over(text, position + 1) if opened else position)
+        return end if piece is None else _constant(text, piece, found, over)
     adjacent = position == end
     position = (
-        skip(text, position + len(separator))
+        over(text, position + len(separator))
         if separator != "=" or style is not Style.PAIRS
         else _blank(text, position + 1)
     )
     if style is not Style.STATEMENT and separator == "=":
         return _pair(text, position, style, found)
     if (piece := literal(text, position)) is not None:
-        return _constant(text, piece, found)
+        return _constant(text, piece, found, over)
     if text.startswith('"', position):
         return _take(double(text, position, backslashes=separator == ":"), found)
     if separator == "=" and adjacent:
@@ -112,12 +127,18 @@ def after_keyword(
     return end
 
 
-def userinfo(text: str, at: int) -> Span | None:
-    """The password in the URL whose `://` stands at `at`."""
+def url_end(text: str, start: int) -> int:
+    """Where the run of characters that a URL can have, in which `start` stands, ends."""
+    stop = _URL_STOP.search(text, start)
+    return len(text) if stop is None else stop.start()
+
+
+def userinfo(text: str, at: int, run_end: int) -> Span | None:
+    """The password in the URL whose `://` stands at `at`, in a run that ends at `run_end`."""
     start = at + 3
-    limit = min(len(text), start + MAX_URL_PASSWORD)
-    stop = _URL_STOP.search(text, start, limit)
-    end = limit if stop is None else stop.start()
+    end = min(run_end, start + MAX_URL_PASSWORD)
+    if text.rfind("@", start, end) < 0:
+        return None
     colon = text.find(":", start, end)
     if colon < 0:
         return None
@@ -132,25 +153,25 @@ def userinfo(text: str, at: int) -> Span | None:
     return (colon + 1, sign) if colon < sign else None
 
 
-def _identified(text: str, start: int, end: int, found: list[Span]) -> int:
+def _identified(text: str, start: int, end: int, found: list[Span], over: Over) -> int:
     if start and text[start - 1] in WORD:
         return end
-    position = skip(text, end)
+    position = over(text, end)
     if _WITH.match(text, position):
-        position = skip(text, position + 4)
+        position = over(text, position + 4)
         plugin = literal(text, position)
         if plugin is not None:
             position = plugin.after
         while position < len(text) and (text[position] in WORD or text[position] in '"`'):
             position += 1
-        position = skip(text, position)
+        position = over(text, position)
     if not _BY.match(text, position):
         return end
-    position = skip(text, position + 2)
+    position = over(text, position + 2)
     if text.startswith('"', position):
         return _take(double(text, position), found)
     piece = literal(text, position)
-    return end if piece is None else _constant(text, piece, found)
+    return end if piece is None else _constant(text, piece, found, over)
 
 
 def _separator(text: str, position: int) -> str:
@@ -160,11 +181,11 @@ def _separator(text: str, position: int) -> str:
     return head[:1] if head[:1] == "=" or (head[:1] == ":" and head != "::") else ""
 
 
-def _constant(text: str, piece: Quoted, found: list[Span]) -> int:
+def _constant(text: str, piece: Quoted, found: list[Span], over: Over) -> int:
     """Take a constant with those that a line break joins to it, which PostgreSQL reads as one."""
     after = _take(piece, found)
     while piece.quote == "'" and piece.terminated:
-        position = skip(text, after)
+        position = over(text, after)
         if not text.startswith("'", position) or "\n" not in text[after:position]:
             break
         piece = single(text, position, backslashes=piece.backslashes)
@@ -215,8 +236,24 @@ def _bare(text: str, start: int, end: int, position: int, found: list[Span]) -> 
         stop = _SEMICOLON.search(text, position)
     elif position == end + 1 and text[start:end].isupper() and before and (before.isupper() or before == "_"):
         stop = _SHELL_STOP.search(text, position)
+    elif position == end + 1 and _follows_pair(text, start):
+        stop = _SPACE.search(text, position)
     else:
         return end
     stopped = len(text) if stop is None else stop.start()
     found.append((position, stopped))
     return max(end, stopped)
+
+
+def _follows_pair(text: str, start: int) -> bool:
+    """Whether the word before the name is a `key=value`, as within a message that quotes a connection string.
+
+    No expression of SQL has two of them with nothing but a blank between.
+    """
+    while start and text[start - 1] in WORD:
+        start -= 1
+    words = text[max(0, start - 256) : start]
+    if not words or words[-1] not in SPACE:
+        return False
+    last = words.split()[-1:]
+    return bool(last) and last[0].find("=") > 0 and last[0][-1] not in ",=("

@@ -52,9 +52,9 @@ def insert_rows(
         return
     if connection.dialect.name == "sqlite":
         # By the driver itself: compiling an insert binds each row's parameters again, at 5 us a row.
-        names = ", ".join(f'"{name}"' for name in rows[0])
+        columns = ", ".join(f'"{name}"' for name in rows[0])
         places = ", ".join("?" for _ in rows[0])
-        command = f"INSERT INTO {table.name} ({names}) VALUES ({places})"  # noqa: S608
+        command = f"INSERT INTO {table.name} ({columns}) VALUES ({places})"  # noqa: S608
         connection.exec_driver_sql(command, [tuple(row.values()) for row in rows])
         if found is not None:
             documents = [(row["id"], " ".join(held)) for row, held in zip(rows, found, strict=True)]

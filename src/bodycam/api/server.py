@@ -41,8 +41,8 @@ async def serve(
 ) -> None:
     """Serve the control API at `listen` and the workers at `<sockets>/control.sock` until `stop` is set.
 
-    `tls` gives the context of every new connection, so that a fresh certificate is used from then on; None
-    serves plain HTTP. `beside` runs along (the archivist's line). `started` is told the address in use.
+    `tls` is asked for the context at every handshake, so that a renewed certificate is used from then on;
+    None serves plain HTTP. `beside` runs along (the archivist's line). `started` is told the address in use.
 
     Raises:
         OSError: the address or the socket's folder can't be used; the text names it.
@@ -64,7 +64,11 @@ async def serve(
         )
     )
     sock = await _bound(listen)
-    await context.workers.start(sockets / "control.sock")
+    try:
+        await context.workers.start(sockets / "control.sock")
+    except OSError:
+        sock.close()
+        raise
     parts = [asyncio.create_task(part) for part in (keep(context), *beside)]
     serving = asyncio.create_task(server.serve(sockets=[sock]))
     stopping = asyncio.create_task(stop.wait())
@@ -93,7 +97,14 @@ def _factory(
     tls: Callable[[], ssl.SSLContext],
 ) -> Callable[[uvicorn.Config, Callable[[], ssl.SSLContext]], ssl.SSLContext]:
     def make(_config: uvicorn.Config, _default: Callable[[], ssl.SSLContext]) -> ssl.SSLContext:
-        return tls()
+        first = tls()
+
+        def fresh(connection: ssl.SSLObject, _name: str | None, _context: ssl.SSLContext) -> None:
+            connection.context = tls()
+
+        # called at every handshake, with a server name or without: how a certificate is renewed in flight
+        first.sni_callback = fresh
+        return first
 
     return make
 

@@ -75,7 +75,8 @@ async def test_ready_only_when_sessions_can_be_recorded(world: World) -> None:
 async def test_metrics_are_what_the_table_says(world: World) -> None:
     worker = await world.worker(4)
     worker.channel.tell(
-        "stats", {"sessions_open": 2, "refused_limit": 3, "journal": {"fsyncs": 5, "pressure": 1, "failed": False}}
+        "stats",
+        {"sessions_open": 2, "refused_limit": 3, "journal": {"fsyncs": 5, "pressure": 1, "failed": False}},
     )
     await worker.channel.call("challenge", {"name": "token", "secure": True, "address": ""})
     text = (await world.http.get("/metrics")).text

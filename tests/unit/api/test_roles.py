@@ -8,7 +8,7 @@ from fastapi.routing import APIRoute
 from bodycam.api.app import RESOURCES
 from tests.unit.api.world import World
 
-# route -> body, then the status for: nobody, a run credential, another member, the run's starter, auditor, admin
+# route -> body, then the status for: nobody, a run credential, another member, the starter, auditor, admin
 NEW = {"agent": "billing-bot"}
 END = {"exit_code": 0, "wait": 0}
 TABLE: dict[tuple[str, str], tuple[Any, tuple[int, int, int, int, int, int]]] = {

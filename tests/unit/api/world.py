@@ -90,7 +90,7 @@ class PlayedArchivist:
         self._here()
         return [b"\x01" * 32]
 
-    async def enter(self, action: str, actor: str, object: str, detail: dict[str, Any]) -> Entered:
+    async def enter(self, action: str, actor: str, object: str, detail: dict[str, Any]) -> Entered:  # noqa: A002
         self._here()
         self.entered.append((action, actor, object, detail))
         return Entered(len(self.entered) - 1, b"salt" * 4)
@@ -149,11 +149,19 @@ class World:
             open_session(connection, opening)
         return name
 
-    async def worker(self, number: int = 0, incarnation: str = "aa", sessions: Sequence[Any] = ()) -> "PlayedWorker":
+    async def worker(
+        self, number: int = 0, incarnation: str = "aa", sessions: Sequence[Any] = ()
+    ) -> "PlayedWorker":
         played = PlayedWorker()
         channel = await connect(self.folder / "control.sock", played.hear)
         self.lines.append((channel, asyncio.create_task(channel.run())))
-        hello = {"worker": number, "incarnation": incarnation, "pid": 1, "sessions": list(sessions), "csr": None}
+        hello = {
+            "worker": number,
+            "incarnation": incarnation,
+            "pid": 1,
+            "sessions": list(sessions),
+            "csr": None,
+        }
         played.channel, played.welcome = channel, await channel.call("hello", hello)
         return played
 
@@ -189,7 +197,13 @@ class PlayedWorker:
     async def log_in(self, secret: str, target: str = "orders") -> dict[str, Any]:
         asked = {"name": "token", "secure": True, "address": "127.0.0.1"}
         begun = await self.channel.call("challenge", asked)
-        wanted = {"protocol": "postgres", "target": target, "database": None, "address": "127.0.0.1", "claims": {}}
+        wanted = {
+            "protocol": "postgres",
+            "target": target,
+            "database": None,
+            "address": "127.0.0.1",
+            "claims": {},
+        }
         body = {"login": begun["login"], "proof": secret.encode(), "wanted": wanted}
         return dict(await self.channel.call("open", body))
 

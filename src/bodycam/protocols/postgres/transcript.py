@@ -1,0 +1,153 @@
+"""A PostgreSQL session's recording decoded for people (`model.transcript`)."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from bodycam.model.event import Event, Flavor, Kind
+from bodycam.model.operation import Weight
+from bodycam.model.transcript import Asked, Body, Done, Entry, Message, Noted, Shown
+from bodycam.protocols.postgres import types
+from bodycam.protocols.postgres.recorded_exchange import RecordedExchange
+
+EXCHANGES_MOST = 64
+"""So many exchanges are read side by side; one more, and the oldest loses what was known of its columns."""
+
+
+class PostgresReader:
+    """Turns one session's events, in order, into entries."""
+
+    def __init__(self) -> None:
+        self._exchanges: dict[int, RecordedExchange] = {}
+        self._encoding = "utf-8"
+        self._readers: dict[Kind, Callable[[Event, list[Body]], None]] = {
+            Kind.OPENED: self._opened,
+            Kind.REQUEST: self._request,
+            Kind.TO_TARGET: self._to_target,
+            Kind.TO_CLIENT: self._to_client,
+            Kind.FINISH: self._finish,
+            Kind.NOTE: self._note,
+            Kind.CLOSED: self._closed,
+        }
+
+    def feed(self, event: Event) -> list[Entry]:
+        """What one event says; bytes that make no sense become a Noted entry."""
+        said: list[Body] = []
+        try:
+            self._readers[event.kind](event, said)
+        except Exception as error:
+            # a recording holds whatever two peers sent, and a person who reads it must get the rest
+            said.append(Noted("undecodable", f"{type(error).__name__}: {error}"[:1000]))
+        at, exchange = event.at, event.exchange
+        return [Entry(at, exchange, body) for body in said]
+
+    def _exchange(self, number: int) -> RecordedExchange:
+        found = self._exchanges.get(number)
+        if found is None:
+            if len(self._exchanges) >= EXCHANGES_MOST:
+                del self._exchanges[next(one for one in self._exchanges if one)]
+            found = self._exchanges[number] = RecordedExchange(self._encoding)
+        return found
+
+    def _to_client(self, event: Event, said: list[Body]) -> None:
+        flavor, _, data = event.body
+        exchange = self._exchange(event.exchange)
+        if flavor == Flavor.COLUMNS:
+            exchange.columns(data, said)
+            return
+        try:
+            exchange.to_client(data, said)
+        finally:
+            self._encoding = exchange.encoding if exchange.encoding_changed else self._encoding
+            exchange.encoding_changed = False
+
+    def _to_target(self, event: Event, said: list[Body]) -> None:
+        self._exchange(event.exchange).to_target(event.body[2], said)
+
+    def _opened(self, event: Event, said: list[Body]) -> None:
+        body: Mapping[str, Any] = event.body
+        principal, target = body["principal"], body["target"]
+        said.append(
+            Noted(
+                "opened",
+                f"{body['agent']} in run {body['run']} of {principal['subject']}@{principal['issuer']}: "
+                f"target {target['name']}, database {body['database']}, from {body['address']}",
+            )
+        )
+
+    def _request(self, event: Event, said: list[Body]) -> None:
+        verb, text, parameters, facts, weight, verdict, redactions = event.body
+        if verb == "connect" and not text:
+            text = ", ".join(f"{name}={value}" for name, value in facts.items())
+        shown = tuple(
+            Shown(
+                types.name(kind), None if value is None else types.decode(kind, form, value, self._encoding)
+            )
+            for kind, form, value in parameters
+        )
+        said.append(
+            Asked(str(verb), str(text), shown, weight == Weight.ASIDE, _verdict(verdict), int(redactions))
+        )
+
+    def _finish(self, event: Event, said: list[Body]) -> None:
+        outcome, rows, to_client, to_target, tag, error = event.body
+        exchange = self._exchanges.pop(event.exchange, None)
+        if exchange is not None:
+            exchange.end(said)
+        if error is not None and (exchange is None or not exchange.error_seen):
+            said.append(
+                Message(
+                    "error",
+                    str(error.get("code", "")),
+                    str(error.get("message", "")),
+                    str(error.get("detail", "")),
+                    str(error.get("hint", "")),
+                )
+            )
+        affected = _affected(tag)
+        said.append(Done(str(outcome), tag, rows if affected is None else affected, to_client + to_target))
+
+    def _note(self, event: Event, said: list[Body]) -> None:
+        said.append(Noted(str(event.body["note"]), _listed(event.body, "note")))
+
+    def _closed(self, event: Event, said: list[Body]) -> None:
+        self._exchanges.clear()
+        body: Mapping[str, Any] = event.body
+        detail = f"{body['outcome']}: {body['reason']}" if body.get("reason") else str(body["outcome"])
+        for name, whom in (("unsent_to_client", "client"), ("unsent_to_target", "target")):
+            if body.get(name):
+                detail += f"; {body[name]} bytes for the {whom} were never sent"
+        said.append(Noted("closed", detail))
+
+
+class PostgresTranscript:
+    """PostgreSQL's decoder for people."""
+
+    def reader(self) -> PostgresReader:
+        """A reader for one session."""
+        return PostgresReader()
+
+
+TRANSCRIPT = PostgresTranscript()
+
+
+def _verdict(verdict: Any) -> str | None:
+    if verdict is None:
+        return None
+    decision, rule, _, message = verdict
+    return f"{decision} by rule {rule}: {message}" if message else f"{decision} by rule {rule}"
+
+
+def _affected(tag: str | None) -> int | None:
+    """The rows that command tags report (`INSERT 0 5`, `SELECT 3`), added up; None if none does."""
+    if not tag:
+        return None
+    counts = [
+        int(last)
+        for one in tag.split("; ")
+        if (last := one.rpartition(" ")[2]).isascii() and last.isdigit() and len(last) < 20
+    ]
+    return sum(counts) if counts else None
+
+
+def _listed(body: Mapping[str, Any], without: str) -> str:
+    return ", ".join(f"{name}: {value}" for name, value in body.items() if name != without)

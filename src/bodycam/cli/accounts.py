@@ -20,7 +20,7 @@ def list_accounts(as_json: Json = False, url: Url = None) -> None:
     """List service accounts."""
     with knock(url) as client:
         answer = client.get(_BASE)
-    accounts = answer.get("service_accounts") or answer.get("accounts") or []
+    accounts = answer.get("accounts") or []
     if as_json:
         print_json({"accounts": accounts})
         return

@@ -20,7 +20,7 @@ def command(limit: Limit = 50, as_json: Json = False, url: Url = None) -> None:
                 one.get("actor"),
                 one.get("action"),
                 one.get("object"),
-                one.get("leaf_index", one.get("index")),
+                one.get("leaf"),
                 one.get("detail"),
             )
             for one in events

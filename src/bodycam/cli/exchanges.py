@@ -42,12 +42,10 @@ def parameters_text(parameters: Any) -> str:
 
 def outcome(exchange: Mapping[str, Any]) -> str:
     """Status, rows and error."""
-    error = exchange.get("error")
-    if isinstance(error, dict):
-        error = f"{error.get('code', '')} {error.get('message', '')}".strip()
+    error = " ".join(str(exchange.get(name) or "") for name in ("code", "error")).strip()
     rows = exchange.get("rows")
     counted = f"{rows} row{'' if rows == 1 else 's'}" if rows is not None else ""
-    return " ".join(part for part in (str(exchange.get("status") or ""), counted, str(error or "")) if part)
+    return " ".join(part for part in (str(exchange.get("status") or ""), counted, error) if part)
 
 
 def print_exchanges(exchanges: Sequence[Mapping[str, Any]], *, empty: str) -> None:

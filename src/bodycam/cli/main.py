@@ -105,7 +105,7 @@ def _told(error: Exception) -> tuple[str, str, int] | None:
 
 def _closed_pipe() -> int:
     # the reader (head, less) has seen enough; leave nothing for the interpreter to flush into it
-    sys.stdout = None  # type: ignore[assignment]
+    sys.stdout = None
     return OK
 
 

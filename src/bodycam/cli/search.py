@@ -39,7 +39,7 @@ def command(
 ) -> None:
     """Find exchanges by words in statements, values and errors, and by filters; newest first."""
     wanted = {
-        "q": " ".join(words or []),
+        "q": " ".join(words or []) or None,
         "run": run,
         "agent": agent,
         "principal": principal,

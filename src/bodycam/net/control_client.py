@@ -61,7 +61,7 @@ class ControlClient:
             headers=headers,
             timeout=httpx.Timeout(read_seconds, connect=connect_seconds),
             transport=transport,
-            verify=_trust(access),
+            verify=trust(access),
             trust_env=False,  # a proxy of the environment must not come between
         )
 
@@ -174,7 +174,12 @@ class ControlClient:
         )
 
 
-def _trust(access: ControlAccess) -> ssl.SSLContext | bool:
+def trust(access: ControlAccess) -> ssl.SSLContext | bool:
+    """What vouches for the control API's certificate, as httpx takes it.
+
+    Raises:
+        ControlError: the CA file can't be read.
+    """
     if not access.url.startswith("https:"):
         return True
     context = ssl.create_default_context()

@@ -4,6 +4,7 @@ https://www.postgresql.org/docs/current/libpq-envars.html and libpq-pgpass.html.
 so nothing rests on it.
 """
 
+import ssl
 from collections.abc import Mapping
 
 from bodycam.run.binding import Binding, Situation
@@ -31,9 +32,18 @@ def _make(situation: Situation) -> Mapping[str, str]:
         "PGSSLMODE": "disable",
     }
     if listener.tls:
-        ca_file = situation.folder.write("gateway-ca.pem", situation.ca_pem)
+        # without a CA of its own the gateway has a certificate that the system's CAs vouch for
+        trusted = situation.ca_pem or system_authorities()
+        ca_file = situation.folder.write("gateway-ca.pem", trusted)
         variables |= {"PGSSLMODE": "verify-full", "PGSSLROOTCERT": str(ca_file)}
     return variables
+
+
+def system_authorities() -> str:
+    """The system's CA certificates in PEM; libpq before version 16 can't be told to use them by itself."""
+    return "".join(
+        ssl.DER_cert_to_PEM_cert(one) for one in ssl.create_default_context().get_ca_certs(binary_form=True)
+    )
 
 
 def pgpass_line(host: str, port: str, database: str | None, user: str, password: str) -> str:

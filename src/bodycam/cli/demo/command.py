@@ -1,0 +1,121 @@
+"""The command `bodycam demo`."""
+
+import secrets
+import shutil
+import signal
+import sys
+import tempfile
+from collections.abc import Mapping
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from bodycam.cli.demo import agent_program
+from bodycam.cli.demo.database import database, path_with
+from bodycam.cli.demo.expectation import exchanges_of, faults
+from bodycam.cli.demo.gateway import AGENT, Gateway
+from bodycam.cli.failure import NO
+from bodycam.cli.options import Json
+from bodycam.cli.printing import print_json, print_line, print_raw, tell
+
+
+def command(
+    once: Annotated[bool, typer.Option("--once", help="Stop everything when the run is over.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Record a real AutoGen run over PostgreSQL, offline, and show what was recorded.
+
+    Without --once the gateway and the database go on until Ctrl-C. Exits 0 only if the record is exactly as
+    expected and verifies.
+    """
+    # ended from outside, it takes its children along as at Ctrl-C
+    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+    with ExitStack() as stack:
+        # short, because the paths of Unix sockets are
+        folder = Path(tempfile.mkdtemp(prefix="bcam-"))
+        stack.callback(shutil.rmtree, folder, ignore_errors=True)
+        tell("starting the database")
+        shop = stack.enter_context(database(secrets.token_hex(16)))
+        tell("starting the gateway")
+        gateway = Gateway(folder, shop)
+        gateway.command("init", "--settings", str(gateway.settings))
+        stack.enter_context(gateway.serving())
+        answer = _record(gateway, path_with(shop.programs))
+        wrong = faults(answer, AGENT)
+        if as_json:
+            print_json({**answer, "ok": not wrong, "faults": wrong})
+        else:
+            _show(gateway, answer)
+        for one in wrong:
+            tell(f"not as expected: {one}")
+        if not once:
+            _stay(gateway, answer)
+    if wrong:
+        raise typer.Exit(NO)
+
+
+def _record(gateway: Gateway, path: str) -> dict[str, Any]:
+    tell("an AutoGen run under `bodycam run`, with psql and psycopg")
+    program = [sys.executable, str(Path(agent_program.__file__))]
+    done = gateway.command(
+        "run", "--agent", AGENT, "--label", "demo=1", "--", *program, path=path, capture=False, check=False
+    )
+    run = gateway.ask("runs", "list", "--limit", "1")["runs"][0]
+    sessions = gateway.ask("sessions", "--run", run["id"])["sessions"]
+    sessions.sort(key=lambda one: one["opened"])
+    exchanges = [
+        exchange
+        for session in sessions
+        for exchange in exchanges_of(session["id"], gateway.ask("show", session["id"])["transcript"])
+    ]
+    return {
+        "run": run["id"],
+        "agent": run["agent"],
+        "principal": run["principal"],
+        "grade": run["grade"],
+        "exit_code": done.returncode,
+        "sessions": sessions,
+        "exchanges": exchanges,
+        "verify": _verify(gateway, run["id"]),
+    }
+
+
+def _verify(gateway: Gateway, run: str) -> Any:
+    """Offline, with the public key and the head that the run's end left outside the gateway's data."""
+    head = gateway.folder / "state" / "bodycam" / "heads" / f"{run}.json"
+    key = gateway.folder / "keys" / "public" / "signing.pem"
+    arguments = ["verify", "--offline", "--data", str(gateway.folder / "data"), "--key", str(key)]
+    return gateway.ask(*arguments, *(["--head", str(head)] if head.exists() else []), check=False)
+
+
+def _show(gateway: Gateway, answer: Mapping[str, Any]) -> None:
+    print_line(f"\n== bodycam show {answer['run']}".lstrip())
+    print_raw(gateway.command("show", answer["run"]).stdout)
+    longest = max(
+        answer["sessions"],
+        key=lambda one: sum(exchange["session"] == one["id"] for exchange in answer["exchanges"]),
+        default=None,
+    )
+    if longest is not None:
+        print_line(f"== bodycam replay {longest['id']}")
+        print_raw(gateway.command("replay", "--no-wait", longest["id"]).stdout)
+    verified = answer["verify"]
+    print_line("== bodycam verify --offline --key ... --head ...")
+    print_line(f"{verified.get('state')}: {verified.get('counts')}")
+
+
+def _stay(gateway: Gateway, answer: Mapping[str, Any]) -> None:
+    tell("\nThe gateway and the database go on; look around from another terminal:\n")
+    for name, value in gateway.variables.items():
+        tell(f"  export {name}={value}")
+    tell(f"  bodycam show {answer['run']}")
+    tell("  bodycam search lamp")
+    tell("  bodycam tail")
+    tell(f"  bodycam run --agent {AGENT} -- psql\n")
+    tell("Ctrl-C stops and removes both.")
+    try:
+        signal.pause()
+    except KeyboardInterrupt:
+        tell("stopping")

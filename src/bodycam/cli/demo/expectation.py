@@ -1,0 +1,77 @@
+"""What the demo's run must have left on the record, and what is wrong if it has not."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+# (statement, parameters, rows, status) of each connection, in order
+EXPECTED: Sequence[Sequence[tuple[str, tuple[str, ...], int, str]]] = (
+    (("select count(*) from customers", (), 1, "ok"),),
+    (
+        (
+            "select c.name, sum(o.amount) as total from customers c join orders o on o.customer_id = c.id "
+            "group by c.name order by total desc",
+            (),
+            3,
+            "ok",
+        ),
+    ),
+    (
+        ("BEGIN", (), 0, "ok"),
+        ("select id, item, amount from orders where customer_id = $1 order by id", ("2",), 1, "ok"),
+        (
+            "insert into orders (customer_id, item, amount) values ($1, $2, $3)",
+            ("2", "desk lamp", "4990"),
+            1,
+            "ok",
+        ),
+        ("COMMIT", (), 0, "ok"),
+    ),
+    (("select * from invoices", (), 0, "error"),),
+)
+
+
+def exchanges_of(session: str, entries: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """The exchanges of a transcript: statement, parameters, rows, status; housekeeping is left out."""
+    found: dict[int, dict[str, Any]] = {}
+    for entry in entries:
+        number = int(entry["exchange"])
+        if entry["type"] == "asked" and not entry["aside"]:
+            found[number] = {
+                "session": session,
+                "number": number,
+                "statement": entry["text"],
+                "parameters": [one["text"] for one in entry["parameters"]],
+                "rows": 0,
+                "status": "open",
+            }
+        elif number in found and entry["type"] == "done":
+            found[number] |= {"rows": entry["rows"], "status": entry["outcome"], "tag": entry["tag"]}
+        elif number in found and entry["type"] == "message" and entry["level"] == "error":
+            found[number]["error"] = {"code": entry["code"], "message": entry["text"]}
+    return list(found.values())
+
+
+def faults(answer: Mapping[str, Any], agent: str) -> list[str]:
+    """What differs from what was expected; nothing if all is right."""
+    wrong = []
+    if answer["agent"] != agent:
+        wrong.append(f"the agent is {answer['agent']}, not {agent}")
+    if not str(answer["principal"]).startswith("admin@"):
+        wrong.append(f"the principal is {answer['principal']}, not the admin")
+    if answer["exit_code"] != 0:
+        wrong.append(f"the run ended with exit code {answer['exit_code']}")
+    sessions = [one["id"] for one in answer["sessions"]]
+    recorded = [
+        [
+            (one["statement"].strip().rstrip(";"), tuple(one["parameters"]), one["rows"], one["status"])
+            for one in answer["exchanges"]
+            if one["session"] == session
+        ]
+        for session in sessions
+    ]
+    if recorded != [list(one) for one in EXPECTED]:
+        wrong.append(f"recorded was {recorded}, expected {[list(one) for one in EXPECTED]}")
+    verified = answer["verify"]
+    if verified.get("state") != "authentic":
+        wrong.append(f"verify says {verified.get('state')}: {verified.get('findings')}")
+    return wrong

@@ -1,0 +1,176 @@
+"""The demo's gateway: settings, `bodycam init`, and `bodycam serve` as a child process."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from bodycam.cli.demo.database import DATABASE, USER, Database, free_port
+from bodycam.cli.failure import Failure
+
+AGENT = "shop-analyst"
+TARGET = "shop"
+START_SECONDS = 60.0
+STOP_SECONDS = 40.0
+_PASSWORD = "SHOP_PASSWORD"  # noqa: S105 - the name of a variable
+
+_SETTINGS = """\
+listen: {{postgres: "127.0.0.1:{port}", control: "127.0.0.1:{control}"}}
+tls: {{enabled: true}}
+keys: ./keys
+storage: {{data: ./data}}
+journal: {{max_size: 256MiB}}
+targets:
+  {target}:
+    protocol: postgres
+    address: "127.0.0.1:{database}"
+    user: {user}
+    password: {{env: {password}}}
+    database: {name}
+    labels: {{env: demo}}
+agents:
+  {agent}: {{owner: demo, may_start: {{groups: [admins]}}}}
+access:
+  - {{agents: [{agent}], targets: {{labels: {{env: demo}}}}}}
+roles:
+  admin: {{groups: [admins]}}
+"""
+
+
+class Gateway:
+    """A gateway in a folder, and the `bodycam` commands that go to it."""
+
+    def __init__(self, folder: Path, database: Database) -> None:
+        self.folder, self._database = folder, database
+        self.settings = folder / "bodycam.yaml"
+        self.port, self._control = free_port(), free_port()
+        self.url = f"https://127.0.0.1:{self._control}"
+        self.settings.write_text(
+            _SETTINGS.format(
+                port=self.port,
+                control=self._control,
+                target=TARGET,
+                database=database.port,
+                user=USER,
+                password=_PASSWORD,
+                name=DATABASE,
+                agent=AGENT,
+            ),
+            encoding="utf-8",
+        )
+
+    @property
+    def variables(self) -> dict[str, str]:
+        """What tells a `bodycam` command where the gateway is."""
+        keys = self.folder / "keys"
+        return {
+            "BODYCAM_URL": self.url,
+            "BODYCAM_KEY_FILE": str(keys / "admin.key"),
+            "BODYCAM_CA_FILE": str(keys / "public" / "listener-ca.pem"),
+            "BODYCAM_SETTINGS": str(self.settings),
+            "XDG_STATE_HOME": str(self.folder / "state"),
+        }
+
+    def command(
+        self,
+        *arguments: str,
+        path: str | None = None,
+        capture: bool = True,
+        check: bool = True,
+        seconds: float = 120,
+    ) -> subprocess.CompletedProcess[str]:
+        """Run a `bodycam` command against this gateway; its standard error goes to ours.
+
+        Raises:
+            Failure: it took too long, or failed where `check` says that it must not.
+        """
+        environ = {
+            name: value for name, value in os.environ.items() if not name.startswith(("BODYCAM_", "PG"))
+        }
+        environ |= self.variables | ({"PATH": path} if path else {})
+        try:
+            done = subprocess.run(
+                [sys.executable, "-m", "bodycam", *arguments],
+                env=environ,
+                stdin=subprocess.DEVNULL,
+                # standard output is for the demo's own answer
+                stdout=subprocess.PIPE if capture else sys.stderr.fileno(),
+                text=True,
+                timeout=seconds,
+                check=False,
+            )
+        except subprocess.TimeoutExpired as error:
+            raise Failure(f"`bodycam {arguments[0]}` did not end within {seconds:g} s") from error
+        if check and done.returncode:
+            raise Failure(f"`bodycam {' '.join(arguments[:2])}` failed with exit code {done.returncode}")
+        return done
+
+    def ask(self, *arguments: str, check: bool = True) -> Any:
+        """The JSON that a `bodycam ... --json` command answers.
+
+        Raises:
+            Failure: it failed, or its answer is no JSON.
+        """
+        done = self.command(*arguments, "--json", check=check)
+        try:
+            return json.loads(done.stdout)
+        except ValueError as error:
+            raise Failure(f"`bodycam {arguments[0]} --json` did not answer with JSON") from error
+
+    @contextmanager
+    def serving(self) -> Iterator[None]:
+        """Serve while the block lasts.
+
+        Raises:
+            Failure: it did not become ready, with the end of its log.
+        """
+        log = self.folder / "gateway.log"
+        with log.open("wb") as file:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "bodycam", "serve", "--settings", str(self.settings)],
+                cwd=self.folder,
+                env={**os.environ, _PASSWORD: self._database.password},
+                stdin=subprocess.DEVNULL,
+                stdout=file,
+                stderr=file,
+                # Ctrl-C at the terminal is the demo's; it then stops the gateway in order
+                start_new_session=True,
+            )
+        try:
+            self._wait(process, log)
+            yield
+        finally:
+            _stop(process)
+
+    def _wait(self, process: subprocess.Popen[bytes], log: Path) -> None:
+        deadline = time.monotonic() + START_SECONDS
+        context = httpx.create_ssl_context(verify=str(self.folder / "keys" / "public" / "listener-ca.pem"))
+        with httpx.Client(verify=context, trust_env=False, timeout=2) as client:
+            while time.monotonic() < deadline and process.poll() is None:
+                try:
+                    if client.get(f"{self.url}/readyz").status_code == httpx.codes.OK:
+                        return
+                except httpx.HTTPError:
+                    pass  # not listening yet
+                time.sleep(0.1)
+        tail = log.read_text(encoding="utf-8", errors="replace")[-2000:]
+        why = "ended" if process.poll() is not None else f"was not ready within {START_SECONDS:g} s"
+        raise Failure(f"the gateway {why}; the end of its log:\n{tail}")
+
+
+def _stop(process: subprocess.Popen[bytes]) -> None:
+    if process.poll() is None:
+        process.send_signal(signal.SIGTERM)
+        try:
+            process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()

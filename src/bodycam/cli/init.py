@@ -1,0 +1,110 @@
+"""`bodycam init`: keys, a first settings file, the catalog, and an admin with an API key.
+
+Whatever is there already stays as it is, so that it may be run again.
+"""
+
+import secrets
+import time
+from pathlib import Path
+
+from sqlalchemy import Engine
+
+from bodycam import config
+from bodycam.archive import keys
+from bodycam.catalog import accounts
+from bodycam.catalog.engine import writing
+from bodycam.catalog.schema import migrate
+from bodycam.cli.catalog_door import catalog_of
+from bodycam.cli.failure import Failure
+from bodycam.cli.options import Json
+from bodycam.cli.options import Settings as SettingsFile
+from bodycam.cli.printing import print_json, tell
+from bodycam.config import Settings
+from bodycam.identity import api_keys
+from bodycam.model.ids import SERVICE_ACCOUNT, new_id
+from bodycam.net.authority import Authority
+
+ADMIN = "admin"
+LISTEN = {"postgres": "127.0.0.1:7432"}
+_LOGIN_KEY_BYTES = 32
+
+
+def command(settings: SettingsFile = "bodycam.yaml", as_json: Json = False) -> None:
+    """Make what a gateway needs before its first start; what is there already is kept."""
+    path = Path(settings)
+    try:
+        made = _settings_file(path)
+        loaded = config.load(path)
+        made += _keys(loaded.keys)
+        made += _catalog(loaded)
+    except keys.KeysUnusable as error:
+        raise Failure(f"the keys can't be used: {error}") from error
+    if as_json:
+        print_json({"settings": str(path), "keys": str(loaded.keys), "made": made})
+        return
+    for one in made:
+        tell(f"made {one}")
+    if not made:
+        tell("everything is there already; nothing was changed")
+    tell(f"next: describe targets and agents in {path}, then start the gateway: bodycam serve")
+
+
+def _settings_file(path: Path) -> list[str]:
+    try:
+        with path.open("x", encoding="utf-8") as file:
+            file.write(config.starter(LISTEN))
+    except FileExistsError:
+        return []
+    return [str(path)]
+
+
+def _keys(folder: Path) -> list[str]:
+    made = [str(folder / name) for name in keys.generate(folder)]
+    control, public = folder / "control", folder / "public"
+    control.mkdir(mode=0o700, exist_ok=True)
+    key_file, certificate_file = control / "listener-ca.pem", public / "listener-ca.pem"
+    if not key_file.exists() and not certificate_file.exists():
+        Authority.create("Bodycam listeners").save(key_file, certificate_file)
+        made += [str(key_file), str(certificate_file)]
+    elif not (key_file.exists() and certificate_file.exists()):
+        missing = certificate_file if key_file.exists() else key_file
+        raise Failure(
+            f"{missing} is missing beside its other half",
+            hint="put it back from the backup; or remove the other half, and make clients trust a new CA",
+        )
+    login = control / "login.key"
+    if not login.exists():
+        keys.write_secret(login, secrets.token_bytes(_LOGIN_KEY_BYTES))
+        made.append(str(login))
+    return made
+
+
+def _catalog(settings: Settings) -> list[str]:
+    settings.storage.data.mkdir(parents=True, exist_ok=True, mode=0o700)
+    engine = catalog_of(settings)
+    try:
+        migrate(engine)
+        return _admin(engine, settings)
+    finally:
+        engine.dispose()
+
+
+def _admin(engine: Engine, settings: Settings) -> list[str]:
+    """The admin's account, and a key where its file is missing; an older key stays good."""
+    key_file, made = settings.keys / "admin.key", []
+    now = time.time_ns() // 1000
+    with writing(engine) as connection:
+        account = accounts.account_by_name(connection, ADMIN)
+        if account is None:
+            groups = settings.roles.admin.groups[:1] or ("admins",)
+            account = accounts.add_account(
+                connection, id=new_id(SERVICE_ACCOUNT), name=ADMIN, groups=groups, now=now
+            )
+            made.append(f"the service account {ADMIN} in the group {groups[0]}")
+        if not key_file.exists():
+            issued = api_keys.issue(time.time(), None)
+            accounts.add_key(connection, id=issued.id, account=account.id, hash=issued.digest, now=now)
+            # inside the transaction: a key that could not be kept is not enrolled either
+            keys.write_secret(key_file, f"{issued.text}\n".encode())
+            made.append(str(key_file))
+    return made

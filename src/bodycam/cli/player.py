@@ -1,0 +1,113 @@
+"""Plays scenes in time: with keys on a terminal, plainly in a pipe.
+
+Scenes are read as they are needed and only the last ones are kept; going back reads the recording anew, so
+that an endless session needs no more memory than a short one.
+"""
+
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from bodycam.cli.clockwork import Clockwork
+from bodycam.cli.keyboard import Key
+from bodycam.cli.scenes import Scene, clock
+
+SEEK_MICROSECONDS = 5_000_000
+IDLE_MICROSECONDS = 1_000_000
+SHOWN_AGAIN = 50
+_CLEAR_SCREEN, _CLEAR_LINE = "\x1b[H\x1b[2J", "\r\x1b[K"
+
+Source = Callable[[], Iterator[Scene]]
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How time passes: `speed` times as fast, quiet stretches shortened by `skip_idle`, or not at all."""
+
+    speed: float = 1.0
+    skip_idle: bool = False
+    wait: bool = True
+
+
+def play_plain(
+    source: Source, pace: Pace, write: Callable[[str], None], *, sleep: Callable[[float], None]
+) -> None:
+    """Write the scenes one after another, with pauses as they were."""
+    before = 0
+    for scene in source():
+        if pace.wait:
+            gap = max(0, scene.at - before)
+            sleep((min(gap, IDLE_MICROSECONDS) if pace.skip_idle else gap) / 1e6 / pace.speed)
+            before = max(before, scene.at)
+        write(scene.text)
+
+
+class Player:
+    """Plays on a terminal. `key` waits up to so many seconds (None: for ever) for one key."""
+
+    def __init__(
+        self,
+        source: Source,
+        pace: Pace,
+        write: Callable[[str], None],
+        key: Callable[[float | None], Key | None],
+        *,
+        now: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._source, self._pace, self._write, self._key = source, pace, write, key
+        self._clock = Clockwork(now, speed=pace.speed)
+        self._scenes = source()
+        self._skip = pace.skip_idle
+
+    def play(self) -> None:
+        """Play until the end or until the viewer quits."""
+        scene = next(self._scenes, None)
+        while scene is not None:
+            if self._skip and scene.at - self._clock.position > IDLE_MICROSECONDS:
+                self._clock.seek(scene.at - IDLE_MICROSECONDS)
+            left = self._clock.until(scene.at)
+            if left == 0:
+                self._write(f"{_CLEAR_LINE}{scene.text}")
+                scene = next(self._scenes, None)
+                continue
+            self._status()
+            # the status line moves while the time does
+            match self._key(None if left is None else min(left, 0.25)):
+                case Key.QUIT:
+                    break
+                case Key.PAUSE:
+                    self._clock.toggle()
+                case Key.FASTER:
+                    self._clock.faster()
+                case Key.SLOWER:
+                    self._clock.slower()
+                case Key.SKIP:
+                    self._clock.seek(scene.at)
+                case Key.FORWARD:
+                    self._clock.seek(self._clock.position + SEEK_MICROSECONDS)
+                    scene = self._catch_up(scene)
+                case Key.BACK:
+                    self._clock.seek(self._clock.position - SEEK_MICROSECONDS)
+                    self._write(_CLEAR_SCREEN)
+                    self._scenes = self._source()
+                    scene = self._catch_up(next(self._scenes, None))
+                case None:
+                    continue
+        self._write(_CLEAR_LINE)
+
+    def _catch_up(self, scene: Scene | None) -> Scene | None:
+        """Show the last of what lies before the position, and return what follows it."""
+        passed: deque[Scene] = deque(maxlen=SHOWN_AGAIN)
+        while scene is not None and scene.at <= self._clock.position:
+            passed.append(scene)
+            scene = next(self._scenes, None)
+        self._write(_CLEAR_LINE + "".join(one.text for one in passed))
+        return scene
+
+    def _status(self) -> None:
+        sign = "‖" if self._clock.paused else "▶"
+        self._write(
+            f"{_CLEAR_LINE}{sign} {clock(self._clock.position)}  x{self._clock.speed:g}  "
+            "space pause  ←→ seek  +- speed  s skip  q quit"
+        )

@@ -1,0 +1,126 @@
+"""`bodycam verify`: do recordings and ledger tell one story, asked of the gateway or read offline."""
+
+import os
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from rich.console import Console
+from rich.progress import Progress
+
+from bodycam import config
+from bodycam.archive.keys import KeysUnusable, load_signing_public
+from bodycam.archive.ledger import Head
+from bodycam.archive.store.local import LocalStore
+from bodycam.archive.verify import Verifier
+from bodycam.cli.door import knock
+from bodycam.cli.failure import NO, USAGE, Failure
+from bodycam.cli.kept_heads import Kept, check, heads_folder, kept_for, read_head
+from bodycam.cli.options import Json, Settings, Url
+from bodycam.cli.printing import print_json, print_line, tell
+from bodycam.net.control_client import ControlClient, ControlError
+
+VERIFY_SECONDS = 3600.0
+
+
+def command(
+    offline: Annotated[
+        bool, typer.Option("--offline", help="Read the data folder; no gateway is asked.")
+    ] = False,
+    data: Annotated[
+        Path | None, typer.Option("--data", help="The data folder; else that of the settings.")
+    ] = None,
+    key: Annotated[Path | None, typer.Option("--key", help="The pinned public key, signing.pem.")] = None,
+    head: Annotated[Path | None, typer.Option("--head", help="A ledger head that was kept outside.")] = None,
+    settings: Settings = "bodycam.yaml",
+    as_json: Json = False,
+    url: Url = None,
+) -> None:
+    """Verify recordings and ledger; exits 0 if all holds and 1 if anything is broken, with every fault named.
+
+    It says `authentic` only with a pinned key and a head that was kept outside, else `self-consistent`.
+    """
+    pinned = _key(key) if key else None
+    if offline:
+        report = _offline(data, pinned, read_head(head) if head else None, Path(settings))
+    else:
+        with knock(url) as client:
+            report = _online(client, pinned, head)
+    if as_json:
+        print_json(report)
+    else:
+        _print(report)
+    if not report["ok"]:
+        raise typer.Exit(NO)
+
+
+def _offline(
+    data: Path | None, pinned: Ed25519PublicKey | None, kept: Head | None, file: Path
+) -> dict[str, Any]:
+    found = config.load(file) if data is None or pinned is None else None
+    folder = data or (found.storage.data if found else Path())
+    if not (folder / "ledger").is_dir():
+        raise Failure(f"{folder} has no ledger", hint="--data names the gateway's data folder", code=USAGE)
+    key = pinned or _key((found.keys if found else Path()) / "public" / "signing.pem")
+    verifier = Verifier(
+        folder / "ledger", LocalStore(folder / "recordings"), key, pinned=pinned is not None, kept=kept
+    )
+    console = Console(stderr=True)
+    with Progress(console=console, disable=not console.is_terminal, transient=True) as progress:
+        task = progress.add_task("recordings", total=None)
+        report = verifier.run(lambda done, total: progress.update(task, completed=done, total=total))
+    return report.to_plain()
+
+
+def _online(client: ControlClient, pinned: Ed25519PublicKey | None, head: Path | None) -> dict[str, Any]:
+    console = Console(stderr=True)
+    with Progress(console=console, disable=not console.is_terminal, transient=True) as progress:
+        progress.add_task("the gateway verifies", total=None)
+        report = client.post("/v1/verify", seconds=VERIFY_SECONDS)
+    plain = client.get("/v1/ledger/head")
+    findings = list(report.get("findings") or [])
+    try:
+        now = Head.from_plain(plain)
+    except ValueError as error:
+        raise Failure(f"the gateway's ledger head can't be understood: {error}") from error
+    if pinned is not None and not now.holds(pinned):
+        findings.append({"where": "ledger head", "what": "it is not signed by the pinned key"})
+    kept = list(kept_for(client.url, heads_folder(os.environ)))
+    if head is not None:
+        kept.append(Kept(head, read_head(head)))
+    checked = []
+    for one in kept:
+        try:
+            checked.append(check(client, one, now, pinned))
+        except ControlError as error:
+            checked.append({"file": str(one.file), "size": one.head.size, "ok": False, "what": error.message})
+    findings += [{"where": one["file"], "what": one["what"]} for one in checked if not one["ok"]]
+    ok = bool(report.get("ok")) and not findings
+    state = report.get("state") if ok else "broken"
+    return {**report, "ok": ok, "state": state, "findings": findings, "kept_heads": checked, "head": plain}
+
+
+def _print(report: dict[str, Any]) -> None:
+    counts = report.get("counts") or {}
+    print_line(f"{report.get('state')}: " + ", ".join(f"{number} {name}" for name, number in counts.items()))
+    kept = report.get("kept_heads")
+    if kept:
+        print_line(
+            f"{sum(one['ok'] for one in kept)} of {len(kept)} ledger heads kept here are extended by it"
+        )
+    if report.get("open"):
+        print_line(f"{len(report['open'])} sessions are open or not sealed yet")
+    for one in report.get("findings") or []:
+        print_line(f"broken: {one.get('where')}: {one.get('what')}")
+    if report.get("state") == "self-consistent":
+        tell("`authentic` takes --offline with --key and --head: a key and a head that were kept elsewhere")
+
+
+def _key(file: Path) -> Ed25519PublicKey:
+    try:
+        return load_signing_public(file)
+    except KeysUnusable as error:
+        raise Failure(
+            str(error), hint="--key names keys/public/signing.pem, or a copy of it", code=USAGE
+        ) from error

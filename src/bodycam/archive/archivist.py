@@ -6,10 +6,13 @@ is sealed or staged, a staging file when its session is in the ledger.
 """
 
 import fcntl
+import hashlib
 import os
+import sqlite3
 import threading
 import time
-from collections.abc import Callable
+from collections import OrderedDict
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +23,7 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
 from bodycam.archive import builder as building
 from bodycam.archive.builder import SessionBuilder, SessionKey
+from bodycam.archive.format.container import Place
 from bodycam.archive.format.v1 import FormatDamaged
 from bodycam.archive.keystore import KeyGone, KeyStore
 from bodycam.archive.ledger import Leaf, Ledger
@@ -28,14 +32,17 @@ from bodycam.archive.staging import StagingFile, staged
 from bodycam.archive.store import StoreUnavailable
 from bodycam.archive.tailing import Tail
 from bodycam.journal.entry import Entry
-from bodycam.journal.folder import incarnations, remove, sweep
+from bodycam.journal.folder import LOCK, incarnations, is_live, remove, sweep
 from bodycam.journal.follower import Follower
+from bodycam.model import ids
 
 log = structlog.get_logger(__name__)
 
 POLL_BYTES = 1024 * 1024
 SCAN_INTERVAL = 0.1
 RETRY_FIRST, RETRY_MOST = 0.25, 15.0
+RECENT_PLACES = 10_000
+"""Sessions of which it is known without the catalog where they were sealed last."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +105,7 @@ class Archivist:
         self._tails: dict[bytes, Tail] = {}
         self._closed: list[SessionBuilder] = []
         self._closed_since = 0.0
+        self._again: Batch | None = None
         self._sealing: tuple[Batch, Future[Sealed]] | None = None
         self._retry_at = self._retry_pause = 0.0
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="sealer")
@@ -105,8 +113,11 @@ class Archivist:
         self._opened_keys: set[SessionKey] = set()
         self._sealed_keys: set[SessionKey] = set()
         self._sealed_ids: set[bytes] = set()
+        self._live: dict[bytes, SessionBuilder] = {}
         self._resumed: dict[bytes, list[SessionBuilder]] = {}
-        self.sealed_total = 0
+        self._recent: OrderedDict[bytes, tuple[str, Place]] = OrderedDict()
+        self._polled_at = 0.0
+        self.sealed_total = self.duplicates = 0
         self.store_failure: str | None = None
 
     # -- life ------------------------------------------------------------------------------------
@@ -152,16 +163,19 @@ class Archivist:
             if now >= self._scan_at:
                 self._scan_at = now + SCAN_INTERVAL
                 self._scan()
-            busy = False
-            if self._unstaged() < self._settings.memory:
+            busy, full = False, self._unstaged() >= self._settings.memory
+            if not full:
                 for tail in list(self._tails.values()):
                     busy |= tail.poll(POLL_BYTES)
+                if not busy:
+                    self._polled_at = now
             # openings reach the ledger here: one group a step, well within the promised second
             self.ledger.commit()
             self._seal(now)
-            if now >= self._checkpoint_at or self._unstaged() >= self._settings.memory:
-                self._checkpoint_at = now + self._settings.checkpoint_interval
-                self._checkpoint()
+            full = (busy or full) and self._unstaged() >= self._settings.memory
+            if full or now >= self._checkpoint_at:
+                self._checkpoint(now, full=full)
+                self._checkpoint_at = self._clock() + self._settings.checkpoint_interval
             if now >= self._heads_at:
                 self._heads_at = now + self._settings.head_interval
                 self._chain_heads()
@@ -173,8 +187,9 @@ class Archivist:
         while self._clock() < deadline:
             self.step()
             with self.lock:
-                self._closed_since = 0.0
-                if not self._closed and self._sealing is None:
+                # what has ended waits for no more company
+                self._closed_since = self._clock() - self._settings.seal_interval
+                if not self._closed and self._sealing is None and self._again is None:
                     break
             time.sleep(0.01)
         with self.lock:
@@ -190,8 +205,16 @@ class Archivist:
         """A session opened: its leaf, unless an earlier process wrote it."""
         if key in self._sealed_keys:
             return None
-        builder = SessionBuilder.begin(key, entry, self._settings.block)
-        if key not in self._opened_keys:
+        known = key in self._opened_keys
+        stored = self._stored_key if known else _no_key
+        builder = SessionBuilder.begin(
+            key, entry, self._settings.block, self._stored_key if known else _no_key
+        )
+        builder.born = self._clock()
+        if builder.session in self._sealed_ids or builder.session in self._live:
+            self._rename(builder)
+        self._live[builder.session] = builder
+        if not known:
             self._opened_keys.add(key)
             self.ledger.append([Leaf.OPENED, builder.session, *key])
         return builder
@@ -203,20 +226,23 @@ class Archivist:
     def ended(self, builder: SessionBuilder) -> None:
         """A session's last event is in: it waits for a container."""
         builder.cut_block()
+        builder.ended = self._clock()
         if not self._closed:
-            self._closed_since = self._clock()
+            self._closed_since = builder.ended
         self._closed.append(builder)
 
     # -- what others ask -----------------------------------------------------------------------------
 
-    def live(self, session: bytes) -> list[list[Any]] | None:
+    def live(self, session: bytes) -> Iterator[list[Any]] | None:
         """The events so far of a session that is not sealed; None when there is no such session."""
         with self.lock:
-            for tail in self._tails.values():
-                for builder in tail.builders.values():
-                    if builder.session == session:
-                        return builder.events()
-        return None
+            builder = self._live.get(session)
+            return None if builder is None else builder.events()
+
+    def recent(self, session: bytes) -> tuple[str, Place] | None:
+        """Where a session that was sealed not long ago lies, which the catalog may not know yet."""
+        with self.lock:
+            return self._recent.get(session)
 
     def is_sealed(self, session: bytes) -> bool:
         """Whether a session is in the ledger as sealed."""
@@ -226,12 +252,14 @@ class Archivist:
         """Gauges for metrics; seconds and bytes."""
         with self.lock:
             builders = [b for tail in self._tails.values() for b in tail.builders.values()]
-            closed_for = self._clock() - self._closed_since if self._closed else 0.0
+            now = self._clock()
+            ended = [builder.ended for builder in builders if builder.closed]
             folders = incarnations(self._folders.journal)
             return {
                 "open_sessions": sum(not builder.closed for builder in builders),
                 "waiting_sessions": sum(builder.closed for builder in builders),
-                "oldest_unsealed_seconds": closed_for,
+                "lag_seconds": max(0.0, now - self._polled_at),
+                "oldest_unsealed_seconds": max(0.0, now - min(ended, default=now)),
                 "unstaged_bytes": self._unstaged(),
                 "journal_bytes": sum(folder.bytes for folder in folders),
                 "segments": sum(folder.segments for folder in folders),
@@ -239,6 +267,7 @@ class Archivist:
                 "ledger_size": self.ledger.size,
                 "damages": sum(tail.damages for tail in self._tails.values()),
                 "gaps": sum(tail.gaps for tail in self._tails.values()),
+                "duplicates": self.duplicates,
                 "index_backlog": self._index.backlog(),
                 "store_failure": self.store_failure,
             }
@@ -253,7 +282,8 @@ class Archivist:
                 builders = self._resumed.pop(folder.incarnation, [])
                 self._tails[folder.incarnation] = Tail(folder, follower, self, builders)
         for incarnation, tail in list(self._tails.items()):
-            if tail.done and not tail.builders:
+            # a worker that closed in order keeps its lock for a moment longer
+            if tail.done and not tail.builders and not is_live(tail.path):
                 tail.close()
                 del self._tails[incarnation]
                 remove(tail.path)
@@ -268,41 +298,47 @@ class Archivist:
 
     def _orphaned(self, incarnation: bytes, builders: list[SessionBuilder]) -> Tail:
         folder = self._folders.journal / incarnation.hex()
-        folder.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        (folder / LOCK).touch(mode=0o600)  # without it a folder is no journal
         found = next(one for one in incarnations(self._folders.journal) if one.incarnation == incarnation)
         return Tail(found, Follower(folder, self._journal_key), self, builders)
 
     def _unstaged(self) -> int:
         return sum(b.unstaged for tail in self._tails.values() for b in tail.builders.values())
 
-    def _checkpoint(self) -> None:
-        sealing = set() if self._sealing is None else {b.key for b in self._sealing[0].builders}
+    def _checkpoint(self, now: float, *, full: bool) -> None:
+        """Stage what has lived for a while; everything, when memory is full."""
+        busy = set() if self._sealing is None else {b.key for b in self._sealing[0].builders}
+        since = now - self._settings.checkpoint_interval
+        due = [
+            builder
+            for tail in self._tails.values()
+            for builder in tail.builders.values()
+            if builder.oldest is not None
+            and builder.key not in busy
+            and (full or (builder.ended if builder.closed else builder.born) <= since)
+        ]
+        try:
+            self._keystore.put([(b.session, b.data_key) for b in due if b.staging is None])
+            for builder in due:
+                builder.stage(
+                    builder.staging
+                    or StagingFile.create(self._folders.staging, *builder.key, builder.writer.header)
+                )
+        except (OSError, sqlite3.Error) as error:
+            # the journal keeps it; the worker's own account of space does the rest
+            log.error("staging failed", error=str(error))
         for tail in self._tails.values():
-            for builder in tail.builders.values():
-                if builder.oldest is not None and builder.key not in sealing:
-                    if builder.closed and self.store_failure is None:
-                        continue  # it is about to be sealed
-                    self._stage(builder)
             tail.retire()
 
-    def _stage(self, builder: SessionBuilder) -> None:
-        try:
-            staging = builder.staging
-            if staging is None:
-                self._keystore.put([(builder.session, builder.data_key)])
-                staging = StagingFile.create(self._folders.staging, *builder.key, builder.writer.header)
-            builder.stage(staging)
-        except OSError as error:
-            # the journal keeps it; the worker's own account of space does the rest
-            log.error("staging failed", error=str(error), session=builder.opened["session"])
-
     def _chain_heads(self) -> None:
+        """Put heads of chains into the ledger, of staged blocks alone: a crash can take back others."""
         for tail in self._tails.values():
             for builder in tail.builders.values():
-                blocks = len(builder.writer.entries)
+                blocks, chain = builder.durable
                 if not builder.closed and blocks > builder.headed:
                     builder.headed = blocks
-                    self.ledger.append([Leaf.HEAD, builder.session, blocks, builder.writer.chain])
+                    self.ledger.append([Leaf.HEAD, builder.session, blocks, chain])
 
     def _seal(self, now: float) -> None:
         if self._sealing is not None:
@@ -311,11 +347,19 @@ class Archivist:
                 return
             self._sealing = None
             try:
-                self._sealed(batch, future.result())
-            except (StoreUnavailable, OSError) as error:
+                sealed = future.result()
+            except (StoreUnavailable, OSError, sqlite3.Error) as error:
                 self._failed(batch, error, now)
+                return
+            self._sealed(batch, sealed)
             return
-        if not self._closed or now < self._retry_at:
+        if now < self._retry_at:
+            return
+        if self._again is not None:
+            batch, self._again = self._again, None
+            self._start(batch)
+            return
+        if not self._closed:
             return
         full = sum(builder.writer.size for builder in self._closed) >= self._settings.container
         if full or now - self._closed_since >= self._settings.seal_interval:
@@ -340,10 +384,15 @@ class Archivist:
         for builder in batch.builders:
             self._sealed_keys.add(builder.key)
             self._sealed_ids.add(builder.session)
+            self._live.pop(builder.session, None)
             if builder.staging is not None:
                 builder.staging.remove()
             self._tails[builder.key[0]].sealed(builder.key[1])
         self._sealer.forget()
+        for place in sealed.places:
+            self._recent[place.session] = sealed.name, place
+            if len(self._recent) > RECENT_PLACES:
+                self._recent.popitem(last=False)
         self.sealed_total += len(batch.builders)
         self._retry_pause, self.store_failure = 0.0, None
 
@@ -353,7 +402,27 @@ class Archivist:
         self._retry_at = now + self._retry_pause
         self.store_failure = str(error)
         log.error("sealing failed and is tried again", error=str(error), in_seconds=self._retry_pause)
-        self._closed[:0] = batch.builders
+        # under another name it could end up in the store twice: a put that failed may have done its work
+        self._again = batch
+
+    def _stored_key(self, session: bytes) -> bytes | None:
+        try:
+            return self._keystore.get(session)
+        except KeyGone:
+            return None
+
+    def _rename(self, builder: SessionBuilder) -> None:
+        """Record a session whose id is taken, which no honest worker gives, under one of its own."""
+        self.duplicates += 1
+        worker, opening = builder.key
+        own = hashlib.sha256(b"bodycam duplicate v1" + worker + opening.to_bytes(4, "big")).digest()[:16]
+        log.error(
+            "a worker opened a session under an id that is taken; it is recorded under another",
+            worker=worker.hex(),
+            claimed=builder.opened["session"],
+            recorded=ids.session_id(own),
+        )
+        builder.rename(own, self._stored_key(own))
 
     def _recover_staging(self) -> None:
         for path in staged(self._folders.staging):
@@ -379,6 +448,7 @@ class Archivist:
                 continue
             for kind, at, exchange, body in builder.events():
                 self._index.event(builder, building.entry_of(key[1], kind, exchange, body), at)
+            self._live[builder.session] = builder
             self._resumed.setdefault(incarnation, []).append(builder)
             if builder.closed:
                 self.ended(builder)
@@ -388,3 +458,7 @@ class Archivist:
         kept = {folder.incarnation for folder in incarnations(self._folders.journal)} | set(self._resumed)
         self._opened_keys = {key for key in self._opened_keys if key[0] in kept}
         self._sealed_keys = {key for key in self._sealed_keys if key[0] in kept}
+
+
+def _no_key(_session: bytes) -> bytes | None:
+    return None

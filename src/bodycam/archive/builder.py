@@ -3,8 +3,10 @@
 Data bodies are copied as the journal holds them, never decoded. What is decoded is small: openings, ends.
 """
 
+import itertools
 import os
 import struct
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -45,6 +47,7 @@ class SessionBuilder:
     ) -> None:
         self.key, self.opened, self.progress, self.data_key = key, opened, progress, data_key
         self.session = ids.raw(opened["session"])
+        self.born = self.ended = 0.0  # the archivist's clock when this process saw its opening and its end
         self._block_size = block_size
         self.writer = v1.SessionWriter(self.session, data_key, created=opened["started"] // 1_000_000)
         self.staging: StagingFile | None = None
@@ -52,24 +55,36 @@ class SessionBuilder:
         self.oldest: int | None = None  # the journal generation of the oldest event not yet staged
         self.covered = 0  # the journal sequence up to which this builder has seen everything
         self.headed = 0  # blocks when the chain head was last put into the ledger
+        self.durable = 0, b""  # blocks in staging, and the chain after them: what a crash can't take back
+        self.unstaged = 0  # bytes that only memory and the journal hold
         self._pending: list[bytes] = []
         self._pending_size = 0
         self._first_at = 0
 
     @classmethod
-    def begin(cls, key: SessionKey, entry: Entry, block_size: int) -> "SessionBuilder":
-        """Start with a session's OPENED entry."""
-        return cls(key, cbor2.loads(entry.body), Progress(entry.at), os.urandom(v1.KEY_BYTES), block_size)
+    def begin(
+        cls, key: SessionKey, entry: Entry, block_size: int, stored: Callable[[bytes], bytes | None]
+    ) -> "SessionBuilder":
+        """Start with a session's OPENED entry.
+
+        `stored` gives the data key that an earlier process may have kept for the session: the key store never
+        replaces a key, so a recording under another one could not be read.
+        """
+        opened = cbor2.loads(entry.body)
+        data_key = stored(ids.raw(opened["session"])) or os.urandom(v1.KEY_BYTES)
+        return cls(key, opened, Progress(entry.at), data_key, block_size)
+
+    def rename(self, session: bytes, data_key: bytes | None) -> None:
+        """Take another id, before the first event."""
+        self.session, self.data_key = session, data_key or os.urandom(v1.KEY_BYTES)
+        self.opened = {**self.opened, "session": ids.session_id(session)}
+        created = self.opened["started"] // 1_000_000
+        self.writer = v1.SessionWriter(session, self.data_key, created=created)
 
     @property
     def closed(self) -> bool:
         """Whether the session's last event is in."""
         return self.progress.outcome is not None
-
-    @property
-    def unstaged(self) -> int:
-        """Bytes of this session that only memory and the journal hold."""
-        return self._pending_size + sum(map(len, self.blocks))
 
     def add(self, entry: Entry, generation: int) -> int:
         """Take the next event; returns its time in microseconds since the opening."""
@@ -120,7 +135,9 @@ class SessionBuilder:
         if self._pending:
             events = b"".join(self._pending)
             count = len(self._pending)
-            self.blocks.append(self.writer.block(events, count, self._first_at, self.progress.last_at))
+            block = self.writer.block(events, count, self._first_at, self.progress.last_at)
+            self.blocks.append(block)
+            self.unstaged += len(block) - self._pending_size
             self._pending, self._pending_size = [], 0
 
     def stage(self, staging: StagingFile) -> None:
@@ -129,24 +146,31 @@ class SessionBuilder:
         self.staging = staging
         staging.append(self.covered, _plain(self.progress), self.blocks)
         self.blocks = []
-        self.oldest = None
+        self.oldest, self.unstaged = None, 0
+        self.durable = len(self.writer.entries), self.writer.chain
 
     def adopt(self, writer: v1.SessionWriter, staging: StagingFile, covered: int) -> None:
         """Go on after a restart from what was staged."""
         self.writer, self.staging, self.covered = writer, staging, covered
         self.headed = len(writer.entries)
+        self.durable = self.headed, writer.chain
 
-    def events(self) -> list[list[Any]]:
-        """Everything so far, decoded; for those who watch a session that is still open."""
-        found: list[list[Any]] = []
+    def events(self) -> Iterator[list[Any]]:
+        """Everything so far, for those who watch a session that is still open.
+
+        What the events are is settled now; they are decoded as they are taken, a block at a time, while the
+        session goes on or is sealed.
+        """
+        staged = self.staging.blocks() if self.staging is not None else iter(())
+        return self._decoded(itertools.chain(staged, tuple(self.blocks)), tuple(self._pending))
+
+    def _decoded(self, blocks: Iterator[bytes], pending: tuple[bytes, ...]) -> Iterator[list[Any]]:
         chain = v1.chain_start(self.writer.header[v1.FRAME.size :])
-        staged = list(self.staging.blocks()) if self.staging is not None else []
-        for number, framed in enumerate([*staged, *self.blocks]):
+        for number, framed in enumerate(blocks):
             payload = framed[v1.FRAME.size :]
-            found.extend(v1.open_block(self.session, self.data_key, number, chain, payload))
+            yield from v1.open_block(self.session, self.data_key, number, chain, payload)
             chain = v1.chain_next(chain, number, payload)
-        found.extend(v1.decode_events(b"".join(self._pending)))
-        return found
+        yield from v1.decode_events(b"".join(pending))
 
     def _append(self, kind: int, at: int, exchange: int, body: bytes) -> None:
         event = b"\x84" + _uint(kind) + _uint(at) + _uint(exchange) + body
@@ -154,6 +178,7 @@ class SessionBuilder:
             self._first_at = at
         self._pending.append(event)
         self._pending_size += len(event)
+        self.unstaged += len(event)
         if self._pending_size >= self._block_size:
             self.cut_block()
 

@@ -47,7 +47,6 @@ class ArchivistService:
         self._transcripts = asyncio.Semaphore(TRANSCRIPTS_AT_ONCE)
         self._verifying = asyncio.Lock()
         self._stopping = threading.Event()
-        self._lag = 0.0
 
     async def run(self, socket: Path, stop: asyncio.Event) -> None:
         """Serve until `stop`, or until the stepping thread fails; then seal what has ended.
@@ -116,20 +115,22 @@ class ArchivistService:
             raise RemoteError("not-found", str(error)) from error
         live = self._archivist.live(raw)
         if live is not None:
-            return iter(live)
-        place = self._find(session)
-        if place is None:
-            raise RemoteError("not-found", f"no recording of session {session}")
+            return live
+        recent = self._archivist.recent(raw)
+        if recent is None:
+            found = self._find(session)
+            if found is None:
+                raise RemoteError("not-found", f"no recording of session {session}")
+            name, offset, length = found.object, found.offset, found.length
+        else:
+            name, offset, length = recent[0], recent[1].offset, recent[1].length
         try:
             key = self._keystore.get(raw)
         except KeyGone as error:
             raise RemoteError(
                 "deleted", f"the recording of {session} can't be read: {error.args[0]}"
             ) from error
-        name = place.object
-        reader = SessionReader(
-            lambda offset, length: self._store.get_range(name, offset, length), place.offset, place.length
-        )
+        reader = SessionReader(lambda at, size: self._store.get_range(name, at, size), offset, length)
         return reader.events(key)
 
     async def _settle(self, sessions: list[str], timeout: float) -> dict[str, Any]:

@@ -10,7 +10,7 @@ import os
 import struct
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import cbor2
 
@@ -89,15 +89,19 @@ class StagingFile:
         """Find the last whole record; returns the sequence it covers and its progress, None without one."""
         last = None
         self._size = _LENGTH.size + len(self.header)
-        for meta, _, end in self._records(None):
+        for meta, _, end in self._records(self.path.open("rb"), None):
             last, self._size = meta, end
         if last is None:
             return None
         return int(last["covered"]), last["progress"]
 
     def blocks(self) -> Iterator[bytes]:
-        """The staged block frames, in order."""
-        for _, body, _ in self._records(self._size):
+        """The staged block frames as they are now, in order; the file may grow or go meanwhile."""
+        stream, until = self.path.open("rb"), self._size
+        return self._frames(stream, until)
+
+    def _frames(self, stream: BinaryIO, until: int) -> Iterator[bytes]:
+        for _, body, _ in self._records(stream, until):
             offset = 0
             while offset < len(body):
                 _, length = v1.FRAME.unpack_from(body, offset)
@@ -109,8 +113,8 @@ class StagingFile:
         """The session is sealed: the file is not needed any more."""
         self.path.unlink(missing_ok=True)
 
-    def _records(self, until: int | None) -> Iterator[tuple[dict[str, Any], bytes, int]]:
-        with self.path.open("rb") as stream:
+    def _records(self, stream: BinaryIO, until: int | None) -> Iterator[tuple[dict[str, Any], bytes, int]]:
+        with stream:
             position = _LENGTH.size + len(self.header)
             stream.seek(position)
             while until is None or position < until:

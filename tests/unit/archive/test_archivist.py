@@ -1,0 +1,197 @@
+"""Journals become sealed recordings: each committed event in exactly one, in order, and the ledger agrees."""
+
+import time
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import pytest
+
+from bodycam.archive.archivist import ArchiveSettings
+from bodycam.archive.store import StoreUnavailable
+from bodycam.archive.store.local import LocalStore
+from bodycam.model import ids
+from bodycam.model.event import Kind
+from tests.unit.archive.house import House, Worker, without_times
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> Iterator[House]:
+    built = House(tmp_path)
+    yield built
+    built.stop()
+
+
+@pytest.fixture
+def worker(house: House) -> Iterator[Worker]:
+    made = Worker(house.writer())
+    yield made
+    if not made.writer._closed:
+        made.die()
+
+
+def test_a_short_session_is_sealed_as_it_was_committed(house: House, worker: Worker) -> None:
+    house.start()
+    session = worker.open()
+    worker.query(session, 1)
+    worker.close(session)
+
+    house.until_sealed(session)
+
+    assert without_times(house.recordings()[session]) == worker.committed[session]
+    assert house.verified() == "self-consistent"
+
+
+def test_a_long_session_lets_its_journal_segments_go_while_it_is_open(house: House, worker: Worker) -> None:
+    house.start()
+    session = worker.open()
+    for exchange in range(1, 1500):
+        worker.query(session, exchange, 300)
+        if exchange % 50 == 0:
+            house.archivist.step()
+    house.until(lambda: len(list(worker.writer.folder.glob("*.seg"))) <= 3)
+    assert not house.archivist.is_sealed(ids.raw(session))
+
+    worker.close(session)
+    house.until_sealed(session)
+
+    assert without_times(house.recordings()[session]) == worker.committed[session]
+    assert house.verified() == "self-consistent"
+
+
+def test_a_worker_that_died_leaves_interrupted_sessions(house: House, worker: Worker) -> None:
+    house.start()
+    session = worker.open()
+    worker.query(session, 1)
+    worker.put(session, Kind.REQUEST, 2, ["query", "select 2", [], {}, "statement", None, 0])
+    worker.die()
+
+    house.until_sealed(session)
+
+    events = without_times(house.recordings()[session])
+    assert events[: len(worker.committed[session])] == worker.committed[session]
+    noted, finished, closed = events[len(worker.committed[session]) :]
+    assert noted[2]["note"] == "interrupted"
+    assert (finished[0], finished[1], finished[2][0]) == (Kind.FINISH, 2, "unknown")
+    assert closed[2]["outcome"] == "interrupted"
+    house.until(lambda: not worker.writer.folder.exists())
+
+
+def test_a_thousand_short_sessions_share_few_containers(house: House, worker: Worker) -> None:
+    house.settings = ArchiveSettings(seal_interval=0.2)
+    house.start()
+    sessions = [worker.open() for _ in range(1000)]
+    for session in sessions:
+        worker.query(session, 1)
+        worker.close(session)
+
+    house.until_sealed(*sessions)
+
+    assert len(house.index.containers) < 10
+    recordings = house.recordings()
+    assert {one: without_times(recordings[one]) for one in sessions} == worker.committed
+
+
+def test_a_journal_closed_in_order_goes_once_its_writer_is_gone(house: House, worker: Worker) -> None:
+    house.start()
+    worker.writer._mark(2)  # what `close` writes first, while it still holds the lock
+    for _ in range(60):
+        house.archivist.step()
+        time.sleep(0.005)
+    assert worker.writer.folder.exists()
+
+    worker.die()
+
+    house.until(lambda: not worker.writer.folder.exists())
+
+
+def test_after_a_stop_an_open_session_goes_on(house: House, worker: Worker) -> None:
+    house.start()
+    session = worker.open()
+    for exchange in range(1, 40):
+        worker.query(session, exchange, 1000)
+    house.until(lambda: any(house.root.glob("staging/*.part")))
+    house.stop()
+    for exchange in range(40, 80):
+        worker.query(session, exchange, 1000)
+
+    house.start()
+    worker.close(session)
+    house.until_sealed(session)
+
+    assert without_times(house.recordings()[session]) == worker.committed[session]
+    assert house.verified() == "self-consistent"
+    assert not list(house.root.glob("staging/*.part"))
+
+
+def test_a_live_session_is_read_up_to_its_last_event(house: House, worker: Worker) -> None:
+    house.start()
+    session = worker.open()
+    for exchange in range(1, 40):
+        worker.query(session, exchange, 1000)
+    house.until(lambda: any(house.root.glob("staging/*.part")))
+    worker.query(session, 40)
+    house.archivist.step()
+
+    events = house.archivist.live(ids.raw(session))
+
+    assert events is not None
+    assert without_times(events) == worker.committed[session]
+
+
+def test_an_id_that_is_taken_does_not_harm_the_recording_that_has_it(house: House, worker: Worker) -> None:
+    house.start()
+    session = worker.open()
+    worker.close(session)
+    house.until_sealed(session)
+    first = list(worker.committed.pop(session))
+
+    worker.open(session)
+    worker.numbers[session] = 2
+    house.archivist.step()
+    worker.writer.append(2, 0, Kind.CLOSED, b"\xa1gourcome".replace(b"gourcome", b"goutcomeeended"))
+    worker.writer.commit()
+    house.until(lambda: house.archivist.sealed_total == 2)
+
+    recordings = house.recordings()
+    assert len(recordings) == 2
+    assert without_times(recordings[session]) == first
+    assert house.verified() == "self-consistent"
+
+
+class Failing(LocalStore):
+    """A store that fails a number of times, before or after it did its work."""
+
+    def __init__(self, folder: Path, failures: int, *, afterwards: bool) -> None:
+        super().__init__(folder)
+        self.failures, self.afterwards = failures, afterwards
+
+    def put(self, name: str, parts: Iterable[bytes]) -> None:
+        self.failures -= 1
+        if self.failures < 0:
+            super().put(name, parts)
+            return
+        if self.afterwards:
+            super().put(name, parts)
+            self.failures = 0
+        raise StoreUnavailable("the disk is away")
+
+
+@pytest.mark.parametrize("afterwards", [False, True])
+def test_a_store_that_fails_gets_each_session_once(tmp_path: Path, afterwards: bool) -> None:
+    house = House(tmp_path, Failing(tmp_path / "recordings", 3, afterwards=afterwards))
+    worker = Worker(house.writer())
+    house.start()
+    sessions = [worker.open() for _ in range(3)]
+    for session in sessions:
+        worker.query(session, 1)
+        worker.close(session)
+    house.until(lambda: house.archivist.store_failure is not None)
+
+    house.until_sealed(*sessions)
+
+    recordings = house.recordings()
+    assert {one: without_times(recordings[one]) for one in sessions} == worker.committed
+    assert house.archivist.store_failure is None
+    assert house.verified() == "self-consistent"
+    worker.die()
+    house.stop()

@@ -1,0 +1,362 @@
+"""A real PostgreSQL server and a real gateway in front of it, for the tests that need both.
+
+Everything lives in a short temporary folder (Unix sockets have short paths), listens on loopback only, and is
+ended by its own process id.
+"""
+
+import contextlib
+import json
+import os
+import pwd
+import shutil
+import signal
+import socket
+import ssl
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+import yaml
+
+from bodycam.net.authority import Authority, request
+
+PASSWORD = "target-password-0815"
+HBA = """\
+local all all trust
+hostssl only_tls all 127.0.0.1/32 trust
+hostnossl only_plain all 127.0.0.1/32 trust
+host all scram_user 127.0.0.1/32 scram-sha-256
+host all md5_user 127.0.0.1/32 md5
+host all clear_user 127.0.0.1/32 password
+host all app 127.0.0.1/32 trust
+host all postgres 127.0.0.1/32 trust
+"""
+
+
+def free_port() -> int:
+    """A port that nobody listens on just now."""
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        return int(sock.getsockname()[1])
+
+
+def postgres_bin() -> Path:
+    """Where Debian's newest PostgreSQL server is; `./dev test` installs it."""
+    found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"), key=lambda path: int(path.parts[4]))
+    if not found:
+        raise RuntimeError("no PostgreSQL server: install the package postgresql, as ./dev test does")
+    return found[-1].parent
+
+
+class Postgres:
+    """A PostgreSQL server of Debian's packages with TLS, and users for every way to log in."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.port = folder, free_port()
+        self.bin = postgres_bin()
+        self.ca_file = folder / "ca.pem"
+
+    def start(self) -> None:
+        """Make the cluster and start it."""
+        self.folder.mkdir(mode=0o755)
+        data = self.folder / "data"
+        if os.getuid() == 0:
+            shutil.chown(self.folder, "postgres")
+        self._run("initdb", "-D", str(data), "-A", "trust", "-U", "postgres", "--no-sync")
+        authority = Authority.create("test targets")
+        made = request("127.0.0.1")
+        key, chain = data / "server.key", data / "server.crt"
+        key.write_bytes(made.key_pem)
+        chain.write_bytes(authority.sign(made.csr_pem, names=["127.0.0.1"]))
+        self.ca_file.write_bytes(authority.certificate_pem)
+        self.ca_file.chmod(0o644)
+        (data / "pg_hba.conf").write_text(HBA)
+        with (data / "postgresql.conf").open("a") as conf:
+            conf.write(
+                f"port={self.port}\nlisten_addresses='127.0.0.1'\nunix_socket_directories='{self.folder}'\n"
+                "ssl=on\nfsync=off\nmax_connections=200\nlog_statement=all\nlog_line_prefix='%p %a '\n"
+                "logging_collector=off\n"
+            )
+        for file in (key, chain):
+            file.chmod(0o600)
+            if os.getuid() == 0:
+                shutil.chown(file, "postgres")
+        self.log = self.folder / "log"
+        self._run("pg_ctl", "-D", str(data), "-l", str(self.log), "-w", "-t", "30", "start")
+        self.sql(
+            "create role app login superuser",
+            "create database only_tls",
+            "create database only_plain",
+            f"create role scram_user login password '{PASSWORD}'",
+            f"create role clear_user login password '{PASSWORD}'",
+            f"set password_encryption = md5; create role md5_user login password '{PASSWORD}'",
+        )
+
+    def stop(self) -> None:
+        """Stop the server."""
+        self._run("pg_ctl", "-D", str(self.folder / "data"), "-m", "immediate", "-w", "stop")
+
+    def sql(self, *statements: str, database: str = "postgres") -> str:
+        """Run statements directly, as the superuser; returns what psql prints."""
+        arguments = [part for one in statements for part in ("-c", one)]
+        said = subprocess.run(
+            [self.bin / "psql", "-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", *arguments],
+            env=self.direct(database) | {"PGUSER": "postgres"},
+            check=True,
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+        return said.stdout.strip()
+
+    def direct(self, database: str = "postgres") -> dict[str, str]:
+        """The environment of a client that goes to the server itself."""
+        return clean_environment() | {
+            "PGHOST": "127.0.0.1",
+            "PGPORT": str(self.port),
+            "PGUSER": "app",
+            "PGDATABASE": database,
+            "PGSSLMODE": "disable",
+        }
+
+    def _run(self, name: str, *arguments: str) -> None:
+        command = [str(self.bin / name), *arguments]
+        user = pwd.getpwnam("postgres").pw_uid if os.getuid() == 0 else None
+        done = subprocess.run(
+            command,
+            user=user,
+            cwd="/",
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=90,
+            check=False,
+        )
+        if done.returncode:
+            raise RuntimeError(f"{name} failed: {done.stderr}")
+
+
+def clean_environment() -> dict[str, str]:
+    """Our environment without what would steer a client, or pass our own settings on."""
+    return {name: value for name, value in os.environ.items() if not name.startswith(("PG", "BODYCAM_"))}
+
+
+@dataclass
+class Credential:
+    """One run: its id, and the environment of a client that belongs to it."""
+
+    run: str
+    secret: str
+    environment: dict[str, str] = field(repr=False)
+
+    def dsn(self, database: str = "shop") -> str:
+        """A connection string for drivers that read no environment."""
+        port = self.environment["PGPORT"]
+        return f"postgresql://{self.run}:{self.secret}@127.0.0.1:{port}/{database}?sslmode=disable"
+
+
+class Gateway:
+    """A gateway of our own: `bodycam init`, settings, `bodycam serve`, and its control API."""
+
+    def __init__(self, folder: Path, targets: Mapping[str, Any], **settings: Any) -> None:
+        self.folder, self._targets, self._settings = folder, targets, settings
+        self.port, self.control = free_port(), free_port()
+        self._process: subprocess.Popen[bytes] | None = None
+        self.log = folder / "serve.log"
+
+    @property
+    def data(self) -> Path:
+        """The data folder."""
+        return self.folder / "data"
+
+    @property
+    def pid(self) -> int:
+        """The supervisor's process id."""
+        assert self._process is not None
+        return self._process.pid
+
+    def init(self) -> None:
+        """Make keys, catalog and settings."""
+        self.folder.mkdir(parents=True)
+        settings: dict[str, Any] = {
+            "listen": {"postgres": f"127.0.0.1:{self.port}", "control": f"127.0.0.1:{self.control}"},
+            "targets": dict(self._targets),
+            "agents": {
+                "billing-bot": {"owner": "payments", "may_start": {"groups": ["admins"]}},
+                "idle-bot": {"owner": "nobody", "may_start": {"groups": ["admins"]}},
+            },
+            "access": [{"agents": ["billing-bot"], "targets": {"names": ["*"]}}],
+            "archive": {"seal_interval": "200ms"},
+            "limits": {"drain_timeout": "2s"},
+        }
+        for name, value in self._settings.items():
+            merged = settings.get(name)
+            settings[name] = {**merged, **value} if isinstance(merged, dict) else value
+        (self.folder / "bodycam.yaml").write_text(yaml.safe_dump(settings))
+        self.bodycam("init", check=True)
+
+    def start(self, **environment: str) -> None:
+        """Start the gateway and wait until it is ready."""
+        with self.log.open("ab") as log:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "bodycam", "serve", "--settings", "bodycam.yaml"],
+                cwd=self.folder,
+                env=clean_environment() | environment,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+            )
+        self.wait_ready()
+
+    def wait_ready(self, timeout: float = 45) -> None:
+        """Wait until /readyz says so."""
+        deadline = time.monotonic() + timeout
+        while time.monotonic() < deadline:
+            assert self._process is not None
+            if self._process.poll() is not None:
+                break
+            with contextlib.suppress(httpx.HTTPError):
+                if self.api("GET", "/readyz", key=False).status_code == 200:
+                    return
+            time.sleep(0.1)
+        raise RuntimeError(f"the gateway did not become ready:\n{self.log.read_text()[-4000:]}")
+
+    def stop(self, timeout: float = 40) -> int:
+        """Stop the gateway in order; returns its exit code."""
+        if self._process is None:
+            return 0
+        if self._process.poll() is None:
+            self._process.send_signal(signal.SIGTERM)
+        try:
+            return self._process.wait(timeout)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+            raise
+        finally:
+            self._process = None
+
+    def signal(self, number: int) -> None:
+        """Send the supervisor a signal."""
+        assert self._process is not None
+        self._process.send_signal(number)
+
+    def children(self) -> dict[str, list[int]]:
+        """The process ids of the gateway's children, by their role."""
+        found: dict[str, list[int]] = {"worker": [], "archivist": [], "control": []}
+        listed = Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text().split()
+        for child in listed:
+            with contextlib.suppress(OSError):
+                words = Path(f"/proc/{child}/cmdline").read_bytes().decode().split("\0")
+                for role, pids in found.items():
+                    if role in words:
+                        pids.append(int(child))
+        return found
+
+    def api(self, method: str, path: str, *, key: bool | str = True, **rest: Any) -> httpx.Response:
+        """Call the control API as the admin, as somebody else's key, or as nobody."""
+        headers = {}
+        if key:
+            text = key if isinstance(key, str) else (self.folder / "keys" / "admin.key").read_text().strip()
+            headers["Authorization"] = f"Bearer {text}"
+        context = ssl.create_default_context(cafile=str(self.folder / "keys" / "public" / "listener-ca.pem"))
+        with httpx.Client(verify=context, timeout=30, trust_env=False) as client:
+            return client.request(method, f"https://127.0.0.1:{self.control}{path}", headers=headers, **rest)
+
+    def run(self, agent: str = "billing-bot", **more: Any) -> Credential:
+        """Start a run."""
+        body = {"agent": agent, "labels": {}, "trace": None, "grade": "advisory", **more}
+        answer = self.api("POST", "/v1/runs", json=body)
+        assert answer.status_code == 201, answer.text
+        said = answer.json()
+        secret = said["credential"]["secret"]
+        environment = clean_environment() | {
+            "PGHOST": "127.0.0.1",
+            "PGPORT": str(self.port),
+            "PGUSER": said["credential"]["user"],
+            "PGPASSWORD": secret,
+            "PGDATABASE": "shop",
+            "PGSSLMODE": "disable",
+        }
+        return Credential(said["run"]["id"], secret, environment)
+
+    def end(self, credential: Credential, wait: float = 20) -> dict[str, Any]:
+        """End a run and wait until its sessions are sealed."""
+        answer = self.api("POST", f"/v1/runs/{credential.run}/end", json={"exit_code": 0, "wait": wait})
+        assert answer.status_code == 200, answer.text
+        said: dict[str, Any] = answer.json()
+        assert said["unsealed"] == [], said
+        return said
+
+    def exchanges(self, run: str, *, asides: bool = False) -> list[dict[str, Any]]:
+        """All exchanges of a run, in the order of their start."""
+        found: list[dict[str, Any]] = []
+        cursor = None
+        while True:
+            query = f"/v1/exchanges?run={run}&limit=1000&asides={str(asides).lower()}"
+            answer = self.api("GET", query + (f"&cursor={cursor}" if cursor else ""))
+            assert answer.status_code == 200, answer.text
+            said = answer.json()
+            found += said["exchanges"]
+            cursor = said["next"]
+            if not cursor:
+                return sorted(found, key=lambda one: (one["started"], one["number"]))
+
+    def bodycam(self, *arguments: str, check: bool = False) -> subprocess.CompletedProcess[str]:
+        """Run the command line in the gateway's folder."""
+        return subprocess.run(
+            [sys.executable, "-m", "bodycam", *arguments],
+            cwd=self.folder,
+            env=clean_environment(),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=90,
+            check=check,
+        )
+
+    def verify(self, *more: str) -> tuple[int, dict[str, Any]]:
+        """Verify offline; returns the exit code and the report."""
+        done = self.bodycam("verify", "--offline", "--data", str(self.data), "--json", *more)
+        return done.returncode, json.loads(done.stdout)
+
+
+@contextlib.contextmanager
+def folder() -> Iterator[Path]:
+    """A short temporary folder, gone afterwards."""
+    made = Path(tempfile.mkdtemp(prefix="bc-", dir="/tmp"))
+    made.chmod(0o755)
+    try:
+        yield made
+    finally:
+        shutil.rmtree(made, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def postgres() -> Iterator[Postgres]:
+    """A running server."""
+    with folder() as made:
+        server = Postgres(made / "pg")
+        server.start()
+        try:
+            yield server
+        finally:
+            server.stop()
+
+
+def shop(server: Postgres, **changed: Any) -> dict[str, Any]:
+    """A target that is this server."""
+    return {
+        "protocol": "postgres",
+        "address": f"127.0.0.1:{server.port}",
+        "user": "app",
+        "database": "postgres",
+        **changed,
+    }

@@ -14,3 +14,11 @@ class Section(BaseModel):
 def written(text: str) -> Any:
     """A default as it would stand in the file; it is parsed like a value that does."""
     return text
+
+
+def absent() -> Any:
+    """A section that is not in the file, to be checked as if it stood there empty.
+
+    Paths need this: made by the class alone they would not start at the file's folder.
+    """
+    return {}

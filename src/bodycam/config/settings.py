@@ -7,7 +7,7 @@ from pydantic import Field
 from bodycam.config.gateway import Limits, Listen, Logging, Tls
 from bodycam.config.keeping import Archive, Journal, Storage
 from bodycam.config.people import Access, Agent, Identity, Roles
-from bodycam.config.section import Section, written
+from bodycam.config.section import Section, absent, written
 from bodycam.config.targets import TargetSettings
 from bodycam.config.types import FilePath, Name
 
@@ -23,7 +23,7 @@ class Settings(Section):
     keys: FilePath = Field(
         default=written("keys"), description="The folder of keys that `bodycam init` made."
     )
-    storage: Storage = Field(default_factory=Storage, description="Where things are kept.")
+    storage: Storage = Field(default_factory=absent, description="Where things are kept.")
     journal: Journal = Field(default_factory=Journal, description="The workers' write-ahead files.")
     archive: Archive = Field(default_factory=Archive, description="Sealing, ledger and search index.")
     limits: Limits = Field(default_factory=Limits, description="Bounds on clients.")

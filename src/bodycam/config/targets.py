@@ -14,7 +14,8 @@ class TargetTls(Section):
     """TLS towards a target, with libpq's meanings of sslmode."""
 
     sslmode: TlsMode = Field(
-        default=TlsMode.PREFER, description="disable, allow, prefer, require, verify-ca or verify-full."
+        default=TlsMode.PREFER,
+        description="How much of TLS is wanted, with the meaning that libpq gives each word.",
     )
     ca_file: FilePath | None = Field(
         default=None,
@@ -33,7 +34,7 @@ class TargetSettings(Section):
     )
     database: Text | None = Field(
         default=None,
-        description="The database of a client that names only the target; absent: that of `user`.",
+        description="The database of a client that names only the target; absent: the one named like `user`.",
     )
     tls: TargetTls = Field(default_factory=TargetTls, description="TLS towards it.")
     labels: Mapping[str, Text] = Field(default_factory=dict, description="What `access` can select it by.")

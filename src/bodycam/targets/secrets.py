@@ -104,8 +104,9 @@ async def _from_command(command: tuple[str, ...]) -> str:
         # its whole group, so that nothing it started stays behind, whatever ended the wait
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(process.pid, signal.SIGKILL)
-        await process.wait()
+        # a pipe that is full and no longer read would keep `wait` from ending, so it is closed first
         process._transport.close()  # type: ignore[attr-defined]
+        await process.wait()
     if status != 0:
         raise SecretUnavailable(f"{name} ended with status {status}")
     return _first_line(data, name)

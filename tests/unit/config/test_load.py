@@ -1,0 +1,171 @@
+"""Good settings load whole; wrong ones name file, line, key and what was expected, and give nothing."""
+
+from pathlib import Path
+
+import pytest
+
+from bodycam.config import (
+    Settings,
+    SettingsError,
+    changes_needing_restart,
+    from_snapshot,
+    load,
+    parse,
+    policy_version,
+    snapshot,
+    starter,
+)
+from bodycam.config.types import HostPort
+
+TARGET = "targets: {a: {protocol: postgres, address: 'db:5432', user: app%s}}"
+
+
+def read(text: str, folder: str = "/srv/bodycam") -> Settings:
+    return parse(text, file="bodycam.yaml", folder=Path(folder), protocols={"postgres"})
+
+
+def problems(text: str) -> list[str]:
+    with pytest.raises(SettingsError) as caught:
+        read(text)
+    return str(caught.value).splitlines()
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("workers: many", "1: workers: expected a whole number"),
+        ("\n\nworkers: 0", "3: workers: expected at least 1"),
+        ("- a", "1: expected a map of settings at the top of the file"),
+        ("workers: 1\nworkers: 2", "2: workers: this key stands here twice; the first is in line 1"),
+        ("listen: {control: '127.0.0.1'}",
+         "1: listen.control: expected host:port, such as 127.0.0.1:5432, db.internal:5432 or [::1]:5432"),
+        ("listen: {mysql: '127.0.0.1:1'}",
+         "1: listen.mysql: expected control or a protocol of this version: postgres"),
+        ("listen: {postgres: '127.0.0.1:7888'}",
+         "1: listen.postgres: expected an address of its own; listen.control has this one"),
+        ("listen: {postgres: '0.0.0.0:1'}",
+         "1: listen.postgres: expected a loopback address, or the names by which clients reach this "
+         "machine in tls.names, or tls.certificate and tls.key"),
+        ("listen: {postgres: '0.0.0.0:1'}\ntls: {enabled: false}",
+         "1: listen.postgres: expected a loopback address: a listener that other machines reach does "
+         "not start while tls.enabled is false"),
+        ("limits: {login_timeout: 10}",
+         "1: limits.login_timeout: expected a duration with its unit: 500ms, 30s, 5m, 12h or 90d"),
+        ("limits: {message_size: 64MB}",
+         "1: limits.message_size: expected a size with its unit: 4096B, 64KiB, 64MiB or 2GiB"),
+        ("limit: {}",
+         "1: limit: no such setting (did you mean limits?); expected one of listen, tls, "
+         "workers, keys, storage, journal, archive, limits, identity, roles, targets, agents, access, "
+         "logging"),
+        ("storage: {recordings: 's3://b/p'}",
+         "1: storage.recordings: an S3 store is not in this version; expected file"),
+        ("storage: {catalog: 'postgresql://u:hunter2@h/d'}",
+         "1: storage.catalog.url: a literal password is refused; expected {url: "
+         "postgresql://user@host/database, password: {env: NAME}}"),
+        ("identity: {providers: [{name: x}]}",
+         "1: identity.providers: OIDC and SAML are not in this version; use service accounts with API "
+         "keys"),
+        ("rules: []", "1: rules: rules are not in this version; access is decided by `access` alone"),
+        ("retention: []",
+         "1: retention: retention is not in this version; recordings are kept until you remove them"),
+        ("masking: []", "1: masking: masking rules are not in this version; passwords in statements are "
+         "redacted in the record"),
+        ("tls: {key: k.pem}", "1: tls: expected both certificate and key, or neither"),
+        ("journal: {max_size: 16MiB}",
+         "1: journal: expected a max_size of at least four times segment_size"),
+        (TARGET % ", password: hunter2",
+         "1: targets.a.password: a literal password is refused; expected {env: NAME}, {file: PATH} or "
+         "{command: [PROGRAM, ...]}"),
+        (TARGET % ", password: {env: A, file: b}",
+         "1: targets.a.password: expected exactly one of env, file and command"),
+        (TARGET % ", labels: {env: 1}",
+         "1: targets.a.labels.env: expected text; numbers, yes, no, on and off need quotes"),
+        (TARGET % ", tls: {sslmode: maybe}",
+         "1: targets.a.tls.sslmode: expected 'disable', 'allow', 'prefer', 'require', 'verify-ca' or "
+         "'verify-full'"),
+        ("targets: {a: {protocol: ssh, address: 'db:1', user: u}}",
+         "1: targets.a.protocol: expected a protocol of this version: postgres"),
+        ("targets: {a: {protocol: postgres, address: 'db:1'}}",
+         "1: targets.a.user: this key is missing and has no default"),
+        ("targets: {a/b: {protocol: postgres, address: 'db:1', user: u}}",
+         "1: targets.a/b: expected a name of letters, digits, '.', '_' and '-', at most 63 characters"),
+        ("access: [{agents: [x], targets: {names: ['*']}}]",
+         "1: access[0].agents[0]: expected a declared agent: none is declared"),
+        ("agents: {x: {}}\naccess:\n  - agents: [x]\n    targets: {names: [db]}",
+         "4: access[0].targets.names[0]: expected a declared target: none is declared"),
+        ("access: [{agents: [], targets: {}}]",
+         '1: access[0].targets: expected names or labels; names: ["*"] is every target'),
+        ("access: [{targets: {names: ['*']}}]", "1: access[0]: expected agents, groups or both"),
+    ],
+)  # fmt: skip
+def test_a_wrong_setting_is_named_by_line_and_key(text: str, message: str) -> None:
+    assert problems(text) == [f"bodycam.yaml:{message}"]
+    assert "hunter2" not in message
+
+
+@pytest.mark.parametrize(
+    "text", ["a: [", "a: b: c", "\t- x", "a: !!python/object:os.system {}", "&a [*a]", "? {a: b}\n: c"]
+)
+def test_what_is_no_plain_yaml_is_refused(text: str) -> None:
+    assert all(line.startswith("") for line in problems(text))
+
+
+def test_all_problems_are_told_at_once_in_the_order_of_their_lines() -> None:
+    text = "workers: 0\nlogging: {level: loud}\nlisten: {postgres: '0.0.0.0:1'}\nrules: []\n"
+    assert [line.split(":")[1] for line in problems(text)] == ["1", "2", "3", "4"]
+
+
+def test_a_socket_folder_too_long_for_a_unix_socket_is_named() -> None:
+    with pytest.raises(
+        SettingsError, match=r"storage\.sockets: expected a shorter folder: archivist\.sock"
+    ) as caught:
+        read("workers: 1", "/" + "x" * 100)
+    assert len(caught.value.problems) == 1
+
+
+def test_paths_start_at_the_files_folder_and_an_empty_section_is_absent() -> None:
+    settings = read("storage: {data: d}\nkeys: /k\ntargets:\n")
+    assert (settings.storage.data, settings.storage.sockets) == (
+        Path("/srv/bodycam/d"),
+        Path("/srv/bodycam/d/run"),
+    )
+    assert settings.keys == Path("/k")
+    assert settings.storage.catalog_url == "sqlite:////srv/bodycam/d/catalog.db"
+    assert settings.listen.control == HostPort("127.0.0.1", 7888)
+
+
+def test_a_snapshot_comes_back_the_same_and_holds_references_only() -> None:
+    settings = read(
+        "listen: {postgres: '[::1]:7432'}\nlimits: {login_timeout: 1500ms, idle_timeout: 90m}\n"
+        + TARGET % ", password: {file: pw}, labels: {env: prod}"
+    )
+    assert from_snapshot(snapshot(settings)) == settings
+    assert settings.limits.login_timeout == 1.5
+
+
+def test_the_policy_version_follows_what_grants_and_nothing_else() -> None:
+    one = read(TARGET % ", labels: {env: prod}")
+    assert policy_version(one) == policy_version(read("workers: 3\n" + TARGET % ", labels: {env: prod}"))
+    assert policy_version(one) == policy_version(read(TARGET % ", labels: {env: prod}, password: {env: X}"))
+    assert policy_version(one) != policy_version(read(TARGET % ", labels: {env: dev}"))
+
+
+def test_a_reload_says_what_it_cannot_take_over() -> None:
+    old, new = read("workers: 1"), read("workers: 2\nstorage: {data: x}\nlimits: {pending_logins: 3}")
+    assert changes_needing_restart(old, new) == ["workers", "storage"]
+
+
+def test_the_starter_file_loads(tmp_path: Path) -> None:
+    path = tmp_path / "bodycam.yaml"
+    path.write_text(starter({"postgres": "127.0.0.1:7432"}, keys='odd "keys"'))
+    settings = load(path, protocols={"postgres"})
+    assert settings.keys == tmp_path / 'odd "keys"'
+    assert settings.listen.protocols == {"postgres": HostPort("127.0.0.1", 7432)}
+
+
+def test_a_file_that_is_not_there_or_not_text_is_said_so(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="expected a settings file: No such file or directory"):
+        load(tmp_path / "none.yaml")
+    (tmp_path / "bad.yaml").write_bytes(b"a: 1\nb: \xff")
+    with pytest.raises(SettingsError, match=r"bad\.yaml:2: expected UTF-8 text"):
+        load(tmp_path / "bad.yaml")

@@ -59,7 +59,7 @@ def row_description(raw: bytes) -> tuple[Field, ...]:
 def with_formats(raw: bytes, formats: Sequence[int]) -> bytes:
     """A RowDescription with the result formats that a Bind asked for: none, one for all, or one each."""
     fields = row_description(raw)
-    parts = [struct.pack(">h", len(fields))]
+    parts = [struct.pack(">H", len(fields))]
     for place, field in enumerate(fields):
         if len(formats) == 1:
             form = formats[0]

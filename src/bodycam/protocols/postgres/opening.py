@@ -33,6 +33,8 @@ class Opening:
 
     def look(self, peeked: bytes) -> Look:
         """What to do about the bytes at the head of the connection."""
+        if not peeked:
+            return More()
         if peeked[0] == _TLS_HANDSHAKE:
             return Refuse(b"", "TLS without an SSLRequest before it is not served")
         if len(peeked) < 8:

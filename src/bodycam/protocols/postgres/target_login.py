@@ -14,6 +14,7 @@ from bodycam.protocols.postgres.backend import Auth
 from bodycam.protocols.postgres.codec import ProtocolViolation
 
 SCRAM = "SCRAM-SHA-256"
+_OTHER_CHARACTERS = "Give the target's user a password of printable characters."
 
 
 class TargetLoginFailed(Exception):
@@ -95,7 +96,7 @@ class TargetLogin:
                 self._accepted = True
                 return None
             case Auth.CLEARTEXT:
-                return frontend.password_message(self._password())
+                return self._cleartext()
             case Auth.MD5:
                 return frontend.password_message(self._md5(data))
             case Auth.SASL:
@@ -116,7 +117,13 @@ class TargetLogin:
     def _sasl(self, mechanisms: list[str]) -> bytes:
         if SCRAM not in mechanisms:
             raise TargetLoginFailed("0A000", f"the server offers no {SCRAM}, only {', '.join(mechanisms)}")
-        self._scram = ScramClient([SCRAM], self._dial.user, self._password())
+        try:
+            self._scram = ScramClient([SCRAM], self._dial.user, self._password())
+        except ScramException as error:
+            # RFC 4013: SASLprep has no form for control characters and for some mixes of scripts
+            raise TargetLoginFailed(
+                "28P01", f"{SCRAM} can't carry the password: {error}", _OTHER_CHARACTERS
+            ) from error
         return frontend.sasl_initial_message(SCRAM, self._scram.get_client_first().encode())
 
     def _scram_step(self, kind: int, data: bytes) -> bytes | None:
@@ -131,6 +138,14 @@ class TargetLogin:
             raise TargetLoginFailed("28000", f"the server's proof does not hold: {error}") from error
         self._proved = True
         return None
+
+    def _cleartext(self) -> bytes:
+        try:
+            return frontend.password_message(self._password())
+        except ValueError as error:
+            raise TargetLoginFailed(
+                "28P01", f"the password can't be sent: {error}", _OTHER_CHARACTERS
+            ) from error
 
     def _password(self) -> str:
         if self._dial.password is None:

@@ -27,10 +27,10 @@ _BOX = 603
 def array(value: bytes, element: Element) -> str:
     """An array of any dimensions; bounds are written where one does not begin at 1."""
     kind, dimensions, items = _array(value, element)
-    if not dimensions:
+    if not items:
         return "{}"
     # of all types only box separates by something else
-    quoted, separator = (_ARRAY_QUOTED | {";"}, ";") if kind == _BOX else (_ARRAY_QUOTED, ",")
+    quoted, separator = (_ARRAY_QUOTED - {","} | {";"}, ";") if kind == _BOX else (_ARRAY_QUOTED, ",")
     shown = ["NULL" if item is None else _array_item(item, quoted) for item in items]
     for length, _ in reversed(dimensions):
         shown = [
@@ -96,8 +96,8 @@ def _array(value: bytes, element: Element) -> tuple[int, list[tuple[int, int]], 
     offset = 12 + 8 * count
     dimensions = [_DIMENSION.unpack_from(value, 12 + 8 * place) for place in range(count)]
     size = math.prod(length for length, _ in dimensions) if dimensions else 0
-    if any(length <= 0 for length, _ in dimensions) and dimensions:
-        raise ValueError("an array's dimension has a length")
+    if any(length < 0 for length, _ in dimensions):
+        raise ValueError("no array's dimension has a negative length")
     if size * 4 > len(value):
         raise ValueError("an array of more elements than bytes")
     items: list[str | None] = []

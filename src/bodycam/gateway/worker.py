@@ -32,6 +32,7 @@ log = structlog.get_logger(__name__)
 
 TICK = 0.1
 STATS_INTERVAL = 1.0
+MOVED = ("exchanges", "bytes_to_client", "bytes_to_target")
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +76,7 @@ class Worker:
         self._draining = False
         self._throttled = False
         self.counts: Counter[str] = Counter()
+        self._done: Counter[str] = Counter()
         journal.on_release = self._released
 
     # -- life ------------------------------------------------------------------------------------
@@ -258,6 +260,8 @@ class Worker:
     def _session_closed(self, session: Session) -> None:
         grant = session.grant
         self._sessions.pop(grant.session, None)
+        for name in MOVED:
+            self._done[name] += getattr(session, name)
         if all(
             link.session is None or link.session.grant.run.id != grant.run.id
             for link in self._sessions.values()
@@ -314,6 +318,11 @@ class Worker:
         link.cancel()
         return True
 
+    def _moved(self) -> dict[str, int]:
+        """What all sessions moved so far, those that are open included."""
+        open_now = [link.session for link in self._sessions.values() if link.session is not None]
+        return {name: self._done[name] + sum(getattr(one, name) for one in open_now) for name in MOVED}
+
     def stats(self) -> dict[str, Any]:
         """Counters and gauges for the control process's metrics."""
         return {
@@ -322,5 +331,6 @@ class Worker:
             "sessions_open": len(self._sessions),
             "refused_connections": sum(listener.refused for listener in self._listeners),
             **self.counts,
+            **self._moved(),
             "journal": self.journal.stats(),
         }

@@ -50,7 +50,7 @@ class Session:
         self.grant, self.redaction = grant, redaction
         self.to_client, self.to_target = client, target
         self.record, self._policy, self._on_close = record, policy, on_close
-        self._exchanges = 0
+        self.exchanges = self.bytes_to_client = self.bytes_to_target = 0
         self._open: set[Exchange] = set()
         self.closed = False
         self.ambient = Exchange(self, 0)
@@ -119,8 +119,8 @@ class Session:
     def request(self, operation: Operation) -> "Exchange":
         """Decide an operation and journal it with its verdict; the caller then forwards it, or does not."""
         verdict = self._decide(operation)
-        self._exchanges += 1
-        exchange = Exchange(self, self._exchanges, verdict)
+        self.exchanges += 1
+        exchange = Exchange(self, self.exchanges, verdict)
         self._open.add(exchange)
         self.record.event(Kind.REQUEST, exchange.number, self._body(operation, verdict))
         return exchange
@@ -145,7 +145,7 @@ class Session:
         body = {
             "outcome": outcome.value,
             "reason": self.redaction.redact(reason)[0],
-            "exchanges": self._exchanges,
+            "exchanges": self.exchanges,
             "unsent_to_client": self.to_client.size,
             "unsent_to_target": self.to_target.size,
         }
@@ -154,6 +154,8 @@ class Session:
 
     def finished(self, exchange: "Exchange") -> None:
         """Called by an exchange as it ends."""
+        self.bytes_to_client += exchange.bytes_to_client
+        self.bytes_to_target += exchange.bytes_to_target
         self._open.discard(exchange)
 
     def _decide(self, operation: Operation) -> Verdict:

@@ -80,9 +80,6 @@ class Limits(Section):
     connect_timeout: Duration = Field(
         default=written("10s"), description="From dialling a target to the end of the login there."
     )
-    idle_timeout: Duration | None = Field(
-        default=None, description="A session with no byte either way for this long is ended; absent: never."
-    )
     drain_timeout: Duration = Field(
         default=written("30s"), description="How long a stop waits for sessions to end before it cuts them."
     )

@@ -136,7 +136,7 @@ def test_paths_start_at_the_files_folder_and_an_empty_section_is_absent() -> Non
 
 def test_a_snapshot_comes_back_the_same_and_holds_references_only() -> None:
     settings = read(
-        "listen: {postgres: '[::1]:7432'}\nlimits: {login_timeout: 1500ms, idle_timeout: 90m}\n"
+        "listen: {postgres: '[::1]:7432'}\nlimits: {login_timeout: 1500ms, drain_timeout: 90m}\n"
         + TARGET % ", password: {file: pw}, labels: {env: prod}"
     )
     assert from_snapshot(snapshot(settings)) == settings

@@ -207,9 +207,7 @@ class Archivist:
             return None
         known = key in self._opened_keys
         stored = self._stored_key if known else _no_key
-        builder = SessionBuilder.begin(
-            key, entry, self._settings.block, self._stored_key if known else _no_key
-        )
+        builder = SessionBuilder.begin(key, entry, self._settings.block, stored)
         builder.born = self._clock()
         if builder.session in self._sealed_ids or builder.session in self._live:
             self._rename(builder)

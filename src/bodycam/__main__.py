@@ -8,7 +8,8 @@ from bodycam.run.command import run
 
 def main() -> None:
     """Run the command line and exit with its code."""
-    sys.exit(invoke(build({"run": run}), sys.argv[1:]))
+    arguments = sys.argv[1:]
+    sys.exit(invoke(build({"run": run}, only=arguments[0] if arguments else None), arguments))
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ from typing import Any
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from bodycam.archive import merkle
-from bodycam.archive.ledger import Head
+from bodycam.archive.head import Head
 from bodycam.cli.failure import USAGE, Failure
 from bodycam.net.control_client import ControlClient
 

@@ -36,8 +36,12 @@ COMMANDS: Mapping[str, str] = {
 }
 
 
-def build(extra: Mapping[str, Callable[..., None]] | None = None) -> typer.Typer:
-    """The Typer app with every command; `extra` are commands that live outside this package."""
+def build(extra: Mapping[str, Callable[..., None]] | None = None, *, only: str | None = None) -> typer.Typer:
+    """The Typer app; `extra` are commands that live outside this package.
+
+    With `only` the one command of that name is loaded, which spares the others' imports; for a name that is
+    not a command, all are, so that help and errors know them.
+    """
     app = typer.Typer(
         name="bodycam",
         help="The session-recording gateway for AI agents.",
@@ -47,7 +51,10 @@ def build(extra: Mapping[str, Callable[..., None]] | None = None) -> typer.Typer
         epilog="Exit codes: 0 done, 1 no, 2 usage or settings, 3 gateway unreachable, 125 nothing started.",
     )
     app.callback()(_root)
-    for name, module in COMMANDS.items():
+    chosen = COMMANDS
+    if only is not None and only in {**COMMANDS, **(extra or {})}:
+        chosen = {name: module for name, module in COMMANDS.items() if name == only}
+    for name, module in chosen.items():
         found = importlib.import_module(f"bodycam.cli.{module}")
         if hasattr(found, "app"):
             app.add_typer(found.app, name=name)

@@ -10,8 +10,8 @@ from rich.console import Console
 from rich.progress import Progress
 
 from bodycam import config
+from bodycam.archive.head import Head
 from bodycam.archive.keys import KeysUnusable, load_signing_public
-from bodycam.archive.ledger import Head
 from bodycam.archive.store.local import LocalStore
 from bodycam.archive.verify import Verifier
 from bodycam.cli.door import knock

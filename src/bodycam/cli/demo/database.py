@@ -56,8 +56,7 @@ def database(password: str) -> Iterator[Database]:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # it warns where there is no XDG_RUNTIME_DIR
             import pgserver
-            from pgserver._commands import pg_ctl
-            from pgserver.postgres_server import get_server
+            from pgserver.postgres_server import get_server, pg_ctl  # type: ignore[attr-defined]
     except ImportError as error:
         raise Failure(
             "the demo needs its own packages", hint="pip install 'bodycam[demo]', or use ./dev demo"

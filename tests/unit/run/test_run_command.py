@@ -1,0 +1,304 @@
+"""`bodycam run` as a real process, with a real child, against a control API on loopback."""
+
+import json
+import os
+import pty
+import signal
+import socket
+import stat
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.unit.cli.fake_control import FakeControl, fake_control
+
+RUN = "run_aaaabbbbccccdddd"
+HEAD = {"log": "00" * 16, "size": 7, "root": "11" * 32, "at": 1, "signature": "22" * 64}
+SHOW = "import json,os,sys; json.dump(dict(os.environ), open(sys.argv[1],'w'))"
+
+
+def routes(**changes: Any) -> dict[str, Any]:
+    gateway = {
+        "version": "0",
+        "listeners": {"postgres": {"host": "127.0.0.1", "port": 7432, "tls": False}},
+        "ca_pem": None,
+        "targets": [target("orders", "db.internal:5432")],
+    } | changes
+    started = {
+        "run": {"id": RUN, "agent": "bot", "expires": time.time() + 3600, "grade": "advisory"},
+        "credential": {"user": RUN, "secret": "bcr_a:b\\c"},
+    }
+    ended = {"run": {"id": RUN}, "head": HEAD, "sessions": ["ses_x"], "unsealed": []}
+    return {
+        "GET /v1/gateway": gateway,
+        "POST /v1/runs": started,
+        f"POST /v1/runs/{RUN}/end": ended,
+        f"POST /v1/runs/{RUN}/renew": lambda _query, _body: (200, {"expires": time.time() + 3600}),
+    }
+
+
+def target(name: str, host: str) -> dict[str, Any]:
+    return {"name": name, "protocol": "postgres", "labels": {}, "database": name, "hosts": [host]}
+
+
+@pytest.fixture
+def control() -> Iterator[FakeControl]:
+    with fake_control(routes()) as control:
+        yield control
+
+
+def environment(control_url: str, tmp_path: Path, **more: str) -> dict[str, str]:
+    (tmp_path / "tmp").mkdir(exist_ok=True)
+    kept = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
+    ours = {
+        "BODYCAM_URL": control_url,
+        "BODYCAM_API_KEY": "bca_key",
+        "XDG_STATE_HOME": str(tmp_path / "state"),
+        "TMPDIR": str(tmp_path / "tmp"),
+    }
+    return {**kept, **ours, **more}
+
+
+def arguments(*command: str, options: tuple[str, ...] = ()) -> list[str]:
+    return [sys.executable, "-m", "bodycam", "run", "--agent", "bot", *options, "--", *command]
+
+
+def run(
+    control: FakeControl, tmp_path: Path, *command: str, options: tuple[str, ...] = (), **more: str
+) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        arguments(*command, options=options),
+        env=environment(control.url, tmp_path, **more),
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def start(control: FakeControl, tmp_path: Path, *command: str, **options: Any) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        arguments(*command), env=environment(control.url, tmp_path), cwd=tmp_path, text=True, **options
+    )
+
+
+def wait_for(file: Path, text: str = "") -> None:
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline:
+        if file.exists() and text in file.read_text():
+            return
+        time.sleep(0.02)
+    raise AssertionError(f"{file} never had {text!r}")
+
+
+def test_the_child_gets_bindings_and_nothing_of_ours(control: FakeControl, tmp_path: Path) -> None:
+    passwords = tmp_path / "pgpass"
+    script = f"{SHOW}; import shutil; shutil.copy(os.environ['PGPASSFILE'], sys.argv[2])"
+    command = (sys.executable, "-c", script, str(tmp_path / "env"), str(passwords))
+    done = run(
+        control,
+        tmp_path,
+        *command,
+        options=("--label", "ticket=7", "--ttl", "30m"),
+        PGPASSWORD="hidden",
+        PGHOSTADDR="10.0.0.1",
+        OPENAI_API_KEY="hidden too",
+        TRACEPARENT="00-trace",
+    )
+    assert done.returncode == 0, done.stderr
+    seen = json.loads((tmp_path / "env").read_text())
+    assert {name: seen[name] for name in seen if name.startswith("PG")} == {
+        "PGHOST": "127.0.0.1",
+        "PGPORT": "7432",
+        "PGUSER": RUN,
+        "PGDATABASE": "orders",
+        "PGPASSFILE": seen["PGPASSFILE"],
+        "PGAPPNAME": "bot",
+        "PGGSSENCMODE": "disable",
+        "PGSSLMODE": "disable",
+    }
+    assert not [name for name in seen if name.startswith("BODYCAM_")]
+    assert passwords.read_text().splitlines()[0] == f"127.0.0.1:7432:*:{RUN}:bcr_a\\:b\\\\c"
+    assert stat.S_IMODE(passwords.stat().st_mode) == 0o600
+    [wish] = control.made("POST", "/v1/runs")
+    assert wish.body["agent"] == "bot"
+    assert wish.body["labels"] == {"ticket": "7"}
+    assert wish.body["ttl"] == 1800
+    assert wish.body["trace"] == "00-trace"
+    assert wish.key == "Bearer bca_key"
+    assert "PGPASSWORD, PGHOSTADDR" in done.stderr
+    assert "OPENAI_API_KEY" in done.stderr
+    assert "hidden" not in done.stderr
+
+
+def test_at_the_end_the_files_are_gone_and_the_head_is_kept(control: FakeControl, tmp_path: Path) -> None:
+    done = run(control, tmp_path, "true")
+    assert list((tmp_path / "tmp").iterdir()) == []
+    kept = tmp_path / "state" / "bodycam" / "heads" / f"{RUN}.json"
+    assert json.loads(kept.read_text())["head"] == HEAD
+    assert stat.S_IMODE(kept.stat().st_mode) == 0o600
+    [line] = done.stderr.splitlines()
+    assert line == f"bodycam: run {RUN} · advisory · 1 session · bodycam replay ses_x"
+
+
+@pytest.mark.parametrize(
+    ("command", "code"),
+    [
+        (("sh", "-c", "exit 7"), 7),
+        (("sh", "-c", "kill -9 $$"), 137),
+        (("no-such-command-anywhere",), 127),
+        (("/etc/passwd",), 126),
+    ],
+)
+def test_exit_codes(control: FakeControl, tmp_path: Path, command: tuple[str, ...], code: int) -> None:
+    done = run(control, tmp_path, *command)
+    assert done.returncode == code
+    assert [one.body["exit_code"] for one in control.made("POST", f"/v1/runs/{RUN}/end")] == [code]
+    assert "Traceback" not in done.stderr
+
+
+def test_an_unreachable_gateway_starts_nothing(tmp_path: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))  # bound and not listening: refused
+        url = f"http://127.0.0.1:{taken.getsockname()[1]}"
+        done = subprocess.run(
+            arguments("touch", "started"),
+            env=environment(url, tmp_path),
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            timeout=10,
+            check=False,
+        )
+    assert done.returncode == 125
+    assert url in done.stderr
+    assert "bodycam serve" in done.stderr
+    assert not (tmp_path / "started").exists()
+
+
+def test_a_gateway_that_accepts_and_never_answers_starts_nothing(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        done = subprocess.run(
+            arguments("touch", "started"),
+            env=environment(url, tmp_path),
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            timeout=20,
+            check=False,
+        )
+    assert done.returncode == 125
+    assert not (tmp_path / "started").exists()
+
+
+def test_a_url_of_the_real_database_stops_the_run(control: FakeControl, tmp_path: Path) -> None:
+    url = "postgresql://app:hidden@db.internal/orders"
+    done = run(control, tmp_path, "touch", "started", DATABASE_URL=url)
+    assert done.returncode == 125
+    assert "DATABASE_URL names the host of the target orders" in done.stderr
+    assert "hidden" not in done.stderr
+    assert not (tmp_path / "started").exists()
+    assert control.made("POST", "/v1/runs") == []
+    assert run(control, tmp_path, "true", options=("--keep-env",), DATABASE_URL=url).returncode == 0
+
+
+def test_several_targets_ask_for_a_choice(tmp_path: Path) -> None:
+    two = [target("orders", "a:5432"), target("billing", "b:5432")]
+    with fake_control(routes(targets=two)) as control:
+        done = run(control, tmp_path, "true")
+        assert done.returncode == 2
+        assert "billing, orders" in done.stderr
+        done = run(
+            control, tmp_path, "sh", "-c", "test $PGDATABASE = billing", options=("--target", "billing")
+        )
+        assert done.returncode == 0
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT, signal.SIGQUIT])
+def test_a_signal_reaches_the_child_once_and_the_run_is_ended(
+    control: FakeControl, tmp_path: Path, number: signal.Signals
+) -> None:
+    script = f"trap 'echo caught >> caught; exit 9' {number.value}; touch ready; while :; do sleep 0.05; done"
+    with start(control, tmp_path, "sh", "-c", script, stderr=subprocess.DEVNULL) as process:
+        wait_for(tmp_path / "ready")
+        process.send_signal(number)
+        assert process.wait(30) == 9
+    assert (tmp_path / "caught").read_text() == "caught\n"
+    assert len(control.made("POST", f"/v1/runs/{RUN}/end")) == 1
+    assert list((tmp_path / "tmp").iterdir()) == []
+
+
+def test_a_child_ended_by_a_forwarded_signal_gives_128_and_its_number(
+    control: FakeControl, tmp_path: Path
+) -> None:
+    script = "import pathlib,time; pathlib.Path('ready').touch(); time.sleep(60)"
+    with start(control, tmp_path, sys.executable, "-c", script, stderr=subprocess.DEVNULL) as process:
+        wait_for(tmp_path / "ready")
+        process.terminate()
+        assert process.wait(30) == 143
+    assert [one.body["exit_code"] for one in control.made("POST", f"/v1/runs/{RUN}/end")] == [143]
+
+
+def test_control_c_at_a_terminal_is_not_doubled(control: FakeControl, tmp_path: Path) -> None:
+    script = (
+        "import pathlib,signal,time\n"
+        "seen=[]\n"
+        "signal.signal(signal.SIGINT, lambda *_: seen.append(1))\n"
+        "pathlib.Path('ready').touch()\n"
+        "end=time.monotonic()+20\n"
+        "while not seen and time.monotonic()<end: time.sleep(0.02)\n"
+        "time.sleep(0.5)\n"
+        "pathlib.Path('seen').write_text(str(len(seen)))\n"
+    )
+    pid, terminal = pty.fork()
+    if pid == 0:
+        os.chdir(tmp_path)
+        line = arguments(sys.executable, "-c", script)
+        os.execve(line[0], line, environment(control.url, tmp_path))
+    try:
+        wait_for(tmp_path / "ready")
+        os.write(terminal, b"\x03")
+        wait_for(tmp_path / "seen", "1")
+        _, status = os.waitpid(pid, 0)
+    finally:
+        os.close(terminal)
+    assert (tmp_path / "seen").read_text() == "1"
+    assert os.waitstatus_to_exitcode(status) == 0
+
+
+def test_a_short_lease_is_renewed(tmp_path: Path) -> None:
+    changed = routes()
+    changed["POST /v1/runs"]["run"]["expires"] = time.time() + 4
+    with fake_control(changed) as control:
+        assert run(control, tmp_path, "sleep", "3").returncode == 0
+        assert len(control.made("POST", f"/v1/runs/{RUN}/renew")) == 1
+
+
+def test_a_revoked_run_is_told(tmp_path: Path) -> None:
+    changed = routes()
+    changed["POST /v1/runs"]["run"]["expires"] = time.time() + 1
+    refusal = {"error": {"code": "run-not-active", "message": "the run has been revoked", "hint": ""}}
+    changed[f"POST /v1/runs/{RUN}/renew"] = lambda _query, _body: (409, refusal)
+    with fake_control(changed) as control:
+        done = run(control, tmp_path, "sleep", "2")
+    assert "the run has been revoked" in done.stderr
+    assert done.returncode == 0
+
+
+def test_a_gateway_that_goes_away_costs_the_child_nothing(tmp_path: Path) -> None:
+    changed = routes()
+    changed[f"POST /v1/runs/{RUN}/end"] = lambda _query, _body: (
+        503,
+        {"error": {"message": "archivist away"}},
+    )
+    with fake_control(changed) as control:
+        done = run(control, tmp_path, "sh", "-c", "exit 3")
+    assert done.returncode == 3
+    assert "could not be ended (archivist away)" in done.stderr

@@ -43,7 +43,8 @@ async def run_archivist(settings: Settings, stop: asyncio.Event) -> None:
         index=index,
         settings=ArchiveSettings(
             seal_interval=settings.archive.seal_interval,
-            head_interval=settings.archive.checkpoint_interval,
+            checkpoint_interval=settings.archive.checkpoint_interval,
+            head_interval=settings.archive.head_interval,
             block=settings.archive.block_size,
         ),
     )

@@ -72,7 +72,9 @@ class Limits(Section):
         default=100, ge=1, le=100_000, description="Sessions that one run may have open at once."
     )
     journal_per_run: Size = Field(
-        default=written("0B"), description="Bytes that one run may journal in its whole life; 0B is no bound."
+        default=written("0B"),
+        description="Bytes that one run may move through one worker, both ways; "
+        "then its sessions there end. 0B is no bound.",
     )
     message_size: Size = Field(
         default=written("64MiB"), description="The largest single protocol message that is taken in."

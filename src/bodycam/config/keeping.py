@@ -165,15 +165,16 @@ class Archive(Section):
     """The archivist: how journals become recordings, ledger and index."""
 
     seal_interval: Duration = Field(
-        default=written("5s"),
+        default=written("500ms"),
         description="How long an ended session may wait to share a container with others.",
     )
     checkpoint_interval: Duration = Field(
-        default=written("5s"), description="How often the chain head of a long session enters the ledger."
+        default=written("2s"),
+        description="How often what is recorded of open sessions is put beside the journal, "
+        "so that journal segments can go.",
     )
     head_interval: Duration = Field(
-        default=written("1s"),
-        description="How long an opened session may wait for its place under a signed head.",
+        default=written("5s"), description="How often the chain head of a long session enters the ledger."
     )
     block_size: Size = Field(
         default=written("256KiB"), description="How much of a session, before compression, makes one block."
@@ -182,14 +183,9 @@ class Archive(Section):
 
     @model_validator(mode="after")
     def _sane(self) -> Self:
-        if not 0 < self.head_interval <= 1:
-            raise ValueError(
-                "expected a head_interval of at most 1s: openings enter the ledger within a second"
-            )
-        if not 0 < self.seal_interval <= 3600 or not 0 < self.checkpoint_interval <= 3600:
-            raise ValueError(
-                "expected a seal_interval and checkpoint_interval of more than 0s and at most 1h"
-            )
+        for interval in (self.seal_interval, self.checkpoint_interval, self.head_interval):
+            if not 0 < interval <= 60:
+                raise ValueError("expected intervals of more than 0s and at most 1m")
         if not 1 << 12 <= self.block_size <= 8 << 20:
             raise ValueError("expected a block_size from 4KiB to 8MiB")
         return self

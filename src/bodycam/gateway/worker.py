@@ -77,6 +77,7 @@ class Worker:
         self._throttled = False
         self.counts: Counter[str] = Counter()
         self._done: Counter[str] = Counter()
+        self._spent: Counter[str] = Counter()
         journal.on_release = self._released
 
     # -- life ------------------------------------------------------------------------------------
@@ -150,6 +151,7 @@ class Worker:
             for link in [one for one in self._sessions.values() if self._expired(one, now)]:
                 link.cut("the run's lease has expired")
             self._watch_journal()
+            self._watch_allowances()
             if time.monotonic() >= stats_due:
                 stats_due = time.monotonic() + STATS_INTERVAL
                 self._line.tell("stats", self.stats())
@@ -159,6 +161,18 @@ class Worker:
     def _expired(self, link: ProxyLink, now: float) -> bool:
         assert link.session is not None
         return self._expires.get(link.session.grant.run.id, now + 1) <= now
+
+    def _watch_allowances(self) -> None:
+        """Promise 5: one run can't fill the journal for all the others."""
+        moved = Counter(self._spent)
+        for link in self._sessions.values():
+            assert link.session is not None
+            moved[link.session.grant.run.id] += link.session.moved
+        for link in list(self._sessions.values()):
+            assert link.session is not None
+            grant = link.session.grant
+            if 0 < grant.limits.journal_bytes < moved[grant.run.id]:
+                link.cut("the run has moved as much as limits.journal_per_run allows")
 
     def _watch_journal(self) -> None:
         pressure = self.journal.pressure
@@ -260,6 +274,8 @@ class Worker:
     def _session_closed(self, session: Session) -> None:
         grant = session.grant
         self._sessions.pop(grant.session, None)
+        if grant.limits.journal_bytes:
+            self._spent[grant.run.id] += session.moved
         for name in MOVED:
             self._done[name] += getattr(session, name)
         if all(

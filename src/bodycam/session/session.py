@@ -50,7 +50,7 @@ class Session:
         self.grant, self.redaction = grant, redaction
         self.to_client, self.to_target = client, target
         self.record, self._policy, self._on_close = record, policy, on_close
-        self.exchanges = self.bytes_to_client = self.bytes_to_target = 0
+        self.exchanges = self.bytes_to_client = self.bytes_to_target = self.moved = 0
         self._open: set[Exchange] = set()
         self.closed = False
         self.ambient = Exchange(self, 0)
@@ -206,6 +206,7 @@ class Exchange:
         """Journal bytes that the operation streams to the target, and queue them for it."""
         session = self._session
         self.bytes_to_target += len(data)
+        session.moved += len(data)
         position = session.record.data(Kind.TO_TARGET, self.number, flavor, count, data)
         session.to_target.append(data, position)
 
@@ -216,6 +217,7 @@ class Exchange:
         session = self._session
         self.rows += count
         self.bytes_to_client += len(data)
+        session.moved += len(data)
         kept = data if recorded is None else recorded
         position = session.record.data(Kind.TO_CLIENT, self.number, flavor, count, kept)
         session.to_client.append(data, position)

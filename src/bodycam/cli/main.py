@@ -4,7 +4,6 @@ import importlib
 import sys
 from collections.abc import Callable, Mapping
 
-import click
 import typer
 
 from bodycam.cli.failure import INTERRUPTED, NO, OK, UNREACHABLE, USAGE, Failure
@@ -68,14 +67,11 @@ def build(extra: Mapping[str, Callable[..., None]] | None = None, *, only: str |
 def invoke(app: typer.Typer, arguments: list[str]) -> int:
     """Run one command line and return its exit code; what goes wrong is told on standard error."""
     try:
-        result = typer.main.get_command(app).main(args=arguments, prog_name="bodycam", standalone_mode=False)
-    except click.exceptions.Exit as error:
-        return error.exit_code
-    except (click.exceptions.Abort, KeyboardInterrupt):
+        app(args=arguments, prog_name="bodycam")
+    except SystemExit as end:
+        return end.code if isinstance(end.code, int) else NO
+    except KeyboardInterrupt:
         return INTERRUPTED
-    except click.ClickException as error:
-        error.show()
-        return error.exit_code
     except BrokenPipeError:
         return _closed_pipe()
     except Exception as error:
@@ -85,7 +81,7 @@ def invoke(app: typer.Typer, arguments: list[str]) -> int:
         message, hint, code = said
         tell(f"bodycam: {message}" + (f"\n  {hint}" if hint else ""))
         return code
-    return result if isinstance(result, int) else OK
+    return OK
 
 
 def _told(error: Exception) -> tuple[str, str, int] | None:

@@ -12,6 +12,8 @@ from rich.text import Text
 
 from bodycam.cli.visible import visible
 
+_PIPE_WIDTH = 10_000
+
 
 def print_json(value: object) -> None:
     """One JSON document on standard output; ASCII only, so that nothing in it can drive a terminal."""
@@ -51,9 +53,10 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, emp
     if table.row_count == 0:
         tell(empty)
         return
-    console = Console(highlight=False)
-    # in a pipe there is no screen to fit: keep every row on its line
-    console.print(table, soft_wrap=not console.is_terminal, width=None if console.is_terminal else 400)
+    terminal = sys.stdout.isatty()
+    # in a pipe there is no screen to fit: every row keeps its line
+    console = Console(highlight=False, width=None if terminal else _PIPE_WIDTH)
+    console.print(table)
 
 
 def print_facts(facts: Mapping[str, object]) -> None:

@@ -1,0 +1,64 @@
+from typing import Any
+
+from bodycam.cli.demo.expectation import EXPECTED, exchanges_of, faults
+
+
+def answer() -> dict[str, Any]:
+    exchanges = [
+        {
+            "session": f"ses_{at}",
+            "statement": text,
+            "parameters": list(values),
+            "rows": rows,
+            "status": status,
+        }
+        for at, session in enumerate(EXPECTED)
+        for text, values, rows, status in session
+    ]
+    return {
+        "agent": "bot",
+        "principal": "admin@bodycam",
+        "exit_code": 0,
+        "sessions": [{"id": f"ses_{at}"} for at in range(len(EXPECTED))],
+        "exchanges": exchanges,
+        "verify": {"state": "authentic"},
+    }
+
+
+def test_the_expected_record_has_no_fault() -> None:
+    assert faults(answer(), "bot") == []
+
+
+def test_each_difference_is_a_fault() -> None:
+    for name, value in {
+        "agent": "x",
+        "principal": "x",
+        "exit_code": 1,
+        "verify": {"state": "broken"},
+    }.items():
+        assert len(faults({**answer(), name: value}, "bot")) == 1, name
+    changed = answer()
+    changed["exchanges"][3]["parameters"] = ["3"]
+    assert "recorded was" in faults(changed, "bot")[0]
+    assert "recorded was" in faults({**answer(), "sessions": answer()["sessions"][1:]}, "bot")[0]
+
+
+def test_exchanges_are_read_from_a_transcript() -> None:
+    entries = [
+        {"type": "asked", "exchange": 1, "aside": True, "text": "", "parameters": []},
+        {"type": "asked", "exchange": 2, "aside": False, "text": "q", "parameters": [{"text": None}]},
+        {"type": "message", "exchange": 2, "level": "error", "code": "42P01", "text": "no"},
+        {"type": "done", "exchange": 2, "outcome": "error", "rows": 0, "tag": None},
+    ]
+    assert exchanges_of("ses_x", entries) == [
+        {
+            "session": "ses_x",
+            "number": 2,
+            "statement": "q",
+            "parameters": [None],
+            "rows": 0,
+            "status": "error",
+            "tag": None,
+            "error": {"code": "42P01", "message": "no"},
+        }
+    ]

@@ -1,0 +1,102 @@
+import json
+import stat
+from pathlib import Path
+
+import pytest
+
+from bodycam.catalog import accounts
+from bodycam.catalog.engine import make_engine, reading
+from bodycam.cli.main import build, invoke
+from bodycam.identity.api_keys import digest_of, key_of
+
+
+def bodycam(*arguments: str) -> int:
+    return invoke(build(only=arguments[0]), list(arguments))
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("BODYCAM_SETTINGS", raising=False)
+    return tmp_path
+
+
+def test_init_makes_all_and_then_nothing(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert bodycam("init", "--json") == 0
+    assert "bodycam.yaml" in json.loads(capsys.readouterr().out)["made"]
+    before = {path: path.read_bytes() for path in (folder / "keys").rglob("*") if path.is_file()}
+    assert bodycam("init", "--json") == 0
+    assert json.loads(capsys.readouterr().out)["made"] == []
+    assert {path: path.read_bytes() for path in before} == before
+    private = [path for path in before if "public" not in path.parts]
+    assert {stat.S_IMODE(path.stat().st_mode) for path in private} == {0o600}
+    assert stat.S_IMODE((folder / "keys" / "archivist").stat().st_mode) == 0o700
+
+
+def test_the_admins_key_is_enrolled(folder: Path) -> None:
+    assert bodycam("init") == 0
+    text = (folder / "keys" / "admin.key").read_text().strip()
+    engine = make_engine(f"sqlite:///{folder / 'data' / 'catalog.db'}")
+    with reading(engine) as connection:
+        found = accounts.key_with_account(connection, key_of(text) or "")
+    engine.dispose()
+    assert found is not None
+    key, account = found
+    assert (account.name, account.groups) == ("admin", frozenset({"admins"}))
+    assert key.hash == digest_of(text)
+
+
+def test_a_lost_key_file_gets_a_new_key(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert bodycam("init") == 0
+    (folder / "keys" / "admin.key").unlink()
+    capsys.readouterr()
+    assert bodycam("init", "--json") == 0
+    assert json.loads(capsys.readouterr().out)["made"] == [str(folder / "keys" / "admin.key")]
+
+
+def test_half_a_ca_is_refused(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert bodycam("init") == 0
+    (folder / "keys" / "control" / "listener-ca.pem").unlink()
+    assert bodycam("init") == 1
+    assert "control/listener-ca.pem is missing" in capsys.readouterr().err
+
+
+def test_wrong_settings_are_named_and_left_alone(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (folder / "bodycam.yaml").write_text("workers: many\n")
+    assert bodycam("init") == 2
+    assert "bodycam.yaml:1: workers" in capsys.readouterr().err
+    assert (folder / "bodycam.yaml").read_text() == "workers: many\n"
+    assert bodycam("config", "check", "--json") == 2
+    assert json.loads(capsys.readouterr().out)["problems"][0]["key"] == "workers"
+
+
+def test_doctor_finds_nothing_bad_in_a_fresh_folder(capsys: pytest.CaptureFixture[str]) -> None:
+    assert bodycam("init") == 0
+    capsys.readouterr()
+    assert bodycam("doctor", "--json") == 0
+    checks = {one["name"]: one["state"] for one in json.loads(capsys.readouterr().out)["checks"]}
+    assert checks["keys"] == checks["catalog"] == checks["preallocation"] == "good"
+    assert checks["control API"] == "warning"
+
+
+def test_doctor_names_each_fault_with_its_fix(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert bodycam("init") == 0
+    (folder / "keys" / "admin.key").chmod(0o644)
+    (folder / "keys" / "archivist" / "journal.pem").unlink()
+    (folder / "data" / "run").mkdir(mode=0o755)
+    capsys.readouterr()
+    assert bodycam("doctor") == 1
+    text = capsys.readouterr().out
+    assert f"chmod 600 {folder / 'keys' / 'admin.key'}" in text
+    assert "key archivist/journal.pem" in text
+    assert f"chmod 700 {folder / 'data' / 'run'}" in text
+
+
+def test_doctor_without_settings(capsys: pytest.CaptureFixture[str]) -> None:
+    assert bodycam("doctor") == 1
+    assert "bodycam init" in capsys.readouterr().out
+
+
+def test_the_schema_is_json(capsys: pytest.CaptureFixture[str]) -> None:
+    assert bodycam("config", "schema") == 0
+    assert "targets" in json.loads(capsys.readouterr().out)["properties"]

@@ -26,10 +26,14 @@ class Finding:
     what: str
 
 
+MOST_FINDINGS = 1000
+"""How many findings and how many open sessions a report names; `counts` has the true numbers."""
+
+
 @dataclass(frozen=True, slots=True)
 class Report:
-    """The whole answer. `counts` has sessions, containers, leaves, heads, bytes; `open` names sessions whose
-    end the journal still has to bring."""
+    """The whole answer. `counts` has sessions, containers, leaves, heads, bytes, deleted, open, findings;
+    `open` names sessions whose end the journal still has to bring."""
 
     state: Verified
     findings: tuple[Finding, ...]
@@ -49,3 +53,17 @@ class Report:
             "head": None if self.head is None else dict(self.head),
             "key": self.key,
         }
+
+
+class Findings:
+    """The faults as they are found: the first are kept, all are counted."""
+
+    def __init__(self) -> None:
+        self.kept: list[Finding] = []
+        self.count = 0
+
+    def add(self, where: str, what: str) -> None:
+        """Note a fault."""
+        self.count += 1
+        if len(self.kept) < MOST_FINDINGS:
+            self.kept.append(Finding(where, what))

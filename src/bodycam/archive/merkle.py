@@ -38,7 +38,7 @@ class Frontier:
     @property
     def root(self) -> bytes:
         """The root over all leaves so far."""
-        return _fold([digest for _, digest in self._peaks])
+        return fold([digest for _, digest in self._peaks])
 
 
 def root(hashes: Iterable[bytes]) -> bytes:
@@ -153,7 +153,8 @@ def _split(size: int) -> int:
     return 1 << ((size - 1).bit_length() - 1)
 
 
-def _fold(peaks: Sequence[bytes]) -> bytes:
+def fold(peaks: Sequence[bytes]) -> bytes:
+    """The root over the roots of complete subtrees, largest first."""
     if not peaks:
         return EMPTY_ROOT
     digest = peaks[-1]

@@ -33,6 +33,8 @@ MAX_BLOCKS = 1_000_000  # what an index of MAX_META bytes holds
 SIGNING_CONTEXT = b"bodycam session v1\0"
 KEY_BYTES = 32
 _LEVEL = 3
+_MAX_NUMBER = 2**63
+_GENERIC: dict[str, type] = {"totals": dict, "markers": list}
 _LAST_ITEM = b"\xf6"  # null, which no event is
 
 
@@ -101,6 +103,12 @@ def decode_manifest(data: bytes) -> Manifest:
         manifest = Manifest(**plain)
     except (TypeError, KeyError, AttributeError) as error:
         raise FormatDamaged(f"the manifest lacks what version 1 has: {error}") from error
+    for name, declared in Manifest.__annotations__.items():
+        kind = _GENERIC.get(name) or declared
+        if not isinstance(getattr(manifest, name), kind):
+            raise FormatDamaged(f"the manifest's {name} is of another type")
+        if kind is int and not 0 <= getattr(manifest, name) < _MAX_NUMBER:
+            raise FormatDamaged(f"the manifest's {name} is out of range")
     if manifest.encode() != data:
         raise FormatDamaged("the manifest is not in its canonical form")
     return manifest
@@ -259,7 +267,10 @@ def open_block(
         plain = zstandard.ZstdDecompressor().decompress(packed, max_output_size=MAX_PLAIN)
     except zstandard.ZstdError as error:
         raise FormatDamaged(f"block {number} does not decompress: {error}") from error
-    yield from decode_events(plain)
+    events = list(decode_events(plain))
+    if len(events) != BLOCK_HEAD.unpack(head)[1]:
+        raise FormatDamaged(f"block {number} has {len(events)} events, and says it has another number")
+    yield from events
 
 
 def decode_events(plain: bytes) -> Iterator[list[Any]]:

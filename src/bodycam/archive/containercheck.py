@@ -1,0 +1,209 @@
+"""Verification of one container: each byte belongs to a session, each session is as it was sealed.
+
+Hashes cover ciphertext, so nothing is decrypted; memory holds one block and the block index.
+"""
+
+import hashlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+import cbor2
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+from bodycam.archive.findings import Findings
+from bodycam.archive.format import v1
+from bodycam.archive.format.container import MAGIC, Place, Read, SessionReader, header_session, read_footer
+from bodycam.archive.format.v1 import FormatDamaged
+from bodycam.archive.store import Store
+from bodycam.archive.story import Seen
+from bodycam.model import ids
+
+WINDOW = 1 << 20
+_ARRAY_HEAD = 9  # the most bytes that the head of a CBOR array has
+
+Chain = Callable[[bytes], dict[int, bytes]]
+"""The heads of a session's chain that the ledger holds, by number of blocks."""
+
+
+def windowed(store: Store, name: str, size: int) -> Read:
+    """Reads of an object, of which many small ones in order are one read of the store."""
+    begin, window = 0, b""
+
+    def read(offset: int, length: int) -> bytes:
+        nonlocal begin, window
+        if not begin <= offset <= offset + length <= begin + len(window):
+            length = max(0, min(length, size - offset))
+            if length > WINDOW:
+                return store.get_range(name, offset, length)
+            begin, window = offset, store.get_range(name, offset, WINDOW)
+        return window[offset - begin : offset - begin + length]
+
+    return read
+
+
+@dataclass(slots=True)
+class _Scan:
+    """A session's frames as they were found, with the offsets of those that a finding may have to name."""
+
+    session: bytes = b""
+    header_hash: bytes = b""
+    chain: bytes = b""
+    blocks: int = 0
+    events: int = 0
+    rows: bytearray = field(default_factory=bytearray)  # what the block index has to be made of
+    frames: dict[bytes, tuple[int, bytes]] = field(default_factory=dict)
+    end: int = 0
+
+
+class ContainerCheck:
+    """Checks containers under one key."""
+
+    def __init__(self, store: Store, key: Ed25519PublicKey, chain: Chain, findings: Findings) -> None:
+        self._store, self._key, self._chain, self._findings = store, key, chain, findings
+
+    def sessions(self, name: str, size: int) -> Iterator[Seen]:
+        """The sessions of a container, each checked.
+
+        Raises:
+            StoreUnavailable: it can't be read.
+        """
+        read = windowed(self._store, name, size)
+        try:
+            places, footer_at = read_footer(read, size)
+        except FormatDamaged as error:
+            self._findings.add(f"recording {name}", str(error))
+            yield from self._without_footer(name, read, size)
+            return
+        expected = len(MAGIC)
+        if not places:
+            self._findings.add(f"recording {name}", "holds no session")
+        for place in places:
+            if place.offset != expected or place.offset + place.length > footer_at:
+                self._findings.add(
+                    f"recording {name}", f"at offset {footer_at}: the footer does not fit the sessions"
+                )
+                yield from self._without_footer(name, read, footer_at)
+                return
+            expected += place.length
+            yield self._session(name, read, place)
+        if expected != footer_at:
+            self._findings.add(f"recording {name}", f"at offset {expected}: bytes that belong to no session")
+
+    def _without_footer(self, name: str, read: Read, end: int) -> Iterator[Seen]:
+        """Sessions one after another, as far as they can be followed."""
+        position = len(MAGIC)
+        while position < end:
+            try:
+                scan = _scan(read, position, end - position)
+                root = _root(scan, self._key, self._chain(scan.session))
+            except FormatDamaged as error:
+                self._findings.add(f"recording {name}", str(error))
+                return  # where the next session begins is not known
+            yield self._seen(name, scan.session, root)
+            position = scan.end
+
+    def _session(self, name: str, read: Read, place: Place) -> Seen:
+        label = f"recording {name}: session {ids.session_id(place.session)}"
+        try:
+            scan = _scan(read, place.offset, place.length)
+            if scan.session != place.session:
+                raise FormatDamaged(f"at offset {place.offset}: the header names another session")
+            if scan.end != place.offset + place.length:
+                raise FormatDamaged(f"at offset {scan.end}: bytes that belong to no session")
+            manifest = _root(scan, self._key, self._chain(scan.session))
+        except FormatDamaged as error:
+            self._findings.add(label, str(error))
+            return Seen(place.session, name)
+        seen = self._seen(name, place.session, manifest)
+        if seen.root != place.root:
+            self._findings.add(label, "has another root in the container's footer")
+        return seen
+
+    def _seen(self, name: str, session: bytes, encoded: bytes) -> Seen:
+        manifest = v1.decode_manifest(encoded)
+        return Seen(session, name, v1.session_root(encoded), manifest.worker, manifest.opening)
+
+
+def _scan(read: Read, begin: int, length: int) -> _Scan:
+    """Read a session's frames, hashing blocks as they go by.
+
+    Raises:
+        FormatDamaged: naming the offset at which they make no sense.
+    """
+    scan = _Scan()
+    order = iter((v1.INDEX, v1.MANIFEST, v1.SIGNATURE))
+    for offset, kind, payload in SessionReader(read, begin, length).frames():
+        if not scan.header_hash:
+            if kind != v1.HEADER:
+                raise FormatDamaged(f"at offset {offset}: not the header of a session")
+            try:
+                scan.session = header_session(payload)
+            except FormatDamaged as error:
+                raise FormatDamaged(f"at offset {offset}: {error}") from error
+            scan.header_hash = scan.chain = v1.chain_start(payload)
+            scan.frames[kind] = offset, b""
+        elif kind == v1.BLOCK and v1.INDEX not in scan.frames:
+            if len(payload) < v1.BLOCK_HEAD.size:
+                raise FormatDamaged(f"at offset {offset}: block {scan.blocks} is shorter than its own head")
+            scan.chain = v1.chain_next(scan.chain, scan.blocks, payload)
+            _, count, first, last = v1.BLOCK_HEAD.unpack_from(payload)
+            extent = v1.FRAME.size + len(payload)
+            scan.rows += cbor2.dumps([offset - begin, extent, count, first, last, scan.chain])
+            scan.blocks, scan.events = scan.blocks + 1, scan.events + count
+        elif kind == next(order, None):
+            scan.frames[kind] = offset, payload
+            if kind == v1.SIGNATURE:
+                scan.end = offset + v1.FRAME.size + len(payload)
+                return scan
+        else:
+            raise FormatDamaged(f"at offset {offset}: a frame of type {kind!r} out of place")
+    raise FormatDamaged(f"at offset {begin + length}: the session's end is missing")
+
+
+def _root(scan: _Scan, key: Ed25519PublicKey, chain: dict[int, bytes]) -> bytes:
+    """The bytes of the manifest, once all of the session is known to be as it says.
+
+    Raises:
+        FormatDamaged: naming the frame that is not what was sealed.
+    """
+    (index_at, index), (at, encoded) = scan.frames[v1.INDEX], scan.frames[v1.MANIFEST]
+    ending_at, ending = scan.frames[v1.SIGNATURE]
+    index_length, manifest_length, signature = v1.decode_ending(ending)
+    if (index_length, manifest_length) != (len(index), len(encoded)):
+        raise FormatDamaged(f"at offset {ending_at}: not the lengths of index and manifest")
+    if not v1.holds(signature, encoded, key):
+        raise FormatDamaged(f"at offset {at}: the signature over the manifest does not hold")
+    try:
+        manifest = v1.decode_manifest(encoded)
+    except FormatDamaged as error:
+        raise FormatDamaged(f"at offset {at}: {error}") from error
+    if manifest.session != scan.session or manifest.header_hash != scan.header_hash:
+        raise FormatDamaged(f"at offset {scan.frames[v1.HEADER][0]}: the header is not what was sealed")
+    if manifest.index_hash != hashlib.sha256(index).digest():
+        raise FormatDamaged(f"at offset {index_at}: the block index is not what was sealed")
+    if (manifest.chain, manifest.blocks, manifest.events) != (scan.chain, scan.blocks, scan.events):
+        raise FormatDamaged(_first_difference(scan, index))
+    if not index.endswith(scan.rows) or len(index) - len(scan.rows) > _ARRAY_HEAD:
+        raise FormatDamaged(f"at offset {index_at}: the block index does not fit the blocks")
+    if chain:
+        _check_heads(index, chain)
+    return encoded
+
+
+def _first_difference(scan: _Scan, index: bytes) -> str:
+    """Name the first block that is not what the index, which was sealed, says."""
+    begin = scan.frames[v1.HEADER][0]
+    sealed = v1.decode_index(index)
+    found = v1.decode_index(b"\x9b" + scan.blocks.to_bytes(8, "big") + bytes(scan.rows))
+    for number, entry in enumerate(sealed):
+        if number >= len(found) or found[number] != entry:
+            return f"at offset {begin + entry.offset}: block {number} is not what was sealed"
+    return f"the session has {scan.blocks} blocks, and {len(sealed)} were sealed"
+
+
+def _check_heads(index: bytes, chain: dict[int, bytes]) -> None:
+    """While the session was open, the ledger was told of its chain: it has to have been this one."""
+    entries = v1.decode_index(index)
+    for blocks, head in sorted(chain.items()):
+        if not 0 < blocks <= len(entries) or entries[blocks - 1].chain != head:
+            raise FormatDamaged(f"the first {blocks} blocks are not those that the ledger was told of")

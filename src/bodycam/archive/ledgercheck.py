@@ -1,0 +1,215 @@
+"""Verification of the ledger: its leaves, the signed heads over them, and a head that was kept outside."""
+
+import fcntl
+import os
+import time
+from pathlib import Path
+from typing import BinaryIO
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+from bodycam.archive import frames, merkle
+from bodycam.archive.findings import Findings
+from bodycam.archive.frames import BadFrame
+from bodycam.archive.head import MAX_HEAD, Head, decode_head
+from bodycam.archive.leaf import decode_leaf
+from bodycam.archive.story import Story
+from bodycam.model import ids
+
+PATIENCE = 2.0
+"""Seconds that a head may take to be written."""
+
+
+class LedgerCheck:
+    """Reads a ledger head by head, and later what was added meanwhile.
+
+    Leaves are taken only when a head covers them; after damage, reading goes on at the next place that can be
+    known, so that one bad byte is one finding.
+    """
+
+    def __init__(
+        self, folder: Path, key: Ed25519PublicKey, kept: Head | None, story: Story, findings: Findings
+    ) -> None:
+        self._entries, self._heads = folder / "entries", folder / "heads"
+        self._lock, self._key, self._kept = folder / "lock", key, kept
+        self._story, self._findings = story, findings
+        self._tree = merkle.Frontier()
+        self._whole = True  # whether the tree is still worth comparing
+        self._position = self._heads_position = 0
+        self._stopped = False
+        self._kept_met = False
+        self.leaves = self.heads = 0
+        self.newest: Head | None = None
+
+    def advance(self) -> None:
+        """Read all heads that are there and the leaves that they cover."""
+        try:
+            with self._heads.open("rb") as heads, self._entries.open("rb") as entries:
+                while not self._stopped and self._next_head(heads, entries):
+                    pass
+        except OSError as error:
+            self._stopped = True
+            self._findings.add(str(error.filename or self._heads), f"can't be read: {error.strerror}")
+
+    def finish(self) -> None:
+        """Say what only the end shows: nothing signed, a cut ledger, bytes that no head covers."""
+        if self._stopped:
+            pass
+        elif self._being_written():
+            self._settle()
+        else:
+            self._check_rest()
+        if self.newest is None:
+            if not self._stopped:
+                self._findings.add(str(self._heads), "holds no signed head")
+        elif self._kept is not None:
+            self._check_kept(self._kept, self.newest)
+
+    def _settle(self) -> None:
+        """A head that is being written is whole in a moment, or never was one."""
+        deadline = time.monotonic() + PATIENCE
+        while not self._stopped and self._heads.stat().st_size > self._heads_position:
+            if time.monotonic() > deadline:
+                where = f"{self._heads}: at offset {self._heads_position}"
+                self._findings.add(where, "bytes that are no whole head")
+                return
+            time.sleep(0.05)
+            self.advance()
+
+    def _check_rest(self) -> None:
+        for file, position in ((self._heads, self._heads_position), (self._entries, self._position)):
+            size = file.stat().st_size
+            if size > position:
+                self._findings.add(
+                    f"{file}: at offset {position}",
+                    f"{size - position} bytes that no signed head covers: the archivist died while it wrote "
+                    "them and settles them when it starts, or something was cut off or added",
+                )
+
+    def _next_head(self, heads: BinaryIO, entries: BinaryIO) -> bool:
+        try:
+            found = next(frames.read(heads, self._heads_position), None)
+        except BadFrame as error:
+            if error.torn and self._heads.stat().st_size - error.offset <= frames.OVERHEAD + MAX_HEAD:
+                return False
+            self._findings.add(f"{self._heads}: at offset {error.offset}", error.what)
+            self._stopped = error.behind is None
+            self._heads_position = error.behind or error.offset
+            return error.behind is not None
+        if found is None:
+            return False
+        offset, data = found
+        self._heads_position = offset + frames.OVERHEAD + len(data)
+        self.heads += 1
+        if (head := self._head(f"{self._heads}: at offset {offset}", data)) is not None:
+            self._cover(entries, *head)
+            self.newest = head[0]
+        return True
+
+    def _head(self, where: str, data: bytes) -> tuple[Head, int] | None:
+        try:
+            head, extent = decode_head(data)
+        except ValueError as error:
+            self._findings.add(where, str(error))
+            return None
+        if not head.holds(self._key):
+            self._findings.add(where, "a head that this key did not sign")
+            return None
+        if self.newest is not None and (head.log != self.newest.log or head.size <= self.newest.size):
+            self._findings.add(where, "a head of another log, or one that goes back")
+            return None
+        return head, extent
+
+    def _cover(self, entries: BinaryIO, head: Head, extent: int) -> None:
+        """Take the leaves up to a head, and compare."""
+        begin = self._position
+        try:
+            self._take(entries, extent)
+        except BadFrame as error:
+            self._bad(error, head)
+            return
+        if (
+            self._whole
+            and not self._stopped
+            and (self._tree.size, self._tree.root, self._position) != (head.size, head.root, extent)
+        ):
+            self._findings.add(
+                f"{self._entries}: from offset {begin} to {self._position}",
+                f"the leaves do not have the root that was signed over {head.size} leaves",
+            )
+            self._whole = False
+        self._position = extent
+
+    def _take(self, entries: BinaryIO, extent: int) -> None:
+        while self._position < extent and not self._stopped:
+            try:
+                for offset, data in frames.read(entries, self._position):
+                    self._position = offset + frames.OVERHEAD + len(data)
+                    self._leaf(offset, data)
+                    if self._position >= extent:
+                        return
+                self._stopped = True
+                self._findings.add(
+                    f"{self._entries}: at offset {self._position}",
+                    f"the file ends here; a head was signed over {extent} bytes",
+                )
+            except BadFrame as error:
+                if error.behind is None or error.behind > extent:
+                    raise
+                self._findings.add(f"{self._entries}: at offset {error.offset}", error.what)
+                self._whole, self._position = False, error.behind
+
+    def _bad(self, error: BadFrame, head: Head) -> None:
+        size = self._entries.stat().st_size
+        self._findings.add(
+            f"{self._entries}: at offset {error.offset}",
+            f"{error.what}; a head was signed over {head.size} leaves, and the file has {size} bytes",
+        )
+        self._whole = False
+        if error.torn:
+            self._stopped = True
+
+    def _leaf(self, offset: int, data: bytes) -> None:
+        where = f"{self._entries}: at offset {offset}"
+        try:
+            leaf = decode_leaf(data)
+            if (wrong := self._story.leaf(leaf, self.leaves)) is not None:
+                self._findings.add(where, f"session {ids.session_id(leaf[2])} {wrong}")
+        except (ValueError, OverflowError) as error:
+            self._findings.add(where, str(error))
+        self.leaves += 1
+        self._tree.add(merkle.leaf_hash(data))
+        if self._kept is not None and self._tree.size == self._kept.size and self._whole:
+            self._kept_met = self._tree.root == self._kept.root
+
+    def _check_kept(self, kept: Head, newest: Head) -> None:
+        where = "the head kept outside"
+        if not kept.holds(self._key):
+            self._findings.add(where, "is not signed by this key")
+        elif kept.log != newest.log:
+            self._findings.add(where, "is of another ledger")
+        elif kept.size > newest.size:
+            self._findings.add(
+                str(self._entries),
+                f"the ledger was cut: a head over {kept.size} leaves was kept, {newest.size} are left",
+            )
+        elif kept.size == 0:
+            if kept.root != merkle.EMPTY_ROOT:
+                self._findings.add(where, "has another root than an empty ledger")
+        elif not self._kept_met:
+            self._findings.add(where, f"has another root over {kept.size} leaves than this ledger")
+
+    def _being_written(self) -> bool:
+        """Whether an archivist has the ledger open."""
+        try:
+            descriptor = os.open(self._lock, os.O_RDONLY)
+        except OSError:
+            return False
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        else:
+            return False
+        finally:
+            os.close(descriptor)

@@ -1,0 +1,163 @@
+"""What ledger and recordings each say of every session, side by side, in a database that spills to disk."""
+
+import sqlite3
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from bodycam.archive.leaf import Leaf
+
+_SCHEMA = """
+CREATE TABLE ledger (
+  session BLOB PRIMARY KEY, worker BLOB, opening INTEGER, root BLOB, sealed INTEGER, deleted INTEGER
+) WITHOUT ROWID;
+CREATE TABLE chain (session BLOB, blocks INTEGER, head BLOB, PRIMARY KEY (session, blocks)) WITHOUT ROWID;
+CREATE TABLE seen (
+  session BLOB PRIMARY KEY, name TEXT, root BLOB, worker BLOB, opening INTEGER
+) WITHOUT ROWID;
+CREATE TABLE objects (name TEXT PRIMARY KEY, size INTEGER) WITHOUT ROWID;
+"""
+_ROW = "INSERT INTO ledger (session) VALUES (?) ON CONFLICT DO NOTHING"
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """A session as a container has it; `root` is None when it is damaged."""
+
+    session: bytes
+    name: str
+    root: bytes | None = None
+    worker: bytes = b""
+    opening: int = 0
+
+
+class Story:
+    """The sessions of one verification. Used by one thread."""
+
+    def __init__(self) -> None:
+        # a nameless database: SQLite keeps it in memory up to its cache and in an unlinked file beyond
+        self._database = sqlite3.connect("", isolation_level=None)
+        for pragma in ("journal_mode=OFF", "synchronous=OFF", "cache_size=-65536"):
+            self._database.execute(f"PRAGMA {pragma}").fetchall()
+        self._database.executescript(_SCHEMA)
+        self._database.execute("BEGIN")
+
+    def leaf(self, leaf: list[Any], index: int) -> str | None:
+        """Take a leaf; returns what is wrong with it beside those before it."""
+        run = self._database.execute
+        match leaf:
+            case [Leaf.OPENED, _, session, worker, opening]:
+                run(_ROW, (session,))
+                update = "UPDATE ledger SET worker = ?, opening = ? WHERE session = ? AND worker IS NULL"
+                if not run(update, (worker, opening, session)).rowcount:
+                    return "is opened twice"
+            case [Leaf.HEAD, _, session, blocks, head]:
+                found = run("SELECT head FROM chain WHERE session = ? AND blocks = ?", (session, blocks))
+                row = found.fetchone()
+                if row is not None and row[0] != head:
+                    return f"has two heads over its first {blocks} blocks"
+                run("INSERT OR IGNORE INTO chain VALUES (?, ?, ?)", (session, blocks, head))
+            case [Leaf.SEALED, _, session, root]:
+                run(_ROW, (session,))
+                update = "UPDATE ledger SET root = ?, sealed = ? WHERE session = ? AND root IS NULL"
+                if not run(update, (root, index, session)).rowcount:
+                    return "is sealed twice"
+            case [Leaf.DELETED, _, session, _]:
+                run(_ROW, (session,))
+                run("UPDATE ledger SET deleted = ? WHERE session = ?", (index, session))
+            case _:
+                pass
+        return None
+
+    def chain(self, session: bytes) -> dict[int, bytes]:
+        """The heads of a session's chain that the ledger holds, by number of blocks."""
+        return dict(
+            self._database.execute("SELECT blocks, head FROM chain WHERE session = ?", (session,)).fetchall()
+        )
+
+    def object(self, name: str, size: int) -> None:
+        """Note an object of the store."""
+        self._database.execute("INSERT OR REPLACE INTO objects VALUES (?, ?)", (name, size))
+
+    def objects(self) -> Iterator[tuple[str, int]]:
+        """The objects, by name."""
+        # in pieces, because the same connection writes while they are walked through
+        last = ""
+        while rows := self._database.execute(
+            "SELECT name, size FROM objects WHERE name > ? ORDER BY name LIMIT 500", (last,)
+        ).fetchall():
+            yield from rows
+            last = rows[-1][0]
+
+    def objects_total(self) -> int:
+        """The bytes of all objects."""
+        return int(self._database.execute("SELECT coalesce(sum(size), 0) FROM objects").fetchone()[0])
+
+    def see(self, seen: Seen) -> str | None:
+        """Take a session that a container holds; returns the container that holds it already."""
+        row = (seen.session, seen.name, seen.root, seen.worker, seen.opening)
+        if self._database.execute("INSERT OR IGNORE INTO seen VALUES (?, ?, ?, ?, ?)", row).rowcount:
+            return None
+        found = self._database.execute("SELECT name FROM seen WHERE session = ?", (seen.session,)).fetchone()
+        return str(found[0])
+
+    def missing(self, before: int) -> Iterator[bytes]:
+        """Sessions sealed by a leaf before that index, not deleted, that no container holds."""
+        yield from self._sessions(
+            "SELECT session FROM ledger WHERE sealed < ? AND deleted IS NULL"
+            " AND session NOT IN (SELECT session FROM seen)",
+            (before,),
+        )
+
+    def never_opened(self) -> Iterator[bytes]:
+        """Sessions that the ledger has sealed or deleted, and not opened."""
+        yield from self._sessions("SELECT session FROM ledger WHERE worker IS NULL")
+
+    def foreign(self) -> Iterator[tuple[bytes, str]]:
+        """Sessions that a container holds and that the ledger has never heard of, with the container."""
+        yield from self._database.execute(
+            "SELECT session, name FROM seen WHERE session NOT IN (SELECT session FROM ledger)"
+        )
+
+    def different(self) -> Iterator[tuple[bytes, str, str]]:
+        """Whole sessions of which container and ledger say different things: with the container, and what."""
+        yield from self._database.execute(
+            "SELECT session, name, CASE WHEN seen.root <> ledger.root"
+            " THEN 'has another root than the one in the ledger'"
+            " ELSE 'names another worker or opening number than the ledger' END"
+            " FROM seen JOIN ledger USING (session) WHERE seen.root IS NOT NULL AND (seen.root <> ledger.root"
+            " OR seen.worker <> ledger.worker OR seen.opening <> ledger.opening)"
+        )
+
+    def unsealed(self) -> Iterator[tuple[bytes, bytes, int, str | None]]:
+        """Sessions opened, neither sealed nor deleted: worker, opening number, and the container if any."""
+        yield from self._database.execute(
+            "SELECT session, ledger.worker, ledger.opening, seen.name"
+            " FROM ledger LEFT JOIN seen USING (session)"
+            " WHERE ledger.root IS NULL AND deleted IS NULL AND ledger.worker IS NOT NULL"
+        )
+
+    def gaps(self) -> Iterator[tuple[bytes, int, int]]:
+        """Workers whose opening numbers are not 1, 2, 3...: how many there are, and the highest."""
+        yield from self._database.execute(
+            "SELECT worker, count(*), max(opening) FROM ledger WHERE worker IS NOT NULL GROUP BY worker"
+            " HAVING count(*) <> max(opening) OR count(DISTINCT opening) <> count(*) OR min(opening) <> 1"
+        )
+
+    def openings(self, worker: bytes) -> Iterator[int]:
+        """A worker's opening numbers, in order."""
+        rows = self._database.execute(
+            "SELECT opening FROM ledger WHERE worker = ? ORDER BY opening", (worker,)
+        )
+        yield from (row[0] for row in rows)
+
+    def count(self, what: str) -> int:
+        """How many sessions are `sealed`, `deleted` or `opening` in the ledger."""
+        return int(self._database.execute(f"SELECT count({what}) FROM ledger").fetchone()[0])  # noqa: S608
+
+    def close(self) -> None:
+        """Let go of the database."""
+        self._database.close()
+
+    def _sessions(self, query: str, values: tuple[int, ...] = ()) -> Iterator[bytes]:
+        yield from (row[0] for row in self._database.execute(query, values))

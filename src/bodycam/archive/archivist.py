@@ -24,11 +24,11 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from bodycam.archive import builder as building
 from bodycam.archive.builder import SessionBuilder, SessionKey
 from bodycam.archive.format.container import Place
-from bodycam.archive.format.v1 import FormatDamaged
 from bodycam.archive.keystore import KeyGone, KeyStore
 from bodycam.archive.ledger import Leaf, Ledger
+from bodycam.archive.recover import Known, staged_incarnations, staged_sessions
 from bodycam.archive.sealing import Batch, Sealed, Sealer, container_name
-from bodycam.archive.staging import StagingFile, staged
+from bodycam.archive.staging import StagingFile
 from bodycam.archive.store import StoreUnavailable
 from bodycam.archive.tailing import Tail
 from bodycam.journal.entry import Entry
@@ -109,10 +109,8 @@ class Archivist:
         self._sealing: tuple[Batch, Future[Sealed]] | None = None
         self._retry_at = self._retry_pause = 0.0
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="sealer")
-        self._scan_at = self._checkpoint_at = self._heads_at = self._retire_at = 0.0
-        self._opened_keys: set[SessionKey] = set()
-        self._sealed_keys: set[SessionKey] = set()
-        self._sealed_ids: set[bytes] = set()
+        self._scan_at = self._checkpoint_at = self._heads_at = 0.0
+        self._known = Known()
         self._live: dict[bytes, SessionBuilder] = {}
         self._resumed: dict[bytes, list[SessionBuilder]] = {}
         self._recent: OrderedDict[bytes, tuple[str, Place]] = OrderedDict()
@@ -132,29 +130,19 @@ class Archivist:
             os.close(self._own)
             raise
         sweep(self._folders.journal)
-        by_session: dict[bytes, SessionKey] = {}
-        for leaf in self.ledger.leaves():
-            if leaf[0] == Leaf.OPENED:
-                by_session[leaf[2]] = (leaf[3], leaf[4])
-                self._opened_keys.add((leaf[3], leaf[4]))
-            elif leaf[0] == Leaf.SEALED:
-                self._sealed_ids.add(leaf[2])
-                if leaf[2] in by_session:
-                    self._sealed_keys.add(by_session[leaf[2]])
+        journals = {folder.incarnation for folder in incarnations(self._folders.journal)}
+        self._known.read(self.ledger, journals | staged_incarnations(self._folders.staging))
         found = self._sealer.recover()
         if found is not None:
-            for place in found.places:
-                if place.session not in self._sealed_ids:
-                    self.ledger.append([Leaf.SEALED, place.session, place.root])
-                    self._sealed_ids.add(place.session)
-                    if place.session in by_session:
-                        self._sealed_keys.add(by_session[place.session])
             self._index.sealing(found.name)
-            self.ledger.commit()
+            self._known.finish(self.ledger, found)
             self._index.sealed(found)
             self._sealer.forget()
-        self._recover_staging()
-        self._forget_old_keys()
+        self._known.settle()
+        for builder in staged_sessions(
+            self._folders.staging, self._keystore, self._known.sealed, self._settings.block
+        ):
+            self._resume(builder)
 
     def step(self) -> bool:
         """Do what there is to do; returns whether there was anything, so that the caller may rest."""
@@ -203,17 +191,17 @@ class Archivist:
 
     def begin(self, key: SessionKey, entry: Entry) -> SessionBuilder | None:
         """A session opened: its leaf, unless an earlier process wrote it."""
-        if key in self._sealed_keys:
+        if key in self._known.done:
             return None
-        known = key in self._opened_keys
+        known = key in self._known.opened
         stored = self._stored_key if known else _no_key
         builder = SessionBuilder.begin(key, entry, self._settings.block, stored)
         builder.born = self._clock()
-        if builder.session in self._sealed_ids or builder.session in self._live:
+        if builder.session in self._known.sealed or builder.session in self._live:
             self._rename(builder)
         self._live[builder.session] = builder
         if not known:
-            self._opened_keys.add(key)
+            self._known.opened.add(key)
             self.ledger.append([Leaf.OPENED, builder.session, *key])
         return builder
 
@@ -244,7 +232,7 @@ class Archivist:
 
     def is_sealed(self, session: bytes) -> bool:
         """Whether a session is in the ledger as sealed."""
-        return session in self._sealed_ids
+        return session in self._known.sealed
 
     def status(self) -> dict[str, Any]:
         """Gauges for metrics; seconds and bytes."""
@@ -285,8 +273,7 @@ class Archivist:
                 tail.close()
                 del self._tails[incarnation]
                 remove(tail.path)
-                self._opened_keys = {key for key in self._opened_keys if key[0] != incarnation}
-                self._sealed_keys = {key for key in self._sealed_keys if key[0] != incarnation}
+                self._known.forget(incarnation)
         # a session whose journal is gone altogether was staged with its end, or ends here
         for incarnation, builders in list(self._resumed.items()):
             if not (self._folders.journal / incarnation.hex()).exists():
@@ -380,8 +367,8 @@ class Archivist:
         self.ledger.commit()
         self._index.sealed(sealed)
         for builder in batch.builders:
-            self._sealed_keys.add(builder.key)
-            self._sealed_ids.add(builder.session)
+            self._known.done.add(builder.key)
+            self._known.sealed.add(builder.session)
             self._live.pop(builder.session, None)
             if builder.staging is not None:
                 builder.staging.remove()
@@ -422,40 +409,13 @@ class Archivist:
         )
         builder.rename(own, self._stored_key(own))
 
-    def _recover_staging(self) -> None:
-        for path in staged(self._folders.staging):
-            found = StagingFile.found(path)
-            if found is None:
-                log.error("a staging file is unusable; its session is read from the journal", file=str(path))
-                path.rename(path.with_suffix(".unusable"))
-                continue
-            staging, incarnation, opening = found
-            key = (incarnation, opening)
-            if staging.session in self._sealed_ids:
-                staging.remove()
-                continue
-            try:
-                data_key = self._keystore.get(staging.session)
-                builder = building.resume(staging, key, data_key, self._settings.block)
-            except (FormatDamaged, KeyGone) as error:
-                log.error("a staging file is damaged", file=str(path), error=str(error))
-                path.rename(path.with_suffix(".unusable"))
-                continue
-            if builder is None:
-                staging.remove()
-                continue
-            for kind, at, exchange, body in builder.events():
-                self._index.event(builder, building.entry_of(key[1], kind, exchange, body), at)
-            self._live[builder.session] = builder
-            self._resumed.setdefault(incarnation, []).append(builder)
-            if builder.closed:
-                self.ended(builder)
-
-    def _forget_old_keys(self) -> None:
-        """Keep the openings of journals that are still there; the ledger has them all."""
-        kept = {folder.incarnation for folder in incarnations(self._folders.journal)} | set(self._resumed)
-        self._opened_keys = {key for key in self._opened_keys if key[0] in kept}
-        self._sealed_keys = {key for key in self._sealed_keys if key[0] in kept}
+    def _resume(self, builder: SessionBuilder) -> None:
+        for kind, at, exchange, body in builder.events():
+            self._index.event(builder, building.entry_of(builder.key[1], kind, exchange, body), at)
+        self._live[builder.session] = builder
+        self._resumed.setdefault(builder.key[0], []).append(builder)
+        if builder.closed:
+            self.ended(builder)
 
 
 def _no_key(_session: bytes) -> bytes | None:

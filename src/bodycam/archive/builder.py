@@ -3,6 +3,7 @@
 Data bodies are copied as the journal holds them, never decoded. What is decoded is small: openings, ends.
 """
 
+import hashlib
 import itertools
 import os
 import struct
@@ -174,6 +175,10 @@ class SessionBuilder:
 
     def _append(self, kind: int, at: int, exchange: int, body: bytes) -> None:
         event = b"\x84" + _uint(kind) + _uint(at) + _uint(exchange) + body
+        if self._pending_size + len(event) > v1.MAX_PLAIN:
+            self.cut_block()
+            if len(event) > v1.MAX_PLAIN:
+                event = self._too_long(kind, at, exchange, body)
         if not self._pending:
             self._first_at = at
         self._pending.append(event)
@@ -181,6 +186,17 @@ class SessionBuilder:
         self.unstaged += len(event)
         if self._pending_size >= self._block_size:
             self.cut_block()
+
+    def _too_long(self, kind: int, at: int, exchange: int, body: bytes) -> bytes:
+        """What stands for an event that no block can hold: a marker that says so, and the body's hash."""
+        note = {
+            "note": Marker.TRUNCATED.value,
+            "kind": kind,
+            "bytes": len(body),
+            "sha256": hashlib.sha256(body).digest(),
+        }
+        self._noted(note)
+        return b"\x84" + _uint(Kind.NOTE) + _uint(at) + _uint(exchange) + cbor2.dumps(note)
 
     def _finished(self, entry: Entry) -> None:
         _, rows, to_client, to_target, *_ = cbor2.loads(entry.body)
@@ -212,7 +228,7 @@ def resume(staging: StagingFile, key: SessionKey, data_key: bytes, block_size: i
     writer = v1.SessionWriter.resumed(data_key, staging.header, iter(blocks))
     chain = v1.chain_start(staging.header[v1.FRAME.size :])
     first = next(v1.open_block(session, data_key, 0, chain, blocks[0][v1.FRAME.size :]))
-    opened = {"started": started * 1_000_000, **first[3]}
+    opened = {"started": started * 1_000_000, **first[3], "session": ids.session_id(session)}
     progress = Progress(
         plain["opened_at"],
         plain["last_at"],

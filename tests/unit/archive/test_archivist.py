@@ -1,5 +1,6 @@
 """Journals become sealed recordings: each committed event in exactly one, in order, and the ledger agrees."""
 
+import shutil
 import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -7,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from bodycam.archive.archivist import ArchiveSettings
+from bodycam.archive.format.v1 import MAX_PLAIN
 from bodycam.archive.store import StoreUnavailable
 from bodycam.archive.store.local import LocalStore
 from bodycam.model import ids
@@ -195,3 +197,45 @@ def test_a_store_that_fails_gets_each_session_once(tmp_path: Path, afterwards: b
     assert house.verified() == "self-consistent"
     worker.die()
     house.stop()
+
+
+def test_an_event_that_no_block_can_hold_is_marked_and_stops_nobody(house: House, worker: Worker) -> None:
+    house.start()
+    session, other = worker.open(), worker.open()
+    worker.put(session, Kind.REQUEST, 1, ["query", "x" * (MAX_PLAIN + 1), [], {}, "statement", None, 0])
+    worker.close(session)
+    worker.query(other, 1)
+    worker.close(other)
+
+    house.until_sealed(session, other)
+
+    recordings = house.recordings()
+    assert without_times(recordings[other]) == worker.committed[other]
+    kind, exchange, note = without_times(recordings[session])[1]
+    assert (kind, exchange, note["note"], note["kind"]) == (Kind.NOTE, 1, "truncated", Kind.REQUEST)
+
+
+def test_staging_without_its_journal_is_sealed_as_interrupted(house: House, worker: Worker) -> None:
+    house.start()
+    session = worker.open()
+    for exchange in range(1, 40):
+        worker.query(session, exchange, 1000)
+    house.until(
+        lambda: any(house.root.glob("staging/*.part")) and house.archivist.status()["unstaged_bytes"] == 0
+    )
+    house.stop()
+    worker.die()
+    shutil.rmtree(worker.writer.folder)
+
+    house.start()
+    house.until_sealed(session)
+
+    events = without_times(house.recordings()[session])
+    assert events[: len(worker.committed[session])] == worker.committed[session]
+    assert events[-1][2]["outcome"] == "interrupted"
+
+
+def test_a_second_archivist_is_kept_away(house: House) -> None:
+    house.start()
+    with pytest.raises(Exception, match=r"in use|unavailable"):
+        House(house.root).start()

@@ -70,19 +70,21 @@ class Framer:
             tag = data[offset]
             if length < 4:
                 raise ProtocolViolation("08P01", f"a message of type {chr(tag)!r} with a length of {length}")
-            if end <= size:
-                frames.append((tag, offset, end, WHOLE))
-                offset = end
-                continue
-            if length > self._stream_above and tag in self._streamed:
-                frames.append((tag, offset, size, FIRST))
-                self._missing, self._tag = end - size, tag
-                return data, frames
-            if length > self._limit:
+            streams = length > self._stream_above and tag in self._streamed
+            # also of a message that is here already: what is refused can't hang on how the bytes were cut
+            if length > self._limit and not streams:
                 raise ProtocolViolation(
                     "54000",
                     f"a message of type {chr(tag)!r} of {length} bytes is over the limit of {self._limit}",
                 )
+            if end <= size:
+                frames.append((tag, offset, end, WHOLE))
+                offset = end
+                continue
+            if streams:
+                frames.append((tag, offset, size, FIRST))
+                self._missing, self._tag = end - size, tag
+                return data, frames
             self._partial, self._wanted = [data[offset:]], end - size
             return data, frames
         if offset < size:

@@ -14,6 +14,15 @@ from bodycam.protocols.postgres.backend import Auth
 from bodycam.protocols.postgres.codec import ProtocolViolation
 
 SCRAM = "SCRAM-SHA-256"
+_SCRAM_USER = "user"
+"""PostgreSQL takes the name of the startup message and ignores this one; SASLprep refuses some real names."""
+
+_ITERATIONS_MOST = 1_000_000
+"""Half a second of computing; a hostile target could ask for hours, in which the worker serves nobody."""
+
+_STATUS_MOST = 1024 * 1024
+"""Bytes of ParameterStatus and notices that are kept until the login is over."""
+
 _OTHER_CHARACTERS = "Give the target's user a password of printable characters."
 
 
@@ -37,6 +46,7 @@ class TargetLogin:
         self.status = ord("I")
         self.cancel_key: bytes | None = None
         self.status_messages: list[bytes] = []
+        self._status_size = 0
 
     @property
     def backend_pid(self) -> int | None:
@@ -73,6 +83,9 @@ class TargetLogin:
                     said.get("hint") or "Check the target's user, password and database in the settings.",
                 )
             case b"S" | b"N":
+                self._status_size += len(raw)
+                if self._status_size > _STATUS_MOST:
+                    raise TargetLoginFailed("54000", "the server says more in its login than is kept")
                 self.status_messages.append(raw)
             case b"K":
                 self.cancel_key = backend.backend_key(raw)
@@ -88,6 +101,8 @@ class TargetLogin:
         return None
 
     def _authentication(self, kind: int, data: bytes) -> bytes | None:
+        if self._accepted:
+            raise TargetLoginFailed("08P01", "the server goes on asking after it let the gateway in")
         match kind:
             case Auth.OK:
                 if self._scram is not None and not self._proved:
@@ -118,7 +133,7 @@ class TargetLogin:
         if SCRAM not in mechanisms:
             raise TargetLoginFailed("0A000", f"the server offers no {SCRAM}, only {', '.join(mechanisms)}")
         try:
-            self._scram = ScramClient([SCRAM], self._dial.user, self._password())
+            self._scram = ScramClient([SCRAM], _SCRAM_USER, self._password())
         except ScramException as error:
             # RFC 4013: SASLprep has no form for control characters and for some mixes of scripts
             raise TargetLoginFailed(
@@ -132,6 +147,12 @@ class TargetLogin:
         try:
             if kind == Auth.SASL_CONTINUE:
                 self._scram.set_server_first(data.decode())
+                if self._scram.iterations > _ITERATIONS_MOST:
+                    raise TargetLoginFailed(
+                        "28000",
+                        f"the server asks for {self._scram.iterations} SCRAM iterations",
+                        f"Set the password again with scram_iterations of at most {_ITERATIONS_MOST}.",
+                    )
                 return frontend.sasl_message(self._scram.get_client_final().encode())
             self._scram.set_server_final(data.decode())
         except (ScramException, ValueError) as error:
@@ -157,6 +178,8 @@ class TargetLogin:
         return self._dial.password
 
     def _md5(self, salt: bytes) -> str:
+        if len(salt) != 4:
+            raise ProtocolViolation("08P01", "a request for an MD5 password without its four bytes of salt")
         # the server chose it: https://www.postgresql.org/docs/current/auth-password.html
         inner = hashlib.md5((self._password() + self._dial.user).encode(), usedforsecurity=False).hexdigest()
-        return "md5" + hashlib.md5(inner.encode() + salt[:4], usedforsecurity=False).hexdigest()
+        return "md5" + hashlib.md5(inner.encode() + salt, usedforsecurity=False).hexdigest()

@@ -2,7 +2,8 @@
 
 Values in text format are what the server wrote. Values in binary format are written as the server would
 write them with `DateStyle` ISO, `IntervalStyle` postgres and time zone UTC. The OIDs are fixed (the
-server's own `src/include/catalog/pg_type.dat`); those from 16384 on belong to one database and are not known here.
+server's own `src/include/catalog/pg_type.dat`); those from 16384 on belong to one database and are not
+known here.
 """
 
 from collections.abc import Callable

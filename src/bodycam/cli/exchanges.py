@@ -36,7 +36,8 @@ def parameters_text(parameters: Any) -> str:
         shown = [one.get("text") if isinstance(one, dict) else one for one in parameters]
         text = ", ".join("NULL" if one is None else str(one) for one in shown)
     else:
-        text = str(parameters or "")
+        # the index has one value a line
+        text = ", ".join(str(parameters or "").split("\n"))
     return text if len(text) <= _TEXT_WIDTH else text[: _TEXT_WIDTH - 1] + "…"
 
 

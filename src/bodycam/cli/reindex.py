@@ -1,83 +1,86 @@
-"""`bodycam reindex`: the index and all rows about exchanges, built anew from the recordings."""
+"""`bodycam reindex`: rebuild the search index and all rows about exchanges from the recordings."""
 
-import fcntl
-import os
-from collections.abc import Iterator
-from contextlib import contextmanager
+import asyncio
+import socket
 from pathlib import Path
 
 import typer
 from rich.console import Console
 from rich.progress import Progress
+from sqlalchemy.exc import SQLAlchemyError
 
 from bodycam import config
 from bodycam.app.archivist import index_settings
+from bodycam.app.shared import ARCHIVIST_SOCKET, open_catalog
 from bodycam.archive.index import Indexer
 from bodycam.archive.indexing import ContainerIndexer, reindex
 from bodycam.archive.keys import KeysUnusable, load_archivist
 from bodycam.archive.keystore import KeyStore
 from bodycam.archive.store.local import LocalStore
-from bodycam.catalog.schema import migrate
-from bodycam.cli.catalog_door import catalog_of
 from bodycam.cli.failure import NO, Failure
-from bodycam.cli.options import Json, Settings
+from bodycam.cli.options import Json
+from bodycam.cli.options import Settings as SettingsFile
 from bodycam.cli.printing import print_json, tell
+from bodycam.config import Settings
 from bodycam.registry import PROTOCOLS, TRANSCRIPTS
 
 
-def command(settings: Settings = "bodycam.yaml", as_json: Json = False) -> None:
-    """Rebuild the search index from the recordings; the gateway must be stopped."""
+def command(settings: SettingsFile = "bodycam.yaml", as_json: Json = False) -> None:
+    """Rebuild the index from the recordings, which are the truth; the gateway must be stopped.
+
+    Exits 1 if a recording could not be read; the others are indexed all the same.
+    """
     loaded = config.load(Path(settings), protocols=PROTOCOLS)
+    _refuse_running(loaded.storage.sockets / ARCHIVIST_SOCKET)
     try:
-        wrapping = load_archivist(loaded.keys).wrapping
+        done, faults = _rebuild(loaded)
     except KeysUnusable as error:
         raise Failure(f"the archivist's keys can't be used: {error}") from error
-    data = loaded.storage.data
-    with _alone(data / "staging"):
-        engine = catalog_of(loaded)
-        keystore = KeyStore(data / "keystore" / "keys.db", wrapping)
-        store = LocalStore(data / "recordings")
-        try:
-            migrate(engine)
-            names = list(store.list())
-            containers = ContainerIndexer(
-                Indexer(engine, TRANSCRIPTS, index_settings(loaded)), store, keystore
-            )
-            with Progress(console=Console(stderr=True), transient=True) as progress:
-                task = progress.add_task("recordings", total=len(names))
-                sessions, faults = reindex(
-                    containers, progress.track(names, task_id=task), lambda _done: None
-                )
-        finally:
-            keystore.close()
-            engine.dispose()
+    except SQLAlchemyError as error:
+        first = str(error).splitlines()[0]
+        raise Failure(f"the catalog can't be written: {first}", hint="bodycam doctor") from error
     if as_json:
-        print_json({"sessions": sessions, "recordings": len(names), "faults": faults})
+        print_json({"sessions": done, "faults": faults})
     else:
-        tell(f"indexed {sessions} sessions of {len(names)} recordings")
+        tell(f"{done} sessions are indexed")
         for fault in faults:
-            tell(fault)
+            tell(f"could not be read: {fault}")
     if faults:
         raise typer.Exit(NO)
 
 
-@contextmanager
-def _alone(staging: Path) -> Iterator[None]:
-    """The archivist's own lock, so that no gateway writes to the index meanwhile.
+def _rebuild(settings: Settings) -> tuple[int, list[str]]:
+    data = settings.storage.data
+    store = LocalStore(data / "recordings")
+    keystore = KeyStore(data / "keystore" / "keys.db", load_archivist(settings.keys).wrapping)
+    try:
+        engine = asyncio.run(open_catalog(settings))
+        try:
+            indexer = Indexer(engine, TRANSCRIPTS, index_settings(settings))
+            names = list(store.list())
+            console = Console(stderr=True)
+            with Progress(console=console, disable=not console.is_terminal, transient=True) as progress:
+                task = progress.add_task("recordings", total=len(names))
+                return reindex(
+                    ContainerIndexer(indexer, store, keystore),
+                    progress.track(names, task_id=task),
+                )
+        finally:
+            engine.dispose()
+    finally:
+        keystore.close()
+
+
+def _refuse_running(path: Path) -> None:
+    """Two writers would undo each other's work.
 
     Raises:
-        Failure: a gateway is running.
+        Failure: an archivist listens there.
     """
-    staging.mkdir(parents=True, exist_ok=True, mode=0o700)
-    lock = os.open(staging / "lock", os.O_RDWR | os.O_CREAT, 0o600)
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        os.close(lock)
-        raise Failure(
-            f"a gateway is using {staging.parent}", hint="stop it first, then run `bodycam reindex` again"
-        ) from error
-    try:
-        yield
-    finally:
-        os.close(lock)
+    with socket.socket(socket.AF_UNIX) as one:
+        one.settimeout(2)
+        try:
+            one.connect(str(path))
+        except OSError:
+            return
+    raise Failure("the gateway is running", hint="stop it; what it indexes meanwhile would be lost")

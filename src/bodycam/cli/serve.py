@@ -2,11 +2,16 @@
 
 from pathlib import Path
 
+from bodycam.archive.keys import KeysUnusable
+from bodycam.cli.failure import USAGE, Failure
 from bodycam.cli.options import Settings
 
 
 def command(settings: Settings = "bodycam.yaml") -> None:
     """Run the gateway until SIGTERM; SIGHUP takes a changed settings file over."""
-    from bodycam.app.supervisor import serve  # the whole gateway is loaded only where it is wanted
+    from bodycam.app import serve  # the whole gateway is loaded only where it is wanted
 
-    serve(Path(settings))
+    try:
+        serve(Path(settings))
+    except KeysUnusable as error:
+        raise Failure(f"nothing was started: {error}", hint="bodycam doctor", code=USAGE) from error

@@ -103,7 +103,8 @@ def _show(gateway: Gateway, answer: Mapping[str, Any]) -> None:
         print_raw(gateway.command("replay", "--no-wait", longest["id"]).stdout)
     verified = answer["verify"]
     print_line("== bodycam verify --offline --key ... --head ...")
-    print_line(f"{verified.get('state')}: {verified.get('counts')}")
+    counts = (verified.get("counts") or {}).items()
+    print_line(f"{verified.get('state')}: {', '.join(f'{number} {name}' for name, number in counts)}")
 
 
 def _stay(gateway: Gateway, answer: Mapping[str, Any]) -> None:

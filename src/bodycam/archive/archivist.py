@@ -23,12 +23,12 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
 from bodycam.archive import builder as building
 from bodycam.archive.builder import SessionBuilder, SessionKey
+from bodycam.archive.checkpoint import Checkpointer, chain_heads
 from bodycam.archive.format.container import Place
 from bodycam.archive.keystore import KeyGone, KeyStore
 from bodycam.archive.ledger import Leaf, Ledger
 from bodycam.archive.recover import Known, staged_incarnations, staged_sessions
 from bodycam.archive.sealing import Batch, Sealed, Sealer, container_name
-from bodycam.archive.staging import StagingFile
 from bodycam.archive.store import StoreUnavailable
 from bodycam.archive.tailing import Tail
 from bodycam.journal.entry import Entry
@@ -101,6 +101,7 @@ class Archivist:
         self._folders, self._journal_key = folders, journal_key
         self.ledger, self._keystore, self._sealer = ledger, keystore, sealer
         self._index, self._settings, self._clock = index, settings, clock
+        self._checkpointer = Checkpointer(folders.staging, keystore, clock)
         self.lock = threading.RLock()
         self._tails: dict[bytes, Tail] = {}
         self._closed: list[SessionBuilder] = []
@@ -162,11 +163,11 @@ class Archivist:
             self._seal(now)
             full = (busy or full) and self._unstaged() >= self._settings.memory
             if full or now >= self._checkpoint_at:
-                self._checkpoint(now, full=full)
-                self._checkpoint_at = self._clock() + self._settings.checkpoint_interval
+                whole = self._checkpoint(now, full=full)
+                self._checkpoint_at = self._clock() + (self._settings.checkpoint_interval if whole else 0)
             if now >= self._heads_at:
                 self._heads_at = now + self._settings.head_interval
-                self._chain_heads()
+                chain_heads(self._builders(), self.ledger)
             return busy
 
     def close(self) -> None:
@@ -237,7 +238,7 @@ class Archivist:
     def status(self) -> dict[str, Any]:
         """Gauges for metrics; seconds and bytes."""
         with self.lock:
-            builders = [b for tail in self._tails.values() for b in tail.builders.values()]
+            builders = list(self._builders())
             now = self._clock()
             ended = [builder.ended for builder in builders if builder.closed]
             folders = incarnations(self._folders.journal)
@@ -289,41 +290,32 @@ class Archivist:
         return Tail(found, Follower(folder, self._journal_key), self, builders)
 
     def _unstaged(self) -> int:
-        return sum(b.unstaged for tail in self._tails.values() for b in tail.builders.values())
+        return sum(builder.unstaged for builder in self._builders())
 
-    def _checkpoint(self, now: float, *, full: bool) -> None:
-        """Stage what has lived for a while; everything, when memory is full."""
+    def _builders(self) -> Iterator[SessionBuilder]:
+        """All sessions that are not sealed and whose journal is being followed."""
+        for tail in self._tails.values():
+            yield from tail.builders.values()
+
+    def _checkpoint(self, now: float, *, full: bool) -> bool:
+        """Stage what has lived for a while; everything, when memory is full.
+
+        Returns whether all was done: many sessions are staged over several steps, so that openings go on
+        reaching the ledger in time.
+        """
         busy = set() if self._sealing is None else {b.key for b in self._sealing[0].builders}
         since = now - self._settings.checkpoint_interval
         due = [
             builder
-            for tail in self._tails.values()
-            for builder in tail.builders.values()
+            for builder in self._builders()
             if builder.oldest is not None
             and builder.key not in busy
             and (full or (builder.ended if builder.closed else builder.born) <= since)
         ]
-        try:
-            self._keystore.put([(b.session, b.data_key) for b in due if b.staging is None])
-            for builder in due:
-                builder.stage(
-                    builder.staging
-                    or StagingFile.create(self._folders.staging, *builder.key, builder.writer.header)
-                )
-        except (OSError, sqlite3.Error) as error:
-            # the journal keeps it; the worker's own account of space does the rest
-            log.error("staging failed", error=str(error))
+        done = self._checkpointer.stage(due, all_at_once=full)
         for tail in self._tails.values():
             tail.retire()
-
-    def _chain_heads(self) -> None:
-        """Put heads of chains into the ledger, of staged blocks alone: a crash can take back others."""
-        for tail in self._tails.values():
-            for builder in tail.builders.values():
-                blocks, chain = builder.durable
-                if not builder.closed and blocks > builder.headed:
-                    builder.headed = blocks
-                    self.ledger.append([Leaf.HEAD, builder.session, blocks, chain])
+        return done
 
     def _seal(self, now: float) -> None:
         if self._sealing is not None:

@@ -141,11 +141,11 @@ class SessionBuilder:
             self.unstaged += len(block) - self._pending_size
             self._pending, self._pending_size = [], 0
 
-    def stage(self, staging: StagingFile) -> None:
+    def stage(self) -> None:
         """Bring everything so far into the staging file; the journal is not needed for it any more."""
+        assert self.staging is not None
         self.cut_block()
-        self.staging = staging
-        staging.append(self.covered, _plain(self.progress), self.blocks)
+        self.staging.append(self.covered, _plain(self.progress), self.blocks)
         self.blocks = []
         self.oldest, self.unstaged = None, 0
         self.durable = len(self.writer.entries), self.writer.chain

@@ -32,7 +32,7 @@ class StagingFile:
 
     @classmethod
     def create(cls, folder: Path, incarnation: bytes, opening: int, header: bytes) -> "StagingFile":
-        """Begin the file of a session.
+        """Begin the file of a session. It is there for good once something is appended and the folder synced.
 
         Raises:
             OSError: it can't be written.
@@ -40,9 +40,6 @@ class StagingFile:
         staging = cls(folder / f"{incarnation.hex()}-{opening}{SUFFIX}", header)
         with staging.path.open("wb") as stream:
             stream.write(_LENGTH.pack(len(header)) + header)
-            stream.flush()
-            os.fdatasync(stream.fileno())
-        _sync_folder(folder)
         staging._size = _LENGTH.size + len(header)
         return staging
 
@@ -137,7 +134,8 @@ def staged(folder: Path) -> list[Path]:
     return sorted(folder.glob(f"*{SUFFIX}"))
 
 
-def _sync_folder(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
+    """Bring a folder's names to the disk."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(descriptor)

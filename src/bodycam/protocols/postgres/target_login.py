@@ -147,12 +147,7 @@ class TargetLogin:
         try:
             if kind == Auth.SASL_CONTINUE:
                 self._scram.set_server_first(data.decode())
-                if self._scram.iterations > _ITERATIONS_MOST:
-                    raise TargetLoginFailed(
-                        "28000",
-                        f"the server asks for {self._scram.iterations} SCRAM iterations",
-                        f"Set the password again with scram_iterations of at most {_ITERATIONS_MOST}.",
-                    )
+                _bound_iterations(data)
                 return frontend.sasl_message(self._scram.get_client_final().encode())
             self._scram.set_server_final(data.decode())
         except (ScramException, ValueError) as error:
@@ -183,3 +178,14 @@ class TargetLogin:
         # the server chose it: https://www.postgresql.org/docs/current/auth-password.html
         inner = hashlib.md5((self._password() + self._dial.user).encode(), usedforsecurity=False).hexdigest()
         return "md5" + hashlib.md5(inner.encode() + salt, usedforsecurity=False).hexdigest()
+
+
+def _bound_iterations(server_first: bytes) -> None:
+    """RFC 5802, section 7: the iteration count is the attribute `i` of the server's first message."""
+    for attribute in server_first.split(b","):
+        if attribute.startswith(b"i=") and int(attribute[2:]) > _ITERATIONS_MOST:
+            raise TargetLoginFailed(
+                "28000",
+                f"the server asks for {int(attribute[2:])} SCRAM iterations",
+                f"Set the password again with scram_iterations of at most {_ITERATIONS_MOST}.",
+            )

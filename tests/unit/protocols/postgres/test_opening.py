@@ -1,111 +1,142 @@
-"""What is said before any login: encryption asked for and answered, on both sides of the gateway."""
+"""Before the login: who asks for encryption, and what the answer means."""
 
 import pytest
 
 from bodycam.model.target import TlsMode
-from bodycam.net.opening import (
-    Begin,
-    Fail,
-    Look,
-    More,
-    Plain,
-    Refuse,
-    Reply,
-    Retry,
-    StartTls,
-    TargetLook,
-    Tls,
-)
-from bodycam.protocols.postgres import backend, frontend
-from bodycam.protocols.postgres.frontend import GSSENC_REQUEST, SSL_REQUEST
-from bodycam.protocols.postgres.opening import Opening, TargetOpening
+from bodycam.net.opening import Begin, Fail, Look, More, Plain, Refuse, Reply, Retry, StartTls, Tls
+from bodycam.protocols.postgres import backend
+from bodycam.protocols.postgres.frontend import GSSENC_REQUEST, SSL_REQUEST, cancel_request, startup_message
+from bodycam.protocols.postgres.opening import Opening, TargetOpening, refusal
 
-STARTUP = frontend.startup_message({"user": "token", "database": "orders"})
-CANCEL = frontend.cancel_request(bytes(8))
+STARTUP = startup_message({"user": "token"})
 
 
-@pytest.mark.parametrize("request_", [SSL_REQUEST, GSSENC_REQUEST, STARTUP, CANCEL])
-def test_less_than_eight_bytes_tell_nothing(request_: bytes) -> None:
-    assert {type(Opening(True).look(request_[:size])) for size in range(1, 8)} == {More}
+def refused(look: Look) -> str:
+    assert isinstance(look, Refuse)
+    if look.reply:
+        said = backend.error_map(look.reply)
+        assert (said["severity"], said["code"]) == ("FATAL", "08P01")
+        assert said["message"] == look.reason
+    return look.reason
+
+
+# -- the client ----------------------------------------------------------------------------------------
+
+
+def test_an_ssl_request_begins_tls_where_there_is_tls() -> None:
+    assert Opening(tls=True).look(SSL_REQUEST) == StartTls(8, b"S")
+
+
+def test_without_tls_the_client_may_go_on_without() -> None:
+    opening = Opening(tls=False)
+
+    assert opening.look(SSL_REQUEST) == Reply(8, b"N")
+    assert opening.look(STARTUP) == Begin()
+
+
+@pytest.mark.parametrize("tls", [True, False])
+def test_gssapi_encryption_is_declined_and_something_else_may_follow(tls: bool) -> None:
+    opening = Opening(tls)
+
+    assert opening.look(GSSENC_REQUEST) == Reply(8, b"N")
+    assert opening.look(SSL_REQUEST) == (StartTls(8, b"S") if tls else Reply(8, b"N"))
+    assert opening.look(STARTUP) == Begin()
+
+
+@pytest.mark.parametrize("request_", [SSL_REQUEST, GSSENC_REQUEST])
+@pytest.mark.parametrize("behind", [b"\0", STARTUP, b"\x16\x03\x01"])
+def test_bytes_behind_an_encryption_request_are_refused(request_: bytes, behind: bytes) -> None:
+    assert "before its answer" in refused(Opening(tls=True).look(request_ + behind))
+
+
+@pytest.mark.parametrize("request_", [SSL_REQUEST, GSSENC_REQUEST])
+def test_the_same_request_twice_is_refused(request_: bytes) -> None:
+    opening = Opening(tls=False)
+    opening.look(request_)
+
+    assert "asked for twice" in refused(opening.look(request_))
+
+
+@pytest.mark.parametrize("packet", [STARTUP, cancel_request(b"\0\0\0*key!"), STARTUP[:8], STARTUP + b"more"])
+def test_what_is_no_encryption_request_is_the_machines(packet: bytes) -> None:
+    assert Opening(tls=True).look(packet) == Begin()
+
+
+def test_tls_without_being_asked_is_refused_without_a_word() -> None:
+    look = Opening(tls=True).look(b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc")
+
+    assert isinstance(look, Refuse)
+    assert look.reply == b""
 
 
 @pytest.mark.parametrize(
-    ("tls", "peeked", "found"),
+    "data",
     [
-        (True, SSL_REQUEST, StartTls(8, b"S")),
-        (False, SSL_REQUEST, Reply(8, b"N")),
-        (True, GSSENC_REQUEST, Reply(8, b"N")),
-        (True, STARTUP, Begin()),
-        (False, CANCEL, Begin()),
+        b"GET / HTTP/1.1\r\n",
+        b"G",
+        b"\0\xff",
+        b"\xff" * 8,
+        b"\0\0\0\7\0\3\0\0",
+        b"\0\0\x27\x11\0\3\0\0",
+        b"SSH-2.0-OpenSSH_9.6\r\n",
+        b"\x80\0\0\0\0\0\0\0",
     ],
 )
-def test_first_request(tls: bool, peeked: bytes, found: Look) -> None:
-    assert Opening(tls).look(peeked) == found
+def test_another_protocol_is_told_so_at_its_first_byte_that_shows_it(data: bytes) -> None:
+    assert "not PostgreSQL's protocol" in refused(Opening(tls=True).look(data))
 
 
-def test_gssapi_is_declined_and_tls_still_begins() -> None:
-    opening = Opening(True)
-    assert opening.look(GSSENC_REQUEST) == Reply(8, b"N")
-    assert opening.look(SSL_REQUEST) == StartTls(8, b"S")
+@pytest.mark.parametrize("packet", [SSL_REQUEST, GSSENC_REQUEST, STARTUP])
+def test_one_byte_at_a_time(packet: bytes) -> None:
+    opening = Opening(tls=True)
+
+    assert [opening.look(packet[:size]) for size in range(1, 8)] == [More()] * 7
+    assert opening.look(packet[:8]) == Opening(tls=True).look(packet[:8])
 
 
-@pytest.mark.parametrize("behind", [b"\0", STARTUP])
-@pytest.mark.parametrize("request_", [SSL_REQUEST, GSSENC_REQUEST])
-def test_bytes_behind_an_encryption_request_are_refused(request_: bytes, behind: bytes) -> None:
-    found = Opening(True).look(request_ + behind)
-    assert isinstance(found, Refuse)
-    assert backend.error_map(found.reply)["code"] == "08P01"
+def test_a_refusal_before_any_login_is_postgresqls_own() -> None:
+    said = backend.error_map(refusal("the gateway is full", "Try again."))
+
+    assert said == {
+        "severity": "FATAL",
+        "code": "53300",
+        "message": "the gateway is full",
+        "hint": "Try again.",
+    }
 
 
-@pytest.mark.parametrize("request_", [SSL_REQUEST, GSSENC_REQUEST])
-def test_the_same_encryption_is_asked_for_once(request_: bytes) -> None:
-    opening = Opening(False)
-    assert opening.look(request_) == Reply(8, b"N")
-    assert isinstance(opening.look(request_), Refuse)
+# -- the target ----------------------------------------------------------------------------------------
+
+FAIL = "fail"
 
 
 @pytest.mark.parametrize(
-    "garbage", [b"GET / HTTP/1.1\r\n", b"\xff", b"\0\xff", b"\x7f\xff\xff\xff\0\3\0\0", bytes(8)]
+    ("mode", "asks", "yes", "no", "hung_up"),
+    [
+        (TlsMode.DISABLE, False, Tls(), FAIL, FAIL),
+        (TlsMode.ALLOW, False, Tls(), FAIL, FAIL),
+        (TlsMode.PREFER, True, Tls(), Plain(), Retry()),
+        (TlsMode.REQUIRE, True, Tls(), FAIL, FAIL),
+        (TlsMode.VERIFY_CA, True, Tls(), FAIL, FAIL),
+        (TlsMode.VERIFY_FULL, True, Tls(), FAIL, FAIL),
+    ],
 )
-def test_garbage_is_refused_with_an_error_of_the_protocol(garbage: bytes) -> None:
-    found = Opening(True).look(garbage)
-    assert isinstance(found, Refuse)
-    assert backend.error_map(found.reply)["severity"] == "FATAL"
+def test_what_a_target_answers(mode: TlsMode, asks: bool, yes: object, no: object, hung_up: object) -> None:
+    assert TargetOpening(mode).first() == (SSL_REQUEST if asks else None)
+    for byte, meant in ((b"S", yes), (b"N", no), (b"", hung_up), (b"E", FAIL), (b"\x15", FAIL)):
+        look = TargetOpening(mode).answered(byte)
+        assert isinstance(look, Fail) if meant == FAIL else look == meant
 
 
-def test_direct_tls_is_closed_without_a_word() -> None:
-    found = Opening(True).look(b"\x16\x03\x01")
-    assert isinstance(found, Refuse)
-    assert found.reply == b""
-
-
-ENCRYPTED_ONLY = (TlsMode.REQUIRE, TlsMode.VERIFY_CA, TlsMode.VERIFY_FULL)
-
-
-@pytest.mark.parametrize("mode", TlsMode)
-def test_what_each_mode_asks_first(mode: TlsMode) -> None:
-    plain = mode in (TlsMode.DISABLE, TlsMode.ALLOW)
-    assert TargetOpening(mode).first() == (None if plain else SSL_REQUEST)
-
-
-@pytest.mark.parametrize("mode", [TlsMode.PREFER, *ENCRYPTED_ONLY])
-def test_a_server_with_tls(mode: TlsMode) -> None:
-    assert TargetOpening(mode).answered(b"S") == Tls()
-
-
-@pytest.mark.parametrize("mode", ENCRYPTED_ONLY)
-@pytest.mark.parametrize("answer", [b"N", b"", b"E"])
-def test_no_mode_that_asks_for_tls_goes_on_without(mode: TlsMode, answer: bytes) -> None:
-    found: TargetLook = TargetOpening(mode).answered(answer)
-    assert isinstance(found, Fail)
-
-
-def test_prefer_goes_on_without_tls() -> None:
-    assert TargetOpening(TlsMode.PREFER).answered(b"N") == Plain()
-
-
-def test_prefer_tries_once_more_without_tls_when_the_handshake_fails() -> None:
+def test_prefer_goes_without_tls_the_second_time_and_then_ends() -> None:
     opening = TargetOpening(TlsMode.PREFER)
+    assert opening.first() == SSL_REQUEST
+
     assert opening.refused() == Retry()
     assert opening.first() is None
     assert isinstance(opening.refused(), Fail)
+
+
+@pytest.mark.parametrize("mode", [mode for mode in TlsMode if mode is not TlsMode.PREFER])
+def test_no_other_mode_ever_gives_up_on_what_it_demands(mode: TlsMode) -> None:
+    assert isinstance(TargetOpening(mode).refused(), Fail)

@@ -1,117 +1,260 @@
-"""The gateway's own login at a target, against a server written by the same library that the gateway's is."""
+"""The gateway's own login at a target, against servers of every kind; the SCRAM one is scramp's real one."""
 
 import hashlib
+import re
 import struct
+from dataclasses import replace
 
 import pytest
 from scramp import ScramMechanism
+from scramp.core import ScramServer
 
 from bodycam.model.target import Dial
 from bodycam.protocols.postgres import backend, frontend
-from bodycam.protocols.postgres.reading import message, text
+from bodycam.protocols.postgres.reading import message
 from bodycam.protocols.postgres.target_login import SCRAM, TargetLogin, TargetLoginFailed
+from tests.playbook import wire
 
-READY = backend.ready_for_query_message(ord("I"))
-KEY = b"\0\0\0\x2asecr"
-
-
-def login(password: str | None = "pencil") -> TargetLogin:
-    return TargetLogin(Dial("db", 5432, "gateway", "shop", password), {"application_name": "bodycam"})
+DIAL = Dial("127.0.0.1", 5432, "app", "orders", "hunter2")
 
 
-def scram(one: TargetLogin, *, password: str = "pencil", forged: bool = False) -> None:
-    """A SCRAM exchange with a server that knows `password`; `forged` breaks the server's own proof."""
-    mechanism = ScramMechanism(SCRAM)
-    server = mechanism.make_server(lambda user: mechanism.make_auth_info(password))
-    first = one.receive(backend.authentication_sasl([f"{SCRAM}-PLUS", SCRAM]))
-    assert first is not None
-    name, data = frontend.sasl_initial_response(first)
-    assert name == SCRAM
-    server.set_client_first(data.decode())
-    final = one.receive(backend.authentication_sasl_continue(server.get_server_first().encode()))
-    assert final is not None
-    server.set_client_final(frontend.sasl_response(final).decode())
-    said = server.get_server_final().encode()
-    one.receive(backend.authentication_sasl_final(b"v=" + b"A" * 43 + b"=" if forged else said))
+def login(dial: Dial = DIAL, **parameters: str) -> TargetLogin:
+    return TargetLogin(dial, parameters)
 
 
-def test_the_startup_message_names_user_database_and_the_rest() -> None:
-    assert frontend.startup(login().start()) == frontend.Startup(
-        3, 0, {"user": "gateway", "database": "shop", "application_name": "bodycam"}
+def fails(target: TargetLogin, *messages: bytes) -> TargetLoginFailed:
+    with pytest.raises(TargetLoginFailed) as failed:
+        for raw in messages:
+            target.receive(raw)
+    assert not target.ready
+    assert "hunter2" not in failed.value.message + failed.value.hint
+    return failed.value
+
+
+def md5_request(salt: bytes = b"\1\2\3\4") -> bytes:
+    return message(b"R", struct.pack(">i", 5), salt)
+
+
+class ScramPeer:
+    """The server's side of SCRAM-SHA-256."""
+
+    def __init__(self, password: str = "hunter2", iterations: int = 4096) -> None:
+        mechanism = ScramMechanism(SCRAM)
+        keys = mechanism.make_auth_info(password, iteration_count=iterations)
+        self._server: ScramServer = mechanism.make_server(lambda _: keys)
+
+    def first(self, said: bytes) -> bytes:
+        mechanism, first = frontend.sasl_initial_response(said)
+        assert mechanism == SCRAM
+        self._server.set_client_first(first.decode())
+        return backend.authentication_sasl_continue(self._server.get_server_first().encode())
+
+    def final(self, said: bytes) -> bytes:
+        self._server.set_client_final(frontend.sasl_response(said).decode())
+        return backend.authentication_sasl_final(self._server.get_server_final().encode())
+
+
+def after_scram(target: TargetLogin, peer: ScramPeer) -> bytes:
+    """Up to the server's own proof, which is returned and not yet given to the gateway."""
+    opening = target.receive(backend.authentication_sasl([SCRAM]))
+    assert opening is not None
+    answer = target.receive(peer.first(opening))
+    assert answer is not None
+    assert b"hunter2" not in opening + answer
+    return peer.final(answer)
+
+
+# -- the ways in ---------------------------------------------------------------------------------------
+
+
+def test_the_startup_message() -> None:
+    packet = login(application_name="bodycam/run_a/bot").start()
+
+    assert frontend.startup(packet) == frontend.Startup(
+        3, 0, {"user": "app", "database": "orders", "application_name": "bodycam/run_a/bot"}
     )
 
 
 def test_trust() -> None:
-    one = login(None)
-    status, notice = message(b"S", text("a"), text("b")), backend.notice_response("NOTICE", "00000", "hi")
-    for raw in (backend.authentication_ok(), status, notice, backend.backend_key_data(KEY), READY):
-        assert one.receive(raw) is None
-    assert (one.ready, one.cancel_key, one.backend_pid) == (True, KEY, 42)
-    assert one.status_messages == [status, notice]
+    target = login(replace(DIAL, password=None))
+    said = [wire.status("server_version", "16.2"), wire.notice("welcome")]
+    for raw in (wire.AUTH_OK, *said, wire.key_data(), wire.ready("I")):
+        assert target.receive(raw) is None
+
+    assert target.ready
+    assert target.status == ord("I")
+    assert target.status_messages == said
+    assert (target.cancel_key, target.backend_pid) == (b"\0\0\0\x2atkey", 42)
 
 
 def test_cleartext() -> None:
-    assert login().receive(backend.authentication_cleartext()) == frontend.password_message("pencil")
+    target = login()
+
+    assert target.receive(wire.AUTH_CLEARTEXT) == frontend.password_message("hunter2")
+    target.receive(wire.AUTH_OK)
+    target.receive(wire.ready())
+    assert target.ready
 
 
 def test_md5() -> None:
-    inner = hashlib.md5(b"pencilgateway", usedforsecurity=False).hexdigest().encode()
-    expected = "md5" + hashlib.md5(inner + b"salt", usedforsecurity=False).hexdigest()
-    asked = message(b"R", struct.pack(">i", 5), b"salt")
-    assert login().receive(asked) == frontend.password_message(expected)
+    inner = hashlib.md5(b"hunter2app").hexdigest()  # the server stores this, after "md5"
+    proof = "md5" + hashlib.md5(inner.encode() + b"\1\2\3\4").hexdigest()
+
+    assert login().receive(md5_request()) == frontend.password_message(proof)
 
 
-def test_scram_takes_the_plain_mechanism_and_both_sides_prove_themselves() -> None:
-    one = login()
-    scram(one)
-    one.receive(backend.authentication_ok())
-    one.receive(READY)
-    assert one.ready
+@pytest.mark.parametrize("iterations", [4096, 20_000])
+def test_scram(iterations: int) -> None:
+    target = login()
+
+    assert target.receive(after_scram(target, ScramPeer(iterations=iterations))) is None
+    target.receive(wire.AUTH_OK)
+    target.receive(wire.ready())
+    assert target.ready
 
 
-def test_a_server_that_can_not_prove_itself_is_refused() -> None:
-    with pytest.raises(TargetLoginFailed, match="proof does not hold"):
-        scram(login(), forged=True)
+def test_scram_with_names_and_passwords_beyond_ascii() -> None:
+    target = login(replace(DIAL, user="bücher\u0007", password="pässwörter €"))
+
+    target.receive(after_scram(target, ScramPeer("pässwörter €")))
+    target.receive(wire.AUTH_OK)
 
 
-def test_a_server_that_leaves_its_proof_out_is_refused() -> None:
-    one = login()
-    one.receive(backend.authentication_sasl([SCRAM]))
-    with pytest.raises(TargetLoginFailed, match="did not prove"):
-        one.receive(backend.authentication_ok())
+def test_a_cancel_key_of_a_newer_server_is_longer() -> None:
+    target = login()
+    target.receive(wire.AUTH_OK)
+    target.receive(wire.key_data(b"\0\0\0\x2a" + bytes(32)))
+
+    assert target.cancel_key == b"\0\0\0\x2a" + bytes(32)
+    assert target.backend_pid == 42
 
 
-def test_an_error_of_the_server_keeps_its_sqlstate() -> None:
-    with pytest.raises(TargetLoginFailed, match="no such database") as failed:
-        login().receive(backend.error_response("FATAL", "3D000", "no such database"))
-    assert failed.value.sqlstate == "3D000"
-    assert failed.value.hint
+def test_a_server_that_knows_only_an_older_minor_version_is_followed() -> None:
+    target = login()
+
+    assert target.receive(backend.negotiate_protocol_version(0, [])) is None
+    target.receive(wire.AUTH_OK)
 
 
-@pytest.mark.parametrize("kind", [2, 7, 9, 99])
-def test_a_method_that_the_gateway_does_not_have(kind: int) -> None:
-    with pytest.raises(TargetLoginFailed, match="doesn't have") as failed:
-        login().receive(message(b"R", struct.pack(">i", kind)))
-    assert (failed.value.sqlstate, "pg_hba.conf" in failed.value.hint) == ("0A000", True)
+# -- servers that may be somebody else -----------------------------------------------------------------
 
 
-def test_a_password_that_is_asked_for_and_not_set() -> None:
-    with pytest.raises(TargetLoginFailed, match="the settings give none"):
-        login(None).receive(backend.authentication_cleartext())
+def test_a_server_whose_proof_is_wrong() -> None:
+    target = login()
+    proof = after_scram(target, ScramPeer())
+    forged = re.sub(rb"v=..", b"v=xx", proof)
+    assert forged != proof
+
+    assert fails(target, forged).sqlstate == "28000"
+
+
+def test_a_server_that_skips_its_proof() -> None:
+    target = login()
+    after_scram(target, ScramPeer())
+
+    assert "did not prove" in fails(target, wire.AUTH_OK).message
+
+
+def test_a_server_that_lets_the_gateway_in_before_it_saw_any_proof() -> None:
+    target = login()
+    target.receive(backend.authentication_sasl([SCRAM]))
+
+    assert "did not prove" in fails(target, wire.AUTH_OK).message
+
+
+def test_a_server_with_another_nonce() -> None:
+    target = login()
+    target.receive(backend.authentication_sasl([SCRAM]))
+    stranger = b"r=somebody-elses-nonce,s=c2FsdHNhbHRzYWx0c2FsdA==,i=4096"
+
+    assert fails(target, backend.authentication_sasl_continue(stranger)).sqlstate == "28000"
+
+
+@pytest.mark.parametrize("iterations", [b"2000000", b"9999999", b"99999999999"])
+def test_a_server_that_asks_for_too_much_computing(iterations: bytes) -> None:
+    target = login()
+    opening = target.receive(backend.authentication_sasl([SCRAM]))
+    assert opening is not None
+    nonce = opening.partition(b"r=")[2]
+    first = b"r=" + nonce + b"srv,s=c2FsdHNhbHRzYWx0c2FsdA==,i=" + iterations
+
+    assert fails(target, backend.authentication_sasl_continue(first)).sqlstate == "28000"
+
+
+# -- refusals and nonsense -----------------------------------------------------------------------------
+
+
+def test_what_the_server_says_is_what_is_told() -> None:
+    failed = fails(login(), wire.error("28P01", 'password authentication failed for user "app"', "FATAL"))
+
+    assert (failed.sqlstate, failed.message) == ("28P01", 'password authentication failed for user "app"')
+    assert "settings" in failed.hint
 
 
 @pytest.mark.parametrize(
-    "raw",
-    [
-        READY,
-        message(b"D", b"\0\0"),
-        message(b"R", b"\0"),
-        message(b"K", b"\0"),
-        backend.authentication_sasl(["OTHER"]),
-        backend.authentication_sasl_final(b"v=AAAA"),
-    ],
-    ids=["ready-too-early", "a-row", "half-a-number", "short-key", "other-mechanism", "proof-unasked"],
+    ("kind", "name"),
+    [(2, "KERBEROS"), (7, "GSS"), (9, "SSPI"), (8, "GSS_CONTINUE"), (99, "number 99"), (-1, "number -1")],
 )
-def test_nonsense_is_a_failed_login(raw: bytes) -> None:
-    with pytest.raises(TargetLoginFailed):
-        login().receive(raw)
+def test_methods_that_the_gateway_has_not(kind: int, name: str) -> None:
+    failed = fails(login(), message(b"R", struct.pack(">i", kind)))
+
+    assert failed.sqlstate == "0A000"
+    assert failed.message.endswith(name)
+
+
+def test_a_server_with_other_sasl_mechanisms() -> None:
+    failed = fails(login(), backend.authentication_sasl(["OAUTHBEARER"]))
+
+    assert (failed.sqlstate, "OAUTHBEARER" in failed.message) == ("0A000", True)
+
+
+@pytest.mark.parametrize("raw", [wire.AUTH_CLEARTEXT, md5_request(), backend.authentication_sasl([SCRAM])])
+def test_a_password_that_the_settings_do_not_give(raw: bytes) -> None:
+    failed = fails(login(replace(DIAL, password=None)), raw)
+
+    assert failed.sqlstate == "28P01"
+    assert "`password`" in failed.hint
+
+
+@pytest.mark.parametrize("password", ["a\0b", "a\u0007b"])
+def test_a_password_that_can_not_be_sent(password: str) -> None:
+    dial = replace(DIAL, password=password)
+    raw = wire.AUTH_CLEARTEXT if "\0" in password else backend.authentication_sasl([SCRAM])
+
+    assert fails(login(dial), raw).sqlstate == "28P01"
+
+
+@pytest.mark.parametrize(
+    "messages",
+    [
+        [wire.ready()],
+        [wire.row(b"1")],
+        [wire.AUTH_OK, wire.AUTH_CLEARTEXT],
+        [backend.authentication_sasl_continue(b"r=1")],
+        [backend.authentication_sasl_final(b"v=1")],
+        [backend.authentication_sasl([SCRAM]), backend.authentication_sasl_final(b"v=1")],
+        [backend.authentication_sasl([SCRAM]), backend.authentication_sasl_continue(b"\xff\xff")],
+        [backend.authentication_sasl([SCRAM]), backend.authentication_sasl_continue(b"")],
+        [md5_request(b"\1\2")],
+        [message(b"R", b"\0\0")],
+        [message(b"E", b"Sno end")],
+        [message(b"K", b"short")],
+        [wire.AUTH_OK, message(b"Z")],
+    ],
+)
+def test_a_login_that_makes_no_sense(messages: list[bytes]) -> None:
+    assert fails(login(), *messages).sqlstate in ("08P01", "28000")
+
+
+def test_a_server_that_never_stops_talking() -> None:
+    target = login()
+    target.receive(wire.AUTH_OK)
+    with pytest.raises(TargetLoginFailed, match="more in its login") as failed:
+        for _ in range(200):
+            target.receive(wire.notice("x" * 10_000))
+
+    assert failed.value.sqlstate == "54000"
+
+
+def test_no_password_in_what_a_person_or_a_log_may_print() -> None:
+    assert "hunter2" not in repr(DIAL)

@@ -29,12 +29,15 @@ from bodycam.archive.keystore import KeyGone, KeyStore
 from bodycam.archive.ledger import Leaf, Ledger
 from bodycam.archive.recover import Known, staged_incarnations, staged_sessions
 from bodycam.archive.sealing import Batch, Sealed, Sealer, container_name
+from bodycam.archive.settings import ArchiveSettings
 from bodycam.archive.store import StoreUnavailable
 from bodycam.archive.tailing import Tail
 from bodycam.journal.entry import Entry
 from bodycam.journal.folder import LOCK, incarnations, is_live, remove, sweep
 from bodycam.journal.follower import Follower
 from bodycam.model import ids
+
+__all__ = ["ArchiveSettings", "Archivist", "Folders", "Index"]
 
 log = structlog.get_logger(__name__)
 
@@ -43,22 +46,6 @@ SCAN_INTERVAL = 0.1
 RETRY_FIRST, RETRY_MOST = 0.25, 15.0
 RECENT_PLACES = 10_000
 """Sessions of which it is known without the catalog where they were sealed last."""
-
-
-@dataclass(frozen=True, slots=True)
-class ArchiveSettings:
-    """How the archivist works; times in seconds, sizes in bytes.
-
-    `memory` bounds what is neither staged nor sealed, over all sessions; `container` is when a container is
-    full. A single read of a journal (1 MiB) and one block for each open session come on top.
-    """
-
-    seal_interval: float = 0.5
-    checkpoint_interval: float = 2.0
-    head_interval: float = 5.0
-    block: int = 256 * 1024
-    memory: int = 64 * 1024 * 1024
-    container: int = 16 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -305,13 +292,9 @@ class Archivist:
         """
         busy = set() if self._sealing is None else {b.key for b in self._sealing[0].builders}
         since = now - self._settings.checkpoint_interval
-        due = [
-            builder
-            for builder in self._builders()
-            if builder.oldest is not None
-            and builder.key not in busy
-            and (full or (builder.ended if builder.closed else builder.born) <= since)
-        ]
+        due = [b for b in self._builders() if b.oldest is not None and b.key not in busy]
+        if not full:
+            due = [b for b in due if (b.ended if b.closed else b.born) <= since]
         done = self._checkpointer.stage(due, all_at_once=full)
         for tail in self._tails.values():
             tail.retire()

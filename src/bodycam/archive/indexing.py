@@ -30,6 +30,9 @@ from bodycam.model.event import Event, Kind
 log = structlog.get_logger(__name__)
 
 QUEUE_ITEMS = 50_000
+QUEUE_BYTES = 64 * 1024 * 1024
+"""What waits for the index at most; of a session for which there is no room, the recording is read later."""
+
 DATA_PER_EXCHANGE = 32 * 1024
 """Bytes of an exchange's data that are looked at for the index; it keeps far less."""
 
@@ -84,8 +87,10 @@ class IndexThread:
         self._containers, self._markers = containers, markers
         self._indexer = containers.indexer
         self._queue: queue.SimpleQueue[_Item | None] = queue.SimpleQueue()
-        self._moved: dict[tuple[str, int], int] = {}
+        self._queued = self._taken = 0  # bytes, ever; each is written by one side alone
+        self._moved: dict[str, dict[int, int]] = {}  # the archivist's side alone
         self._incomplete: set[str] = set()
+        self._begun: set[str] = set()  # sessions that the thread has seen from their first event on
         self._thread = threading.Thread(target=self._run, name="index", daemon=True)
         self._stopping = threading.Event()
         self.failure: str | None = None
@@ -116,17 +121,21 @@ class IndexThread:
         """Take an event, unless the exchange has been looked at enough or the thread is too far behind."""
         session = builder.opened["session"]
         if entry.kind in (Kind.TO_CLIENT, Kind.TO_TARGET):
-            moved = self._moved.get((session, entry.exchange), 0)
+            exchanges = self._moved.setdefault(session, {})
+            moved = exchanges.get(entry.exchange, 0)
             if moved > DATA_PER_EXCHANGE or entry.exchange == 0:
                 return
-            self._moved[session, entry.exchange] = moved + len(entry.body)
+            exchanges[entry.exchange] = moved + len(entry.body)
         elif entry.kind == Kind.FINISH:
-            self._moved.pop((session, entry.exchange), None)
+            self._moved.get(session, {}).pop(entry.exchange, None)
+        elif entry.kind == Kind.CLOSED:
+            self._moved.pop(session, None)
         if session in self._incomplete:
             return
-        if self._queue.qsize() >= QUEUE_ITEMS:
+        if self._queue.qsize() >= QUEUE_ITEMS or self._queued - self._taken >= QUEUE_BYTES:
             self._incomplete.add(session)
             return
+        self._queued += len(entry.body)
         self._queue.put((session, entry.kind, at, entry.exchange, entry.body))
 
     def sealing(self, name: str) -> None:
@@ -156,13 +165,16 @@ class IndexThread:
                     self._try(self._indexer.flush)
                     return
                 if not isinstance(item, Sealed):
+                    self._taken += len(item[4])
                     self._feed(item)
                 elif not self._seal_at_last(item):
                     return
             if self._indexer.due or time.monotonic() >= flush_at:
                 flush_at = time.monotonic() + FLUSH_INTERVAL
-                if not self._try(self._indexer.flush):
-                    flush_at += RETRY
+                while not self._try(self._indexer.flush) and self._indexer.due:
+                    # nothing more is taken in while a whole batch can't be written
+                    if self._stopping.wait(RETRY):
+                        return
 
     def _seal_at_last(self, sealed: Sealed) -> bool:
         """Index a container however long the catalog is away; False when the process ends meanwhile."""
@@ -177,6 +189,8 @@ class IndexThread:
             return
         try:
             self._indexer.feed(session, Event(Kind(kind), at, exchange, cbor2.loads(body)))
+            if kind == Kind.OPENED:
+                self._begun.add(session)
         except Exception as error:
             # the index is no law: the recording goes on, and its container is read again once it is sealed
             log.exception("an event was not indexed", session=session, error=str(error))
@@ -185,12 +199,11 @@ class IndexThread:
     def _seal(self, sealed: Sealed) -> None:
         for place in sealed.places:
             session = ids.session_id(place.session)
-            if session in self._incomplete:
+            if session in self._incomplete or session not in self._begun:
                 self._containers.session(sealed.name, place)
             self._containers.sealed(sealed.name, place)
             self._incomplete.discard(session)
-            for key in [key for key in self._moved if key[0] == session]:
-                self._moved.pop(key, None)
+            self._begun.discard(session)
         self._marker(sealed.name).unlink(missing_ok=True)
 
     def _try(self, work: Callable[[], object]) -> bool:

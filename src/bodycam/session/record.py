@@ -20,39 +20,33 @@ _U8, _U16, _U32 = struct.Struct(">BB"), struct.Struct(">BH"), struct.Struct(">BI
 class Journal(Protocol):
     """The part of the journal's writer that a session needs."""
 
-    @property
-    def pending(self) -> int:
-        """The position that what is appended now will have."""
-
     def append(self, session: int, exchange: int, kind: int, body: bytes) -> int: ...
 
 
 class Record:
     """One session's way into the journal, under its opening number."""
 
-    __slots__ = ("_journal", "opening")
+    __slots__ = ("_journal", "opening", "position")
 
     def __init__(self, journal: Journal, opening: int) -> None:
         self._journal, self.opening = journal, opening
-
-    @property
-    def pending(self) -> int:
-        """The journal position that what is recorded now will have."""
-        return self._journal.pending
+        self.position = 0
+        """The journal position of what was recorded last; the next byte waits for it."""
 
     def event(self, kind: Kind, exchange: int, body: Any) -> int:
         """Record a structured event; returns its journal position."""
-        return self._journal.append(self.opening, exchange, kind, encode(body))
+        self.position = self._journal.append(self.opening, exchange, kind, encode(body))
+        return self.position
 
     def data(self, kind: Kind, exchange: int, flavor: Flavor, count: int, data: bytes) -> int:
         """Record bytes that moved; returns the journal position of the last of them."""
         if len(data) <= PIECE:
-            return self._journal.append(self.opening, exchange, kind, data_body(flavor, count, data))
-        position = 0
+            self.position = self._journal.append(self.opening, exchange, kind, data_body(flavor, count, data))
+            return self.position
         for start in range(0, len(data), PIECE):
             body = data_body(flavor, count if start == 0 else 0, data[start : start + PIECE])
-            position = self._journal.append(self.opening, exchange, kind, body)
-        return position
+            self.position = self._journal.append(self.opening, exchange, kind, body)
+        return self.position
 
 
 def data_body(flavor: Flavor, count: int, data: bytes) -> bytes:

@@ -127,7 +127,7 @@ class Session:
 
     def forward(self, data: bytes) -> None:
         """Queue the bytes of an operation that was requested and allowed, for the target."""
-        self.to_target.append(data, self.record.pending)
+        self.to_target.append(data, self.record.position)
 
     def note(self, note: str, **details: str | int) -> None:
         """Record something that happened to the session itself."""

@@ -35,7 +35,6 @@ class ClientHalf:
         self._handlers: dict[int, Callable[[bytes], None]] = {
             ord("Q"): self._query,
             ord("P"): self._parse,
-            ord("B"): self._bind,
             ord("D"): self._describe,
             ord("E"): self._execute,
             ord("C"): self._close,
@@ -54,8 +53,13 @@ class ClientHalf:
             Denied: policy refused an operation.
         """
         buffer, frames = self._framer.feed(data)
-        for frame in frames:
-            self._message(buffer, frame)
+        for place, frame in enumerate(frames):
+            if frame[0] == ord("B"):
+                # its values are recorded with its Execute, unless they would reach the target before that
+                alone = not any(later[0] == ord("E") for later in frames[place + 1 : place + 4])
+                self._bind(buffer[frame[1] : frame[2]], alone=alone)
+            else:
+                self._message(buffer, frame)
 
     def _message(self, buffer: bytes, frame: Frame) -> None:
         tag, start, end, _ = frame
@@ -92,7 +96,7 @@ class ClientHalf:
         self._talk.expect(Expected(Reply.PARSE, exchange, undo))
         self._session.forward(raw)
 
-    def _bind(self, raw: bytes) -> None:
+    def _bind(self, raw: bytes, *, alone: bool) -> None:
         names = self._talk.names
         message = frontend.bind(raw)
         statement = names.statement(message.statement)
@@ -103,8 +107,14 @@ class ClientHalf:
             tuple(Parameter(kind, form, value) for kind, form, value in message.with_types(statement.types)),
             message.result_formats,
         )
+        exchange = None
+        if alone:
+            facts = _named("portal", message.portal)
+            exchange = self._request(
+                Operation("bind", statement.text, portal.parameters, facts, Weight.ASIDE)
+            )
         undo = names.bind(message.portal, portal)
-        self._talk.expect(Expected(Reply.BIND, undo=undo))
+        self._talk.expect(Expected(Reply.BIND, exchange, undo))
         self._session.forward(raw)
 
     def _describe(self, raw: bytes) -> None:

@@ -38,8 +38,14 @@ class Expected:
     undo: Undo | None = None
     statement: Statement | None = None
     portal: Portal | None = None
+    shared: bool = False
     tags: list[str] = field(default_factory=list)
     error: dict[str, str] | None = None
+
+    @property
+    def alone(self) -> bool:
+        """Whether its exchange ends with this reply: a Parse, or a Bind that came without its Execute."""
+        return self.reply is Reply.PARSE or (self.reply is Reply.BIND and not self.shared)
 
 
 @dataclass(slots=True)
@@ -65,7 +71,7 @@ class Conversation:
         for expected in reversed(self.queue):
             if expected.exchange is not None or expected.reply is Reply.SYNC:
                 return
-            expected.exchange = exchange
+            expected.exchange, expected.shared = exchange, True
 
     def failed(self) -> None:
         """The head of the queue got an error in the extended protocol: all up to Sync is passed over."""

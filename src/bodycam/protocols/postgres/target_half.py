@@ -106,7 +106,7 @@ class TargetHalf:
                 if head is None or head.reply is not _ENDS[tag]:
                     raise ProtocolViolation("08P01", f"the target sent {chr(tag)!r} that nothing asked for")
                 talk.queue.popleft()
-                if tag == 0x31 and head.exchange is not None:
+                if head.exchange is not None and head.alone:
                     self._finishing.append((head.exchange, Outcome.OK, None, None))
                 return head.exchange
             case 0x54:  # RowDescription

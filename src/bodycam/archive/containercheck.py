@@ -131,18 +131,15 @@ def _scan(read: Read, begin: int, length: int) -> _Scan:
         FormatDamaged: naming the offset at which they make no sense.
     """
     scan = _Scan()
-    order = iter((v1.INDEX, v1.MANIFEST, v1.SIGNATURE))
     for offset, kind, payload in SessionReader(read, begin, length).frames():
-        if not scan.header_hash:
-            if kind != v1.HEADER:
-                raise FormatDamaged(f"at offset {offset}: not the header of a session")
+        if kind == v1.HEADER:
             try:
                 scan.session = header_session(payload)
             except FormatDamaged as error:
                 raise FormatDamaged(f"at offset {offset}: {error}") from error
             scan.header_hash = scan.chain = v1.chain_start(payload)
             scan.frames[kind] = offset, b""
-        elif kind == v1.BLOCK and v1.INDEX not in scan.frames:
+        elif kind == v1.BLOCK:
             if len(payload) < v1.BLOCK_HEAD.size:
                 raise FormatDamaged(f"at offset {offset}: block {scan.blocks} is shorter than its own head")
             scan.chain = v1.chain_next(scan.chain, scan.blocks, payload)
@@ -150,14 +147,10 @@ def _scan(read: Read, begin: int, length: int) -> _Scan:
             extent = v1.FRAME.size + len(payload)
             scan.rows += cbor2.dumps([offset - begin, extent, count, first, last, scan.chain])
             scan.blocks, scan.events = scan.blocks + 1, scan.events + count
-        elif kind == next(order, None):
-            scan.frames[kind] = offset, payload
-            if kind == v1.SIGNATURE:
-                scan.end = offset + v1.FRAME.size + len(payload)
-                return scan
         else:
-            raise FormatDamaged(f"at offset {offset}: a frame of type {kind!r} out of place")
-    raise FormatDamaged(f"at offset {begin + length}: the session's end is missing")
+            scan.frames[kind] = offset, payload
+            scan.end = offset + v1.FRAME.size + len(payload)
+    return scan
 
 
 def _root(scan: _Scan, key: Ed25519PublicKey, chain: dict[int, bytes]) -> bytes:

@@ -43,7 +43,11 @@ class PublicKeys:
 
 
 def generate(folder: Path) -> list[str]:
-    """Make the keys that are not there yet; returns the files made, relative to `folder`."""
+    """Make the keys that are not there yet; returns the files made, relative to `folder`. Never overwrites.
+
+    Raises:
+        KeysUnusable: a file that is there can't be used, or a public key's private half is gone.
+    """
     for name in ("", "archivist", "public"):
         made = folder / name
         made.mkdir(parents=True, exist_ok=True)
@@ -61,6 +65,9 @@ def _pair(folder: Path, private: str, public: str, kind: type[K], written: list[
     private_file, public_file = folder / "archivist" / private, folder / "public" / public
     if private_file.exists():
         key = _private(private_file, kind)
+    elif public_file.exists():
+        # a fresh private key would not fit it: what is encrypted or pinned to it would be lost in silence
+        raise KeysUnusable(f"{public_file} is there and {private_file} is not; restore it from a backup")
     else:
         key = kind.generate()
         write_secret(private_file, _private_pem(key))
@@ -74,17 +81,27 @@ def load_archivist(folder: Path) -> ArchivistKeys:
     """The archivist's private keys.
 
     Raises:
-        KeysUnusable: one is missing, open to others, or not a key.
+        KeysUnusable: one is missing, open to others, not a key, or not that of the public half.
     """
     own = folder / "archivist"
+    if own.is_dir() and (mode := stat.S_IMODE(own.stat().st_mode)) & 0o077:
+        raise KeysUnusable(f"{own} is open to others (mode {mode:04o}); run: chmod 700 {own}")
     wrapping = read_secret(own / "wrapping.key")
     if len(wrapping) != WRAPPING_BYTES:
         raise KeysUnusable(f"{own / 'wrapping.key'} has {len(wrapping)} bytes, not {WRAPPING_BYTES}")
-    return ArchivistKeys(
+    keys = ArchivistKeys(
         _private(own / "journal.pem", X25519PrivateKey),
         _private(own / "signing.pem", Ed25519PrivateKey),
         wrapping,
     )
+    public = load_public(folder)
+    for file, ours, found in (
+        ("archivist.pem", keys.journal.public_key(), public.archivist),
+        ("signing.pem", keys.signing.public_key(), public.signing),
+    ):
+        if ours.public_bytes_raw() != found.public_bytes_raw():
+            raise KeysUnusable(f"{folder / 'public' / file} is not the public half of the archivist's key")
+    return keys
 
 
 def load_public(folder: Path) -> PublicKeys:

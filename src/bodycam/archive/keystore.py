@@ -4,6 +4,7 @@ Destroying a key makes its recording unreadable for ever, even where the object 
 verifiable, because hashes cover ciphertext. The store is as precious as the recordings.
 """
 
+import contextlib
 import os
 import secrets
 import sqlite3
@@ -16,6 +17,8 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 _NONCE = 12
+_ZEROS = 1 << 16
+_CONTEXT = b"bodycam data key v1"
 _SCHEMA = (
     "CREATE TABLE IF NOT EXISTS keys (session BLOB PRIMARY KEY, wrapped BLOB NOT NULL, made INTEGER NOT NULL)"
 )
@@ -28,8 +31,10 @@ class KeyGone(KeyError):
 class KeyStore:
     """Data keys by session (16 raw bytes), wrapped by AES-256-GCM under the key-encryption key.
 
-    Safe to use from several threads. `secure_delete` overwrites what is deleted and no write-ahead log is
-    kept, so that a destroyed key is nowhere in the file.
+    Safe to use from several threads. `secure_delete` overwrites what is deleted, and the rollback journal is
+    one file that stays and is filled with zeros when a key is destroyed, so that no copy of it is left in a
+    file or in the free blocks of unlinked ones. What a disk keeps of overwritten blocks is beyond us; there
+    the key-encryption key still stands before the data key.
     """
 
     def __init__(self, file: Path, wrapping: bytes) -> None:
@@ -39,14 +44,15 @@ class KeyStore:
         self._cipher = AESGCM(wrapping)
         self._lock = threading.Lock()
         self._database = sqlite3.connect(file, check_same_thread=False, timeout=10, isolation_level=None)
-        for pragma in ("secure_delete=ON", "journal_mode=DELETE", "synchronous=EXTRA"):
+        self._journal = file.with_name(file.name + "-journal")
+        for pragma in ("secure_delete=ON", "journal_mode=PERSIST", "synchronous=EXTRA"):
             self._database.execute(f"PRAGMA {pragma}").fetchall()
         self._database.execute(_SCHEMA)
 
     def wrap(self, session: bytes, key: bytes) -> bytes:
         """A data key as it is kept: nonce and AES-256-GCM, bound to its session."""
         nonce = secrets.token_bytes(_NONCE)
-        return nonce + self._cipher.encrypt(nonce, key, b"bodycam data key v1" + session)
+        return nonce + self._cipher.encrypt(nonce, key, _CONTEXT + session)
 
     def put(self, keys: Iterable[tuple[bytes, bytes]]) -> None:
         """Keep `(session, data key)` pairs, durably, in one transaction. A key that is there stays."""
@@ -67,16 +73,31 @@ class KeyStore:
         if row is None:
             raise KeyGone("the key of this recording is gone")
         try:
-            return self._cipher.decrypt(row[0][:_NONCE], row[0][_NONCE:], b"bodycam data key v1" + session)
+            return self._cipher.decrypt(row[0][:_NONCE], row[0][_NONCE:], _CONTEXT + session)
         except InvalidTag as error:
             raise KeyGone("the key of this recording does not open under this wrapping key") from error
 
     def destroy(self, session: bytes) -> bool:
-        """Destroy a key; returns whether there was one."""
-        with self._lock, self._database:
-            self._database.execute("BEGIN IMMEDIATE")
-            cursor = self._database.execute("DELETE FROM keys WHERE session = ?", (session,))
+        """Destroy a key; returns whether there was one.
+
+        Raises:
+            OSError: it is destroyed, but traces of it may be left in the rollback journal; call again.
+        """
+        with self._lock:
+            with self._database:
+                self._database.execute("BEGIN IMMEDIATE")
+                cursor = self._database.execute("DELETE FROM keys WHERE session = ?", (session,))
+            self._scrub()
         return cursor.rowcount > 0
+
+    def _scrub(self) -> None:
+        """Overwrite the rollback journal, which holds pages as they were; no transaction is open now."""
+        with contextlib.suppress(FileNotFoundError), self._journal.open("r+b", buffering=0) as stream:
+            left = stream.seek(0, os.SEEK_END)
+            stream.seek(0)
+            while left:
+                left -= stream.write(bytes(min(left, _ZEROS)))
+            os.fsync(stream.fileno())
 
     def close(self) -> None:
         """Close the file."""

@@ -21,6 +21,13 @@ _LENGTH = struct.Struct(">I")
 TAIL = _LENGTH.size + len(END)
 MAX_FOOTER = 64 * 1024 * 1024
 SESSION_BYTES = 16
+_NEXT = {
+    v1.HEADER: v1.BLOCK + v1.INDEX,
+    v1.BLOCK: v1.BLOCK + v1.INDEX,
+    v1.INDEX: v1.MANIFEST,
+    v1.MANIFEST: v1.SIGNATURE,
+    v1.SIGNATURE: b"",
+}
 _ENDING = v1.FRAME.size + v1.ENDING.size
 
 Read = Callable[[int, int], bytes]
@@ -86,17 +93,20 @@ class SessionReader:
         self._read, self._begin, self._end = read, offset, offset + length
 
     def frames(self) -> Iterator[tuple[int, bytes, bytes]]:
-        """`(offset in the container, type, payload)` of each frame in order.
+        """`(offset in the container, type, payload)` of each frame in order: H, any number of B, I, M, S.
 
         Raises:
             FormatDamaged: naming the offset at which the frames make no sense.
         """
-        position = self._begin
-        while position < self._end:
+        position, may_come = self._begin, v1.HEADER
+        while may_come:
             head = self._read(position, v1.FRAME.size)
             if len(head) < v1.FRAME.size:
                 raise FormatDamaged(f"at offset {position}: the session ends inside a frame")
             kind, length = v1.FRAME.unpack(head)
+            if kind not in may_come:
+                raise FormatDamaged(f"at offset {position}: a frame of type {kind!r} out of place")
+            may_come = _NEXT[kind]
             limit = v1.MAX_BLOCK if kind == v1.BLOCK else v1.MAX_META
             if length > limit or position + v1.FRAME.size + length > self._end:
                 raise FormatDamaged(f"at offset {position}: a frame of {length} bytes does not fit")

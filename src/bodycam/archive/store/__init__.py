@@ -17,7 +17,11 @@ class ObjectExists(StoreUnavailable):
 
 
 class Store(Protocol):
-    """Objects by name. Calls block; the archivist makes them from a thread."""
+    """Objects by name: lower-case letters, digits and `_` in parts joined by `/`, `.` and `-`.
+
+    Calls block and may be made from several threads. Another name raises ValueError; what fails raises
+    `StoreUnavailable`, or one of its two kinds. `tests/contract/test_store.py` is the contract.
+    """
 
     def put(self, name: str, parts: Iterable[bytes]) -> None:
         """Keep a new object made of these parts, whole and durable, or not at all."""
@@ -29,8 +33,8 @@ class Store(Protocol):
 
     def size(self, name: str) -> int: ...
 
-    def list(self) -> Iterator[str]:
-        """All names, in order."""
+    def list(self, prefix: str = "") -> Iterator[str]:
+        """All names that begin with `prefix`."""
 
     def delete(self, name: str) -> None:
         """Remove an object; none is no error."""

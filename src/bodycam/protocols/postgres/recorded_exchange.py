@@ -64,6 +64,11 @@ class RecordedExchange:
         self._copy_in(said)
         self._broke(self._from_client, was_broken, said)
 
+    @property
+    def owed(self) -> int:
+        """Bytes of the client's last message that have not come."""
+        return self._from_client.missing
+
     def end(self, said: list[Body]) -> None:
         """The exchange is over."""
         self._copied_out = self._ended(self._copied_out, "copy out", said)

@@ -34,6 +34,14 @@ class Messages:
         """Whether a message has begun whose end has not been seen."""
         return bool(self._wanted or self._skip)
 
+    @property
+    def missing(self) -> int:
+        """How many bytes of the message that has begun are still to come; 0 while its length is not known."""
+        if self._skip or not self._parts:
+            return self._skip
+        begun = b"".join(self._parts)
+        return int(_LENGTH(begun, 1)[0]) + 1 - len(begun) if len(begun) >= _HEADER else 0
+
     def feed(self, data: bytes) -> tuple[bytes, list[Piece]]:
         """Take the next recorded bytes; returns a buffer and the messages in it.
 

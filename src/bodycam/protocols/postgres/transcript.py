@@ -19,6 +19,7 @@ class PostgresReader:
     def __init__(self) -> None:
         self._exchanges: dict[int, RecordedExchange] = {}
         self._encoding = "utf-8"
+        self._owed = 0
         self._readers: dict[Kind, Callable[[Event, list[Body]], None]] = {
             Kind.OPENED: self._opened,
             Kind.REQUEST: self._request,
@@ -61,7 +62,13 @@ class PostgresReader:
             exchange.encoding_changed = False
 
     def _to_target(self, event: Event, said: list[Body]) -> None:
-        self._exchange(event.exchange).to_target(event.body[2], said)
+        data = event.body[2]
+        if self._owed and event.exchange == 0:
+            # a COPY failed in the middle of a message, whose end comes when its exchange is over
+            passed = min(self._owed, len(data))
+            self._owed -= passed
+            data = data[passed:]
+        self._exchange(event.exchange).to_target(data, said)
 
     def _opened(self, event: Event, said: list[Body]) -> None:
         body: Mapping[str, Any] = event.body
@@ -92,6 +99,7 @@ class PostgresReader:
         outcome, rows, to_client, to_target, tag, error = event.body
         exchange = self._exchanges.pop(event.exchange, None)
         if exchange is not None:
+            self._owed = exchange.owed or self._owed
             exchange.end(said)
         if error is not None and (exchange is None or not exchange.error_seen):
             said.append(

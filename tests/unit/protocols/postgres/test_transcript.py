@@ -40,6 +40,16 @@ def ask(verb: str = "query", text: str = "select 1", parameters: list[Any] | Non
     ]
 
 
+def told(play: Play) -> list[Body]:
+    """All that the record of a play says."""
+    reader = TRANSCRIPT.reader()
+    return [
+        entry.body
+        for kind, exchange, body in play.journal.entries
+        for entry in reader.feed(Event(kind, 0, exchange, body))
+    ]
+
+
 class Reading:
     """One reader, with the events written short."""
 
@@ -254,6 +264,21 @@ def test_copy_data_longer_than_is_held_is_cut(reading: Reading) -> None:
     assert said[2] == Output("copy in", "y\n")
 
 
+def test_a_copy_that_fails_inside_a_message_does_not_spoil_what_follows(ready: Play) -> None:
+    long = wire.copy_data(b"x" * 400_000)
+    ready.client(wire.query("copy t from stdin"))
+    ready.target(wire.copy_in())
+    ready.client(long[:300_000])
+    ready.target(wire.error("22P02", "invalid input"), wire.ready())
+    ready.client(long[300_000:350_000])
+    ready.client(long[350_000:] + wire.copy_data(b"next\n") + wire.COPY_DONE)
+
+    assert [one for one in told(ready) if isinstance(one, Noted | Output)][-2:] == [
+        Noted("unfinished", "the record of this exchange ends inside a message"),
+        Output("copy in", "next\n"),
+    ]
+
+
 # -- what was said -------------------------------------------------------------------------------------
 
 
@@ -368,12 +393,7 @@ def test_a_session_from_login_to_end(ready: Play) -> None:
     ready.target(wire.error(), wire.ready())
     ready.client(wire.TERMINATE)
 
-    reader = TRANSCRIPT.reader()
-    said = [
-        entry.body
-        for kind, exchange, body in ready.journal.entries
-        for entry in reader.feed(Event(kind, 0, exchange, body))
-    ]
+    said = told(ready)
 
     assert not [body for body in said if isinstance(body, Noted) and body.what == "undecodable"]
     assert said[0].what == "opened"  # type: ignore[union-attr]

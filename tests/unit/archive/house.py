@@ -63,6 +63,12 @@ class House:
 
     def start(self) -> Archivist:
         """An archivist that has taken up what is there."""
+        archivist = self.make()
+        archivist.recover()
+        return archivist
+
+    def make(self) -> Archivist:
+        """An archivist that has not begun."""
         self.keystore = KeyStore(self.root / "keystore" / "keys.db", self.keys.wrapping)
         staging = self.root / "staging"
         self.archivist = Archivist(
@@ -74,7 +80,6 @@ class House:
             index=self.index,
             settings=self.settings,
         )
-        self.archivist.recover()
         return self.archivist
 
     def stop(self) -> None:

@@ -1,6 +1,7 @@
 """Journals become sealed recordings: each committed event in exactly one, in order, and the ledger agrees."""
 
 import shutil
+import threading
 import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -239,3 +240,39 @@ def test_a_second_archivist_is_kept_away(house: House) -> None:
     house.start()
     with pytest.raises(Exception, match=r"in use|unavailable"):
         House(house.root).start()
+
+
+class Hanging(LocalStore):
+    """A store that answers nothing until it is let go."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        self.released = threading.Event()
+
+    def put(self, name: str, parts: Iterable[bytes]) -> None:
+        assert self.released.wait(30)
+        super().put(name, parts)
+
+
+def test_a_store_that_hangs_holds_up_neither_openings_nor_the_journal(tmp_path: Path) -> None:
+    store = Hanging(tmp_path / "recordings")
+    house = House(tmp_path, store, ArchiveSettings(0.0, 0.05, 0.1, block=4096, memory=64 * 1024))
+    worker = Worker(house.writer())
+    house.start()
+    for _ in range(150):
+        session = worker.open()
+        worker.query(session, 1, 2000)
+        worker.close(session)
+        house.archivist.step()
+    house.until(lambda: house.archivist.ledger.size >= 150)
+    house.until(lambda: house.archivist.status()["unstaged_bytes"] < 64 * 1024)
+    assert house.archivist.sealed_total == 0
+
+    store.released.set()
+    house.until_sealed(*worker.committed)
+
+    recordings = house.recordings()
+    assert {one: without_times(events) for one, events in recordings.items()} == worker.committed
+    assert house.verified() == "self-consistent"
+    worker.die()
+    house.stop()

@@ -31,7 +31,7 @@ def command(
     target: TargetFilter = None,
     since: Since = None,
     until: Until = None,
-    kind: Annotated[str | None, typer.Option("--kind", help="Where: statement, parameter or error.")] = None,
+    kind: Annotated[str | None, typer.Option("--kind", help="The verb: query, execute, copy, ...")] = None,
     status: Annotated[str | None, typer.Option("--status", help="ok, error, denied, cancelled, ...")] = None,
     limit: Limit = 50,
     as_json: Json = False,

@@ -9,7 +9,7 @@ from bodycam.cli.options import Settings
 
 def command(settings: Settings = "bodycam.yaml") -> None:
     """Run the gateway until SIGTERM; SIGHUP takes a changed settings file over."""
-    from bodycam.app import serve  # the whole gateway is loaded only where it is wanted
+    from bodycam.app.supervisor import serve  # the whole gateway is loaded only where it is wanted
 
     try:
         serve(Path(settings))

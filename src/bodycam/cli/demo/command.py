@@ -8,6 +8,7 @@ import tempfile
 from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
+from types import FrameType
 from typing import Annotated, Any
 
 import typer
@@ -31,7 +32,7 @@ def command(
     expected and verifies.
     """
     # ended from outside, it takes its children along as at Ctrl-C
-    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+    signal.signal(signal.SIGTERM, _interrupt)
     with ExitStack() as stack:
         # short, because the paths of Unix sockets are
         folder = Path(tempfile.mkdtemp(prefix="bcam-"))
@@ -54,6 +55,10 @@ def command(
             _stay(gateway, answer)
     if wrong:
         raise typer.Exit(NO)
+
+
+def _interrupt(_number: int, _frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
 
 
 def _record(gateway: Gateway, path: str) -> dict[str, Any]:

@@ -6,6 +6,7 @@ what belongs to the plaintext opening is consumed (CVE-2021-23222's class).
 
 import asyncio
 import contextlib
+import select
 import socket
 import ssl
 from collections.abc import Callable
@@ -25,6 +26,12 @@ PEEK = 64
 
 ACCEPT_BATCH = 64
 """Connections accepted in one go, so that a storm of them leaves the loop to those already open."""
+
+ACCEPT_PAUSE = 0.5
+"""Seconds without accepting after it failed: with no descriptors left, the socket stays readable for ever."""
+
+LINGER = 1.0
+"""Seconds that a client which was turned away has for reading why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,15 +53,18 @@ class Listener:
         self._sock, self._door, self._limit = sock, door, pending_limit
         self._pending: set[asyncio.Task[None]] = set()
         self._waiting: dict[ProxyLink, asyncio.TimerHandle] = {}
+        self._stopped = True
         self.refused = 0
         sock.setblocking(False)
 
     def start(self) -> None:
         """Begin to accept."""
+        self._stopped = False
         asyncio.get_running_loop().add_reader(self._sock, self._accept)
 
     def stop(self) -> None:
         """Accept no more; the socket stays with the supervisor. Logins on their way are dropped."""
+        self._stopped = True
         asyncio.get_running_loop().remove_reader(self._sock)
         for task in self._pending:
             task.cancel()
@@ -73,6 +83,7 @@ class Listener:
                 return
             except OSError as error:
                 log.warning("accepting a connection failed", error=str(error))
+                self._rest()
                 return
             client.setblocking(False)
             reason = self._door.admit()
@@ -84,9 +95,14 @@ class Listener:
             self._pending.add(task)
             task.add_done_callback(self._pending.discard)
 
+    def _rest(self) -> None:
+        loop = asyncio.get_running_loop()
+        loop.remove_reader(self._sock)
+        loop.call_later(ACCEPT_PAUSE, lambda: None if self._stopped else self.start())
+
     async def _open(self, client: socket.socket, peer: object, reason: str | None) -> None:
         door = self._door
-        taken = False
+        taken: ProxyLink | None = None
         try:
             async with asyncio.timeout(door.login_timeout):
                 if client.family != socket.AF_UNIX:
@@ -99,6 +115,7 @@ class Listener:
                 secure = found is True
                 if reason is not None and not secure:
                     await self._say(client, door.protocol.refuse(reason, "Try again in a moment."))
+                    await _part(client)
                     return
                 if reason is not None:
                     return
@@ -109,7 +126,7 @@ class Listener:
                 self._waiting[link] = asyncio.get_running_loop().call_later(
                     door.login_timeout, self._too_slow, link
                 )
-                taken = True
+                taken = link
                 await asyncio.get_running_loop().connect_accepted_socket(
                     lambda: Side(link, "client"),
                     client,
@@ -117,14 +134,18 @@ class Listener:
                     ssl_handshake_timeout=door.login_timeout if secure else None,
                 )
         except TimeoutError:
-            if not taken:
+            if taken is None:
                 with contextlib.suppress(OSError):
                     text = f"no login within {door.login_timeout:g} s"
                     client.send(door.protocol.refuse(text, "Send a startup message and log in."))
+                await _part(client)
         except (OSError, ssl.SSLError) as error:
             log.info("a connection ended before its login", error=str(error))
+            if taken is not None:
+                # no transport will ever tell this link that its client is gone
+                taken.client_lost()
         finally:
-            if not taken:
+            if taken is None:
                 client.close()
 
     def _too_slow(self, link: ProxyLink) -> None:
@@ -137,7 +158,7 @@ class Listener:
         while True:
             await _readable(client, wanted)
             peeked = client.recv(PEEK, socket.MSG_PEEK)
-            if not peeked:
+            if not peeked or (len(peeked) < wanted and _hung_up(client)):
                 return None
             match opening.look(peeked):
                 case More():
@@ -148,6 +169,7 @@ class Listener:
                     wanted = 1
                 case StartTls(consume=consume, reply=reply):
                     client.recv(consume)
+                    client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, 1)
                     await self._say(client, reply)
                     return True
                 case Begin():
@@ -157,6 +179,7 @@ class Listener:
                     log.info("a connection was refused", reason=reason)
                     self.refused += 1
                     await self._say(client, reply)
+                    await _part(client)
                     return None
 
     @staticmethod
@@ -178,6 +201,22 @@ async def _readable(sock: socket.socket, wanted: int) -> None:
         await arrived.wait()
     finally:
         loop.remove_reader(sock)
+
+
+def _hung_up(sock: socket.socket) -> bool:
+    """Whether the peer has sent its last byte, though some of them are still unread."""
+    poll = select.poll()
+    poll.register(sock, select.POLLRDHUP)
+    return bool(poll.poll(0))
+
+
+async def _part(client: socket.socket) -> None:
+    """Let the last words arrive: closing over unread bytes is a reset, which may overtake them."""
+    with contextlib.suppress(OSError, TimeoutError):
+        client.shutdown(socket.SHUT_WR)
+        async with asyncio.timeout(LINGER):
+            while await asyncio.get_running_loop().sock_recv(client, 65536):
+                pass
 
 
 def _is_loopback(host: str) -> bool:

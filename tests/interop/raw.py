@@ -1,0 +1,121 @@
+"""A client that sends whatever bytes a test wants, and reads what comes back."""
+
+import contextlib
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Any, Self
+
+import psycopg
+
+from bodycam.protocols.postgres import backend, frontend
+from tests import stage
+
+
+class Client:
+    """One connection to a gateway's PostgreSQL listener."""
+
+    def __init__(self, gateway: stage.Gateway, timeout: float = 10) -> None:
+        self.socket = socket.create_connection(("127.0.0.1", gateway.port), timeout)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.socket.close()
+
+    def send(self, data: bytes) -> None:
+        self.socket.sendall(data)
+
+    def startup(self, **parameters: str) -> None:
+        self.send(frontend.startup_message(parameters))
+
+    def rest(self) -> bytes:
+        """All that comes until the gateway closes; a reset counts as a close."""
+        received = b""
+        with contextlib.suppress(ConnectionResetError):
+            while data := self.socket.recv(65536):
+                received += data
+        return received
+
+    def error(self) -> dict[str, str]:
+        """The one error that comes before the gateway closes."""
+        return error_in(self.rest())
+
+
+def error_in(received: bytes) -> dict[str, str]:
+    """The ErrorResponse at the end of what was received."""
+    while received:
+        length = 1 + int.from_bytes(received[1:5], "big")
+        message, received = received[:length], received[length:]
+        if message[:1] == b"E":
+            assert not received, received
+            said = dict(backend.error_map(message))
+            assert said["severity"] == "FATAL"
+            assert said["message"]
+            return said
+    raise AssertionError("the gateway closed without an error")
+
+
+@dataclass
+class Bystander:
+    """Somebody else's session, which must not notice anything."""
+
+    answers: int = 0
+    slowest: float = 0.0
+    failures: list[Exception] = field(default_factory=list)
+
+    def watch(self, dsn: str, stop: threading.Event) -> None:
+        try:
+            with psycopg.connect(dsn, autocommit=True) as connection:
+                while not stop.wait(0.02):
+                    began = time.monotonic()
+                    assert connection.execute("select 42").fetchone() == (42,)
+                    self.slowest = max(self.slowest, time.monotonic() - began)
+                    self.answers += 1
+        except Exception as error:
+            self.failures.append(error)
+
+
+@contextlib.contextmanager
+def bystanders(dsn: str, count: int = 4) -> Iterator[list[Bystander]]:
+    """Sessions that go on all the while; several, so that each worker has one."""
+    stop = threading.Event()
+    watching = [Bystander() for _ in range(count)]
+    threads = [threading.Thread(target=one.watch, args=(dsn, stop)) for one in watching]
+    for thread in threads:
+        thread.start()
+    try:
+        yield watching
+        time.sleep(0.2)
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join(20)
+    for one in watching:
+        assert not one.failures, one.failures
+        assert one.answers > 3
+        assert one.slowest < 2
+
+
+def until(found: Callable[[], Any], what: str, seconds: float = 15) -> Any:
+    """Look again and again until something is found."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if result := found():
+            return result
+        time.sleep(0.05)
+    raise AssertionError(f"not within {seconds:g} s: {what}")
+
+
+def sessions(gateway: stage.Gateway, run: str) -> list[dict[str, Any]]:
+    """The sessions of a run, as the API lists them."""
+    answer = gateway.api("GET", f"/v1/sessions?run={run}")
+    assert answer.status_code == 200, answer.text
+    listed: list[dict[str, Any]] = answer.json()["sessions"]
+    return listed

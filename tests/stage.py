@@ -31,6 +31,7 @@ HBA = """\
 local all all trust
 hostssl only_tls all 127.0.0.1/32 trust
 hostnossl only_plain all 127.0.0.1/32 trust
+host only_tls,only_plain all 127.0.0.1/32 reject
 host all scram_user 127.0.0.1/32 scram-sha-256
 host all md5_user 127.0.0.1/32 md5
 host all clear_user 127.0.0.1/32 password

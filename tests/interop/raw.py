@@ -1,11 +1,13 @@
 """A client that sends whatever bytes a test wants, and reads what comes back."""
 
 import contextlib
+import os
 import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
@@ -119,3 +121,46 @@ def sessions(gateway: stage.Gateway, run: str) -> list[dict[str, Any]]:
     assert answer.status_code == 200, answer.text
     listed: list[dict[str, Any]] = answer.json()["sessions"]
     return listed
+
+
+def sockets_of(pid: int) -> set[str]:
+    """The inodes of the sockets that a process has open."""
+    found = set()
+    for link in Path(f"/proc/{pid}/fd").iterdir():
+        with contextlib.suppress(OSError):
+            name = str(link.readlink())
+            if name.startswith("socket:["):
+                found.add(name[len("socket:[") : -1])
+    return found
+
+
+def tcp_sockets() -> Iterator[tuple[int, int, bool, str]]:
+    """Every IPv4 socket of this machine: local port, remote port, whether it listens, its inode."""
+    for line in Path("/proc/net/tcp").read_text().splitlines()[1:]:
+        fields = line.split()
+        local, remote = (int(one.rpartition(":")[2], 16) for one in fields[1:3])
+        yield local, remote, fields[3] == "0A", fields[9]
+
+
+def worker_of(gateway: stage.Gateway, connection: psycopg.Connection[Any]) -> int:
+    """The process id of the worker that serves this connection."""
+    with socket.socket(fileno=os.dup(connection.fileno())) as sock:
+        port = sock.getsockname()[1]
+    inodes = {inode for local, remote, _, inode in tcp_sockets() if (local, remote) == (gateway.port, port)}
+    for pid in gateway.children()["worker"]:
+        if inodes & sockets_of(pid):
+            return pid
+    raise AssertionError("no worker serves this connection")
+
+
+def on_both_workers(
+    gateway: stage.Gateway, run: stage.Credential, each: int = 2
+) -> list[psycopg.Connection[Any]]:
+    """Connections of one run, so many that every worker serves at least `each`."""
+    connections: list[psycopg.Connection[Any]] = []
+    for _ in range(60):
+        connections.append(psycopg.connect(run.dsn(), autocommit=True))
+        served = [worker_of(gateway, one) for one in connections]
+        if all(served.count(pid) >= each for pid in gateway.children()["worker"]):
+            return connections
+    raise AssertionError("one worker takes all connections")

@@ -243,22 +243,6 @@ def test_a_run_that_is_over_is_a_failed_session(
     assert {one["outcome"] for one in sessions(gateway, run.run)} == {"failed"}
 
 
-def test_a_lease_that_ran_out_is_a_failed_session(gateway: stage.Gateway) -> None:
-    run = gateway.run(ttl=10.0)
-    connection = psycopg.connect(run.dsn(), autocommit=True)
-    began = time.monotonic()
-
-    with pytest.raises(psycopg.errors.AdminShutdown, match="lease has expired"):
-        while time.monotonic() - began < 15:
-            connection.execute("select pg_sleep(0.2)")
-    connection.close()
-
-    assert 8 < time.monotonic() - began < 13
-    assert failed_login(gateway, run, "shop")["code"] == "28000"
-    until(lambda: len(sessions(gateway, run.run)) == 2, "both sessions on the record")
-    assert {one["outcome"] for one in sessions(gateway, run.run)} == {"cut", "failed"}
-
-
 def test_who_is_not_known_is_counted_in_the_audit_and_has_no_session(
     gateway: stage.Gateway, run: stage.Credential
 ) -> None:

@@ -116,6 +116,7 @@ class Play:
             redaction=self.redaction,
             client=self.client_box,
             target=self.target_box,
+            unsent=lambda: (0, 0),
             on_close=lambda session: None,
         )
         return self.session

@@ -48,7 +48,7 @@ def test_several_statements_in_one_query(ready: Play) -> None:
         wire.ready(),
     )
 
-    assert ends(ready) == [(2, "ok", 1, "INSERT 0 1; SELECT 1")]
+    assert ends(ready) == [(2, "ok", 2, "INSERT 0 1; SELECT 1")]
 
 
 def test_prepared_once_and_executed_three_times_is_three_exchanges_with_their_values(ready: Play) -> None:
@@ -154,7 +154,7 @@ def test_copy_in_records_the_data_with_its_statement(ready: Play) -> None:
 
     data = [(exchange, body[2]) for kind, exchange, body in ready.recorded() if kind is Kind.TO_TARGET]
     assert data == [(2, wire.copy_data(b"1\n")), (2, wire.copy_data(b"2\n")), (2, wire.COPY_DONE)]
-    assert ends(ready) == [(2, "ok", 0, "COPY 2")]
+    assert ends(ready) == [(2, "ok", 2, "COPY 2")]
 
 
 def test_copy_in_by_the_extended_protocol_forgets_the_sync_that_the_server_ignores(ready: Play) -> None:
@@ -165,7 +165,7 @@ def test_copy_in_by_the_extended_protocol_forgets_the_sync_that_the_server_ignor
     ready.client(wire.query("select 1"))
     ready.target(wire.complete("SELECT 1"), wire.ready())
 
-    assert [end[1:] for end in ends(ready)] == [("ok", 0, None), ("ok", 0, "COPY 1"), ("ok", 0, "SELECT 1")]
+    assert [end[1:] for end in ends(ready)] == [("ok", 0, None), ("ok", 1, "COPY 1"), ("ok", 1, "SELECT 1")]
 
 
 def test_copy_out(ready: Play) -> None:
@@ -174,7 +174,7 @@ def test_copy_out(ready: Play) -> None:
     ready.target(*answer)
 
     assert ready.client_gets() == b"".join(answer)
-    assert ends(ready) == [(2, "ok", 0, "COPY 1")]
+    assert ends(ready) == [(2, "ok", 1, "COPY 1")]
 
 
 def test_a_notice_belongs_to_the_statement_that_raised_it_and_a_notification_to_none(ready: Play) -> None:
@@ -345,3 +345,16 @@ def test_messages_that_are_not_recorded_leave_at_once(ready: Play) -> None:
 
     assert ready.recorded() == []
     assert ready.target_sees() == wire.close("S", "none") + wire.SYNC
+
+
+def test_a_statement_described_in_its_own_pipeline_records_its_columns_with_the_portal_s_formats(
+    ready: Play,
+) -> None:
+    ready.client(
+        wire.parse("select 1"), wire.describe("S"), wire.bind(formats=(1,)), wire.execute(), wire.SYNC
+    )
+    ready.target(wire.PARSED, wire.described(), wire.columns(("n", 23)), wire.BOUND)
+    ready.target(wire.row(b"\0\0\0\1"), wire.complete("SELECT 1"), wire.ready())
+
+    flavors = [body for kind, _, body in ready.recorded() if kind is Kind.TO_CLIENT]
+    assert [Flavor.COLUMNS, 0, wire.columns(("n", 23), form=1)] in flavors

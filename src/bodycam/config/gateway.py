@@ -77,7 +77,10 @@ class Limits(Section):
         "then its sessions there end. 0B is no bound.",
     )
     message_size: Size = Field(
-        default=written("64MiB"), description="The largest single protocol message that is taken in."
+        default=written("32MiB"),
+        ge=64 * 1024,
+        le=60 * 1024 * 1024,
+        description="The largest single protocol message that is taken in: 64KiB to 60MiB.",
     )
     connect_timeout: Duration = Field(
         default=written("10s"), description="From dialling a target to the end of the login there."

@@ -200,6 +200,10 @@ class ProxyLink:
         elif self._paused[side]:
             transport.pause_reading()
 
+    def unsent(self) -> tuple[int, int]:
+        """Released bytes that the client and the target have not taken from us."""
+        return _untaken(self.client), _untaken(self.target)
+
     # -- release --------------------------------------------------------------------------------
 
     def settle(self) -> None:
@@ -281,6 +285,10 @@ class ProxyLink:
             log.info("a login was refused", address=self.address, code=answer.code.value)
         self._run(lambda _: self.machine.answer(answer), b"")
         self.resume("client", "need")
+
+
+def _untaken(transport: asyncio.Transport | None) -> int:
+    return 0 if transport is None else transport.get_write_buffer_size()
 
 
 async def _abort_later(transport: asyncio.Transport) -> None:

@@ -229,6 +229,7 @@ class Worker:
             redaction=self._redaction,
             client=link.client_box,
             target=link.target_box,
+            unsent=link.unsent,
             on_close=self._session_closed,
         )
         self._sessions[grant.session] = link

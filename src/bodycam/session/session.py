@@ -45,8 +45,10 @@ class Session:
         redaction: Redaction,
         client: Outbox,
         target: Outbox,
+        unsent: Callable[[], tuple[int, int]],
         on_close: Callable[["Session"], None],
     ) -> None:
+        self._unsent = unsent
         self.grant, self.redaction = grant, redaction
         self.to_client, self.to_target = client, target
         self.record, self._policy, self._on_close = record, policy, on_close
@@ -70,9 +72,13 @@ class Session:
         redaction: Redaction,
         client: Outbox,
         target: Outbox,
+        unsent: Callable[[], tuple[int, int]],
         on_close: Callable[["Session"], None],
     ) -> "Session":
-        """Begin a session: its opening is the first thing in its record."""
+        """Begin a session: its opening is the first thing in its record.
+
+        `unsent` tells, when it ends, how many released bytes client and target have not taken.
+        """
         record = Record(journal, opening)
         run = grant.run
         record.event(
@@ -113,6 +119,7 @@ class Session:
             redaction=redaction,
             client=client,
             target=target,
+            unsent=unsent,
             on_close=on_close,
         )
 
@@ -142,12 +149,13 @@ class Session:
             exchange.finish(Outcome.UNKNOWN)
         if self.ambient.bytes_to_client or self.ambient.bytes_to_target:
             self.ambient.finish(Outcome.OK)
+        unsent_to_client, unsent_to_target = self._unsent()
         body = {
             "outcome": outcome.value,
             "reason": self.redaction.redact(reason)[0],
             "exchanges": self.exchanges,
-            "unsent_to_client": self.to_client.size,
-            "unsent_to_target": self.to_target.size,
+            "unsent_to_client": unsent_to_client,
+            "unsent_to_target": unsent_to_target,
         }
         self.record.event(Kind.CLOSED, 0, body)
         self._on_close(self)

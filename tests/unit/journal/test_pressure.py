@@ -3,6 +3,7 @@
 import asyncio
 import ctypes
 import os
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -98,6 +99,9 @@ def test_a_disk_that_others_fill_ends_the_writer_cleanly(
     make: Make, follow: Follow, small_disk: Path
 ) -> None:
     writer = make(small_disk / "journal")
+    deadline = time.monotonic() + 10
+    while not writer._supply.spare and time.monotonic() < deadline:
+        time.sleep(0.01)
     with (small_disk / "other").open("wb", buffering=0) as other:
         while True:
             try:

@@ -93,6 +93,12 @@ def command_complete(raw: bytes) -> str:
     return Body(raw).text()
 
 
+def rows_of(tags: str) -> int:
+    """How many rows the command tags report, `; ` between them: `INSERT 0 5` is 5."""
+    counts = (tag.rpartition(" ")[2] for tag in tags.split("; "))
+    return sum(int(count) for count in counts if count.isascii() and count.isdigit())
+
+
 def ready_for_query(raw: bytes) -> int:
     """The transaction status: `I` idle, `T` in a transaction, `E` in a failed one."""
     return Body(raw).byte()

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from bodycam.model.event import Flavor, Outcome
 from bodycam.model.operation import Operation, Parameter, Weight
 from bodycam.protocols.postgres import frontend
-from bodycam.protocols.postgres.codec import Frame, Framer, ProtocolViolation
+from bodycam.protocols.postgres.codec import FIRST, WHOLE, Frame, Framer, ProtocolViolation
 from bodycam.protocols.postgres.conversation import Conversation, Expected, Reply
 from bodycam.protocols.postgres.names import Portal, Statement
 from bodycam.session.session import Exchange
@@ -32,6 +32,7 @@ class ClientHalf:
         self._talk, self._session = conversation, conversation.session
         self._framer = Framer(limit=limit, streamed=STREAMED)
         self.terminated = False
+        self._copying = self._session.ambient
         self._handlers: dict[int, Callable[[bytes], None]] = {
             ord("Q"): self._query,
             ord("P"): self._parse,
@@ -62,9 +63,11 @@ class ClientHalf:
                 self._message(buffer, frame)
 
     def _message(self, buffer: bytes, frame: Frame) -> None:
-        tag, start, end, _ = frame
+        tag, start, end, part = frame
         if tag == ord("d"):
-            self._copy_owner().to_target(buffer[start:end], flavor=Flavor.CHUNK)
+            if part in (WHOLE, FIRST):
+                self._copying = self._copy_owner()
+            self._copying.to_target(buffer[start:end], flavor=Flavor.CHUNK)
         elif tag == ord("X"):
             self.terminated = True
             self._session.forward(buffer[start:end])

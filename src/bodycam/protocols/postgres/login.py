@@ -55,6 +55,10 @@ class LoginFailed(Exception):
         self.sqlstate, self.message, self.hint = sqlstate, message, hint
 
 
+class ClientLeft(Exception):
+    """The client said goodbye in the middle of its login."""
+
+
 class Stage(Enum):
     """Whose turn it is."""
 
@@ -103,9 +107,7 @@ class Login:
         buffer, frames = self._framer.feed(data)
         for tag, start, end, _ in frames:
             if tag == ord("X"):
-                self.stage = Stage.OVER
-                self._link.close()
-                return
+                raise ClientLeft
             if tag != ord("p"):
                 raise ProtocolViolation("08P01", "expected a password or SASL message")
             self._proof(buffer[start:end])

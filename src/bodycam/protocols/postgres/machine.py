@@ -5,7 +5,7 @@ from bodycam.protocols.postgres import backend, frontend
 from bodycam.protocols.postgres.client_half import ClientHalf, Denied
 from bodycam.protocols.postgres.codec import ProtocolViolation
 from bodycam.protocols.postgres.conversation import Conversation
-from bodycam.protocols.postgres.login import Login, LoginFailed
+from bodycam.protocols.postgres.login import ClientLeft, Login, LoginFailed
 from bodycam.protocols.postgres.target_half import TargetHalf
 from bodycam.session.link import Answer, Link
 from bodycam.session.session import Session
@@ -36,6 +36,8 @@ class PostgresMachine:
             self._client.receive(data)
         except LoginFailed as error:
             self._login_failed(error)
+        except ClientLeft:
+            self.client_gone()
         except ProtocolViolation as error:
             self._broken(f"the client broke the protocol: {error}", error.sqlstate)
         except Denied as error:

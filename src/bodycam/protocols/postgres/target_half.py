@@ -68,6 +68,9 @@ class TargetHalf:
 
     def _finish(self) -> None:
         for exchange, outcome, tag, error in self._finishing:
+            if tag is not None:
+                # what was inserted, updated or copied went by as no row
+                exchange.rows = max(exchange.rows, backend.rows_of(tag))
             exchange.finish(outcome, tag, error)
         self._finishing.clear()
 
@@ -142,7 +145,8 @@ class TargetHalf:
         elif head.reply is Reply.DESCRIBE_PORTAL and head.portal is not None:
             head.portal.columns = raw
             self._talk.queue.popleft()
-        if head.exchange is not None:
+        if head.exchange is not None and head.reply is not Reply.DESCRIBE_STATEMENT:
+            # a statement's description lacks the formats that its portal will have
             self._described = head.exchange
         return head.exchange
 

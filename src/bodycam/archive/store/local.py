@@ -8,6 +8,7 @@ import secrets
 import stat
 import threading
 from collections.abc import Iterable, Iterator
+from io import FileIO
 from pathlib import Path
 
 from bodycam.archive.store import ObjectExists, ObjectMissing, StoreUnavailable
@@ -116,11 +117,13 @@ class LocalStore:
         with _translated(path):
             # neither a link nor a pipe somebody left in the folder is followed or waited for
             descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
-            with os.fdopen(descriptor, "rb") as stream:
-                if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            # unbuffered: what is read is wanted whole, and a buffer would only copy it
+            with os.fdopen(descriptor, "rb", buffering=0) as stream:
+                found = os.fstat(descriptor)
+                if not stat.S_ISREG(found.st_mode):
                     raise StoreUnavailable(f"{path} is not a file")
-                stream.seek(offset)
-                return stream.read(length)
+                left = max(0, found.st_size - offset)
+                return _read(stream, offset, left if length < 0 else min(left, length))
 
     def _sweep(self) -> None:
         with self._sweeping:
@@ -135,6 +138,14 @@ class LocalStore:
         if not _NAME.fullmatch(name):
             raise ValueError(f"not a name of an object: {name!r}")
         return self._folder / name
+
+
+def _read(stream: FileIO, offset: int, length: int) -> bytes:
+    stream.seek(offset)
+    data = stream.read(length)
+    while len(data) < length and (more := stream.read(length - len(data))):
+        data += more
+    return data
 
 
 @contextlib.contextmanager

@@ -4,6 +4,7 @@ import argparse
 import asyncio
 import contextlib
 import os
+import resource
 import signal
 from collections.abc import Callable, Coroutine, Sequence
 from pathlib import Path
@@ -51,6 +52,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--number", type=int, default=0)
     parser.add_argument("--listen", action="append", default=[])
     given = parser.parse_args(arguments)
+    _allow_descriptors()
     settings = from_snapshot(given.snapshot.read_bytes())
     log_as(settings)
     structlog.contextvars.bind_contextvars(process=given.role, pid=os.getpid())
@@ -72,6 +74,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
                 await run_control(settings, stop)
 
     uvloop.run(_until_told(work, given.lifeline))
+
+
+def _allow_descriptors() -> None:
+    """A session takes two descriptors, and the usual soft limit of 1024 is there for select(2) alone."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 if __name__ == "__main__":

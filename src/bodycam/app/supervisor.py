@@ -8,6 +8,7 @@ from pathlib import Path
 import structlog
 import uvloop
 
+from bodycam.app import data_lock
 from bodycam.app.shared import log_as, snapshot_file, write_snapshot
 from bodycam.archive.keys import load_public
 from bodycam.config import Settings, changes_needing_restart, load
@@ -26,12 +27,14 @@ def serve(settings_file: Path) -> None:
 
     Raises:
         SettingsError: the file is wrong; nothing was started.
+        DataFolderTaken: another gateway runs over the data folder.
         OSError: an address can't be bound, or a folder can't be made.
     """
     settings = load(settings_file, protocols=PROTOCOLS)
     log_as(settings)
     _make_folders(settings)
     load_public(settings.keys)  # a gateway without keys starts nothing
+    lock = data_lock.take(settings.storage.data)
     write_snapshot(settings)
     listeners = {
         name: bind(address.host, address.port) for name, address in settings.listen.protocols.items()
@@ -53,12 +56,15 @@ def serve(settings_file: Path) -> None:
         write_snapshot(changed)
         return ("control",)
 
-    supervisor = Supervisor(_children(settings, listeners, reading_end), lifeline=reading_end, reload=reload)
+    supervisor = Supervisor(
+        _children(settings, listeners, reading_end), inherited=(reading_end, lock), reload=reload
+    )
     try:
         uvloop.run(supervisor.run())
     finally:
         for sock in listeners.values():
             sock.close()
+        os.close(lock)
 
 
 def _children(settings: Settings, listeners: Mapping[str, socket.socket], lifeline: int) -> list[ChildSpec]:

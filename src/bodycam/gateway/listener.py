@@ -87,10 +87,15 @@ class Listener:
                 return
             client.setblocking(False)
             reason = self._door.admit()
-            if reason is None and len(self._pending) + len(self._waiting) >= self._limit:
+            under_way = len(self._pending) + len(self._waiting)
+            if reason is None and under_way >= self._limit:
                 reason = "too many logins are on their way"
             if reason is not None:
                 self.refused += 1
+            if under_way >= 2 * self._limit:
+                # telling them why takes a descriptor and time as well
+                client.close()
+                continue
             task = asyncio.get_running_loop().create_task(self._open(client, peer, reason))
             self._pending.add(task)
             task.add_done_callback(self._pending.discard)
@@ -113,11 +118,10 @@ class Listener:
                 if found is None:
                     return
                 secure = found is True
+                reason = reason or door.admit()
                 if reason is not None and not secure:
                     await self._say(client, door.protocol.refuse(reason, "Try again in a moment."))
                     await _part(client)
-                    return
-                if reason is not None:
                     return
                 host, port = peer[:2] if isinstance(peer, tuple) else ("local", 0)
                 link = door.make_link(
@@ -133,6 +137,8 @@ class Listener:
                     ssl=context if secure else None,
                     ssl_handshake_timeout=door.login_timeout if secure else None,
                 )
+                if reason is not None:
+                    link.cut(reason)
         except TimeoutError:
             if taken is None:
                 with contextlib.suppress(OSError):

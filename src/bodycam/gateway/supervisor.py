@@ -50,13 +50,16 @@ class _Child:
 
 
 class Supervisor:
-    """Runs children until it is told to stop. On SIGHUP `reload` says which of them to signal."""
+    """Runs children until it is told to stop. On SIGHUP `reload` says which of them to signal.
+
+    `inherited` are the descriptors that every child gets.
+    """
 
     def __init__(
-        self, specs: Sequence[ChildSpec], *, lifeline: int, reload: Callable[[], Sequence[str]]
+        self, specs: Sequence[ChildSpec], *, inherited: Sequence[int], reload: Callable[[], Sequence[str]]
     ) -> None:
         self._children = [_Child(spec) for spec in specs]
-        self._lifeline, self._reload = lifeline, reload
+        self._inherited, self._reload = tuple(inherited), reload
 
     async def run(self) -> None:
         """Start everything; return after SIGTERM or SIGINT, once every child has ended."""
@@ -83,13 +86,19 @@ class Supervisor:
         """Start a child, again and again, with a growing pause when it dies young."""
         while True:
             began = time.monotonic()
-            child.process = process = await asyncio.create_subprocess_exec(
-                sys.executable,
-                *child.spec.arguments,
-                env=dict(child.spec.environment),
-                pass_fds=(*child.spec.descriptors, self._lifeline),
-                stdin=asyncio.subprocess.DEVNULL,
-            )
+            try:
+                child.process = process = await asyncio.create_subprocess_exec(
+                    sys.executable,
+                    *child.spec.arguments,
+                    env=dict(child.spec.environment),
+                    pass_fds=(*child.spec.descriptors, *self._inherited),
+                    stdin=asyncio.subprocess.DEVNULL,
+                )
+            except OSError as error:
+                child.pause = min(child.pause * 2, BACKOFF_MOST)
+                log.error("a process can't be started", process=child.spec.name, error=str(error))
+                await asyncio.sleep(child.pause)
+                continue
             log.info("started", process=child.spec.name, pid=process.pid)
             code = await process.wait()
             child.restarts += 1

@@ -107,7 +107,7 @@ class Worker:
         return None
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Serve until `stop`, then drain: accept no more, wait for sessions, cut those that stay."""
+        """Serve until `stop`, then drain: take nobody in, wait for sessions, cut those that stay."""
         await self.journal.start()
         line = asyncio.create_task(self._line.run())
         ticking = asyncio.create_task(self._tick())
@@ -130,12 +130,13 @@ class Worker:
             await self.journal.close()
 
     async def _drain(self) -> None:
+        # who comes now is told so; a socket that nobody accepts from would let them wait
         self._draining = True
-        for listener in self._listeners:
-            listener.stop()
         deadline = time.monotonic() + self.limits.drain_timeout
         while self._links and time.monotonic() < deadline:
             await asyncio.sleep(0.05)
+        for listener in self._listeners:
+            listener.stop()
         for link in list(self._links):
             link.cut("the gateway is stopping")
         deadline = time.monotonic() + 5

@@ -104,7 +104,7 @@ class PostgresMachine:
         if self._over:
             return
         if self._client is None:
-            self._login_failed(LoginFailed("57P01", reason, "Start the run again if it should go on."))
+            self._login_failed(LoginFailed("57P01", reason, "Connect again; the gateway's log says more."))
             return
         self._cancel_at_target()
         self._say_fatal("57P01", f"the gateway ended this session: {reason}", "")

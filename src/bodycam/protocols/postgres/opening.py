@@ -62,8 +62,8 @@ class Opening:
         return Refuse(refusal(reason, "Connect with a PostgreSQL client.", sqlstate="08P01"), reason)
 
 
-def refusal(message: str, hint: str, *, sqlstate: str = "53300") -> bytes:
-    """What a client is told before any login."""
+def refusal(message: str, hint: str, *, sqlstate: str = "57P03") -> bytes:
+    """What a client is told before any login; 57P03 is "cannot connect now", which clients may retry."""
     return backend.error_response("FATAL", sqlstate, message, hint=hint)
 
 

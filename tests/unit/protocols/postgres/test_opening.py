@@ -99,7 +99,7 @@ def test_a_refusal_before_any_login_is_postgresqls_own() -> None:
 
     assert said == {
         "severity": "FATAL",
-        "code": "53300",
+        "code": "57P03",
         "message": "the gateway is full",
         "hint": "Try again.",
     }

@@ -144,7 +144,7 @@ def test_disabling_an_account_cuts_what_its_runs_have_open(
     name = f"robot-{os.urandom(4).hex()}"
     post(gateway, "/v1/service-accounts", name=name, groups=["admins"])
     key = post(gateway, f"/v1/service-accounts/{name}/keys")["key"]
-    body = {"agent": "billing-bot", "labels": {}, "trace": None, "grade": "advisory"}
+    body: dict[str, Any] = {"agent": "billing-bot", "labels": {}, "trace": None, "grade": "advisory"}
     started = gateway.api("POST", "/v1/runs", key=key, json=body).json()
     run = gateway.run()
     theirs = stage.Credential(started["run"]["id"], started["credential"]["secret"], run.environment)

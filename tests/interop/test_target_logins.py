@@ -12,7 +12,7 @@ ON_TLS = "select ssl from pg_stat_ssl where pid = pg_backend_pid()"
 
 def asked(run: stage.Credential, database: str, statement: str) -> Any:
     with psycopg.connect(run.dsn(database)) as connection:
-        row = connection.execute(statement).fetchone()  # type: ignore[call-overload]
+        row = connection.execute(statement).fetchone()
         assert row is not None
         return row[0]
 

@@ -1,0 +1,25 @@
+"""A server and a gateway that a fault test may hurt."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests import stage
+
+
+@pytest.fixture
+def server() -> Iterator[stage.Postgres]:
+    with stage.postgres() as running:
+        yield running
+
+
+@pytest.fixture
+def gateway(server: stage.Postgres) -> Iterator[stage.Gateway]:
+    with stage.folder() as folder:
+        made = stage.Gateway(folder / "g", {"shop": stage.shop(server)}, workers=2)
+        made.init()
+        made.start()
+        try:
+            yield made
+        finally:
+            made.stop()

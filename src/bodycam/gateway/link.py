@@ -234,12 +234,13 @@ class ProxyLink:
         try:
             step(data)
         except Exception as error:
-            # law 2: a fault of ours ends this link and disturbs no other
-            log.exception("a link failed", address=self.address)
-            self._break(f"the gateway failed inside ({type(error).__name__})")
+            self._break(error)
         self.settle()
 
-    def _break(self, reason: str) -> None:
+    def _break(self, error: Exception) -> None:
+        """Law 2: a fault of ours ends this link and disturbs no other."""
+        log.exception("a link failed", address=self.address)
+        reason = f"the gateway failed inside ({type(error).__name__})"
         self.send_client(self.machine.farewell(reason, "The gateway's log says more."))
         if self.session is not None:
             self.session.close(SessionOutcome.BROKEN, reason)
@@ -280,7 +281,12 @@ class ProxyLink:
         self._services.link_closed(self)
 
     async def _fulfil(self, need: Need) -> None:
-        answer = await self._services.fulfil(self, need)
+        try:
+            answer = await self._services.fulfil(self, need)
+        except Exception as error:
+            self._break(error)
+            self.settle()
+            return
         if isinstance(answer, Refusal) and answer.grant is None:
             log.info("a login was refused", address=self.address, code=answer.code.value)
         self._run(lambda _: self.machine.answer(answer), b"")

@@ -75,6 +75,7 @@ class Worker:
         self._tasks: set[asyncio.Task[None]] = set()
         self._draining = False
         self._throttled = False
+        self._unrecordable = asyncio.Event()
         self.counts: Counter[str] = Counter()
         self._done: Counter[str] = Counter()
         self._spent: Counter[str] = Counter()
@@ -107,7 +108,10 @@ class Worker:
         return None
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Serve until `stop`, then drain: take nobody in, wait for sessions, cut those that stay."""
+        """Serve until `stop`, then drain: take nobody in, wait for sessions, cut those that stay.
+
+        Returns as well when the journal has failed for good: whoever started this worker replaces it.
+        """
         await self.journal.start()
         line = asyncio.create_task(self._line.run())
         ticking = asyncio.create_task(self._tick())
@@ -121,7 +125,10 @@ class Worker:
                 for listener in self._listeners:
                     listener.start()
                 log.info("a worker accepts connections", worker=self.number)
-            await stopping
+            broken = asyncio.create_task(self._unrecordable.wait())
+            await asyncio.wait({stopping, broken}, return_when=asyncio.FIRST_COMPLETED)
+            stopping.cancel()
+            broken.cancel()
             await self._drain()
         finally:
             for task in (ticking, line):
@@ -132,7 +139,8 @@ class Worker:
     async def _drain(self) -> None:
         # who comes now is told so; a socket that nobody accepts from would let them wait
         self._draining = True
-        deadline = time.monotonic() + self.limits.drain_timeout
+        patience = 0.0 if self._unrecordable.is_set() else self.limits.drain_timeout
+        deadline = time.monotonic() + patience
         while self._links and time.monotonic() < deadline:
             await asyncio.sleep(0.05)
         for listener in self._listeners:
@@ -142,7 +150,6 @@ class Worker:
         deadline = time.monotonic() + 5
         while self._links and time.monotonic() < deadline:
             await asyncio.sleep(0.05)
-        self.journal.commit()
 
     async def _tick(self) -> None:
         stats_due = 0.0
@@ -177,7 +184,13 @@ class Worker:
 
     def _watch_journal(self) -> None:
         pressure = self.journal.pressure
-        if pressure >= Pressure.FULL and self._sessions:
+        if pressure >= Pressure.FULL and self.journal.stats()["failed"]:
+            if not self._unrecordable.is_set():
+                log.error(
+                    "the journal has failed; this worker ends, for another to begin", worker=self.number
+                )
+            self._unrecordable.set()
+        elif pressure >= Pressure.FULL and self._sessions:
             log.error("the journal is full; sessions end", worker=self.number)
             for link in list(self._sessions.values()):
                 link.cut("the gateway's journal is full")

@@ -1,0 +1,272 @@
+"""A worker between its journal's pressure, the control process's orders and its links."""
+
+import asyncio
+import contextlib
+import time
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from bodycam.gateway.certificate import ListenerCertificate
+from bodycam.gateway.worker import Worker, WorkerLimits
+from bodycam.journal.pressure import Pressure
+from bodycam.model.event import Kind
+from bodycam.session.grant import Limits, Refusal, RefusalCode
+from bodycam.session.link import AskChallenge
+from tests.playbook.play import GRANT, RUN, Allow, NoRedaction
+from tests.unit.gateway.played import PlayedJournal, Relay, Stage
+
+LIMITS = WorkerLimits(
+    login_timeout=1.0, pending_logins=5, connections=3, message_size=1 << 20, drain_timeout=0.3
+)
+
+
+class PlayedLine:
+    """The control process's side of a worker's line: what the worker told it."""
+
+    def __init__(self) -> None:
+        self.connected = asyncio.Event()
+        self.connected.set()
+        self.told: list[tuple[str, Any]] = []
+
+    async def run(self) -> None:
+        await asyncio.Event().wait()
+
+    def tell(self, verb: str, body: Any) -> None:
+        self.told.append((verb, body))
+
+    async def challenge(self, name: str, *, secure: bool, address: str) -> Refusal:
+        return Refusal(RefusalCode.UNAVAILABLE, "away")
+
+    def said(self, verb: str) -> list[Any]:
+        return [body for one, body in self.told if one == verb]
+
+
+class House:
+    """One worker with played collaborators."""
+
+    def __init__(self) -> None:
+        self.journal, self.line = PlayedJournal(), PlayedLine()
+        self.stop = asyncio.Event()
+        self.worker = Worker(
+            1,
+            journal=self.journal,  # type: ignore[arg-type]
+            line=lambda worker: self.line,  # type: ignore[arg-type, return-value]
+            certificate=ListenerCertificate(enabled=False),
+            policy=Allow(),
+            redaction=NoRedaction(),
+            limits=LIMITS,
+            version="test",
+        )
+
+    def link(self) -> Stage:
+        """A connection; its link is the worker's own."""
+        stage = Stage(self.journal, self.worker)
+        self.worker._links.add(stage.link)
+        return stage
+
+
+@contextlib.asynccontextmanager
+async def running() -> AsyncIterator[House]:
+    """A worker that runs, and is told to stop at the end."""
+    house = House()
+    task = asyncio.create_task(house.worker.run(house.stop))
+    await asyncio.sleep(0.05)
+    try:
+        yield house
+    finally:
+        house.stop.set()
+        async with asyncio.timeout(5):
+            await task
+    assert house.journal.closed
+
+
+def refusal(house: House) -> str:
+    said = house.worker.admit()
+    assert said is not None
+    return said
+
+
+async def soon() -> None:
+    """Longer than the worker's tick."""
+    await asyncio.sleep(0.3)
+
+
+async def test_a_journal_that_fills_up_slows_down_then_refuses_then_ends() -> None:
+    async with running() as house:
+        stage = house.link()
+        session = stage.open()
+        assert house.worker.admit() is None
+
+        house.journal.pressure = Pressure.THROTTLE
+        await soon()
+        assert stage.reading == (False, False)
+        assert house.worker.admit() is None
+
+        house.journal.pressure = Pressure.REFUSE
+        await soon()
+        assert refusal(house) == "the gateway's journal is nearly full"
+        assert not session.closed
+
+        house.journal.pressure = Pressure.FULL
+        await soon()
+        assert session.closed
+        assert stage.client.written == [b"cut: the gateway's journal is full"]
+        assert house.journal.kinds[-1] is Kind.CLOSED
+        assert house.line.said("closed") == [{"session": session.grant.session}]
+
+
+async def test_reading_goes_on_when_the_journal_has_room_again() -> None:
+    async with running() as house:
+        stage = house.link()
+        stage.open()
+        house.journal.pressure = Pressure.THROTTLE
+        await soon()
+        house.journal.pressure = Pressure.CLEAR
+        await soon()
+
+        assert stage.reading == (True, True)
+        stage.link.cut("over")
+
+
+async def test_a_worker_whose_journal_has_failed_ends_to_be_replaced() -> None:
+    house = House()
+    task = asyncio.create_task(house.worker.run(house.stop))
+    await asyncio.sleep(0.05)
+    stage = house.link()
+    stage.open()
+
+    house.journal.broken, house.journal.pressure = "input/output error", Pressure.FULL
+    async with asyncio.timeout(3):
+        await task
+
+    assert stage.client.written == [b"farewell: the gateway can't record and stops this session"]
+    assert stage.target.written == []
+
+
+async def test_so_many_connections_and_no_more() -> None:
+    house = House()
+    stages = [house.link() for _ in range(3)]
+    assert refusal(house) == "the gateway has too many connections"
+
+    stages[0].link.cut("over")
+    assert house.worker.admit() is None
+    for stage in stages:
+        stage.link.cut("over")
+
+
+async def test_a_stop_waits_for_sessions_and_then_cuts_them() -> None:
+    async with running() as house:
+        leaves, stays = house.link(), house.link()
+        leaves.open(1)
+        stays.open(2)
+        began = time.monotonic()
+        house.stop.set()
+        await asyncio.sleep(0.1)
+        assert refusal(house) == "the gateway is stopping"
+        leaves.client_side.connection_lost(None)
+
+    assert 0.25 < time.monotonic() - began < 2
+    assert leaves.client.written == []
+    assert stays.client.written == [b"cut: the gateway is stopping"]
+
+
+async def test_a_lease_is_watched_without_the_control_process() -> None:
+    async with running() as house:
+        short, kept = house.link(), house.link()
+        run = replace(RUN, expires=time.time() + 0.4)
+        short.open(1, run=run)
+        kept.open(2, run=replace(run, id="run_bbbbbbbbbbbbbbbb"))
+        house.worker.renewed("run_bbbbbbbbbbbbbbbb", time.time() + 60)
+        await asyncio.sleep(0.8)
+
+        assert short.client.written == [b"cut: the run's lease has expired"]
+        assert kept.client.written == []
+        kept.link.cut("over")
+
+
+async def test_a_run_that_moved_more_than_it_may_is_cut_and_no_other() -> None:
+    async with running() as house:
+        greedy, other = house.link(), house.link()
+        greedy.open(1, limits=Limits(journal_bytes=1000))
+        other.open(2, limits=Limits(journal_bytes=1000), run=replace(RUN, id="run_bbbbbbbbbbbbbbbb"))
+        for stage, size in ((greedy, 1001), (other, 900)):
+            stage.client_side.data_received(b"select")
+            stage.target_side.data_received(bytes(size))
+        await soon()
+
+        assert b"moved as much as limits.journal_per_run allows" in greedy.client.written[-1]
+        assert other.client.open
+        other.link.cut("over")
+
+
+@pytest.mark.parametrize("by", ["run", "session"])
+async def test_an_order_cuts_what_it_names(by: str) -> None:
+    house = House()
+    named, other = house.link(), house.link()
+    session = named.open(1)
+    other.open(2, run=replace(RUN, id="run_bbbbbbbbbbbbbbbb"))
+
+    if by == "run":
+        house.worker.cut(sessions=[], run=RUN.id, reason="revoked")
+    else:
+        house.worker.cut(sessions=[session.grant.session], run=None, reason="revoked")
+
+    assert (named.client.written, other.client.written) == ([b"cut: revoked"], [])
+    other.link.cut("over")
+
+
+async def test_a_hello_says_what_is_open_and_its_answer_cuts_what_must_end() -> None:
+    house = House()
+    stage = house.link()
+    session = stage.open(1)
+
+    said = house.worker.hello()
+    assert said["sessions"] == [{"session": session.grant.session, "run": RUN.id}]
+    assert said["incarnation"] == house.journal.incarnation.hex()
+    house.worker.welcomed({"cut": [session.grant.session], "certificate": None})
+
+    assert session.closed
+    assert house.worker.hello()["sessions"] == []
+
+
+async def test_a_cancel_finds_its_link_here_or_asks_the_others() -> None:
+    house = House()
+    stage = house.link()
+    stage.link.register_cancel(b"here")
+
+    house.worker.pass_cancel(b"here")
+    house.worker.pass_cancel(b"elsewhere")
+    house.worker.cancel_here(b"unknown")
+
+    assert isinstance(stage.link.machine, Relay)
+    assert stage.link.machine.ended == ["cancel"]
+    assert house.line.said("cancel") == [{"key": b"elsewhere"}]
+    stage.link.cut("over")
+    house.worker.pass_cancel(b"here")
+    assert house.line.said("cancel")[-1] == {"key": b"here"}
+
+
+async def test_openings_are_numbered_without_a_gap() -> None:
+    house = House()
+    numbers = []
+    for number in range(1, 4):
+        stage = house.link()
+        numbers.append(stage.open(number).record.opening)
+        stage.link.cut("over")
+
+    assert numbers == [1, 2, 3]
+
+
+async def test_refusals_are_counted_by_their_reason() -> None:
+    house = House()
+    stage = house.link()
+
+    await house.worker.fulfil(stage.link, AskChallenge("run_x"))
+
+    assert house.worker.stats()["refused_unavailable"] == 1
+    assert house.worker.stats()["links"] == 1
+    stage.link.cut("over")
+    assert GRANT.session not in repr(house.worker.stats())

@@ -136,6 +136,35 @@ def test_a_changed_settings_file_is_taken_over_by_sighup(
         until(lambda: not opens(run, "late"), "the old settings")
 
 
+def test_what_needs_a_restart_waits_for_it_and_the_rest_is_taken_over(
+    house: stage.Gateway, server: stage.Postgres
+) -> None:
+    file = house.folder / "bodycam.yaml"
+    before = file.read_text()
+    run = house.run()
+    settings = yaml.safe_load(before)
+    settings["targets"]["later"] = stage.shop(server)
+    settings["storage"] = {"data": str(house.folder / "elsewhere")}
+    settings["keys"] = "other-keys"
+    try:
+        file.write_text(yaml.safe_dump(settings))
+        logged = len(house.log.read_text())
+        house.signal(signal.SIGHUP)
+        until(lambda: opens(run, "later"), "the new target", 5)
+        assert "wait for a restart" in house.log.read_text()[logged:]
+        for role in ("worker", "archivist"):
+            killed = house.children()[role][0]
+            os.kill(killed, signal.SIGKILL)
+            restarted(house, role, killed)
+        assert opens(run, "later")
+        assert not (house.folder / "elsewhere").exists()
+    finally:
+        file.write_text(before)
+        house.signal(signal.SIGHUP)
+        until(lambda: not opens(run, "later"), "the old settings")
+    house.end(run)
+
+
 def test_a_broken_settings_file_changes_nothing(house: stage.Gateway) -> None:
     file = house.folder / "bodycam.yaml"
     before = file.read_text()

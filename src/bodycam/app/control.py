@@ -61,9 +61,13 @@ async def run_control(settings: Settings, stop: asyncio.Event) -> None:
         ca_pem=None if authority is None else authority.certificate_pem.decode(),
     )
 
+    adopting: set[asyncio.Task[None]] = set()
+
     def reload() -> None:
         changed = from_snapshot(snapshot_file(settings).read_bytes())
-        asyncio.get_running_loop().create_task(context.adopt(changed))
+        task = asyncio.get_running_loop().create_task(context.adopt(changed))
+        adopting.add(task)
+        task.add_done_callback(adopting.discard)
         log.info("changed settings are in use")
 
     asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, reload)

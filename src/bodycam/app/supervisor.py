@@ -52,6 +52,8 @@ def serve(settings_file: Path) -> None:
             return ()
         if restart := changes_needing_restart(current[0], changed):
             log.warning("some changed settings wait for a restart", sections=", ".join(restart))
+            # a child that dies before then must still find its journal, its keys and its siblings
+            changed = changed.model_copy(update={name: getattr(current[0], name) for name in restart})
         current[0] = changed
         write_snapshot(changed)
         return ("control",)

@@ -25,7 +25,7 @@ from bodycam.model.event import SessionOutcome
 from bodycam.model.target import Dial, TlsMode
 from bodycam.protocols import Protocol, TargetOpening
 from bodycam.session.grant import Grant, Refusal
-from bodycam.session.link import Answer, AskChallenge, AskDial, AskOpen, AskRespond, Machine, Need
+from bodycam.session.link import Answer, AskChallenge, AskDial, AskOpen, AskRespond, DialDone, Machine, Need
 from bodycam.session.session import Policy, Redaction, Session
 
 log = structlog.get_logger(__name__)
@@ -70,6 +70,7 @@ class Worker:
         self._sessions: dict[str, ProxyLink] = {}
         self._expires: dict[str, float] = {}
         self._cancels: dict[bytes, ProxyLink] = {}
+        self._at_target: dict[ProxyLink, asyncio.TimerHandle] = {}
         self._listeners: list[Listener] = []
         self._target_openings: dict[str, Callable[[TlsMode], TargetOpening]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
@@ -222,10 +223,27 @@ class Worker:
                 assert link.session is not None
                 link.drop_target()
                 opening = self._target_openings[link.session.grant.target.protocol](dial.tls)
+                began = time.monotonic()
                 answer = await dialer.dial(link, dial, opening)
+                if isinstance(answer, DialDone):
+                    self._await_target(link, dial.connect_timeout, began)
         if isinstance(answer, Refusal):
             self.counts[f"refused_{answer.code.value}"] += 1
         return answer
+
+    def _await_target(self, link: ProxyLink, timeout: float, began: float) -> None:
+        """A target that takes the connection and then says nothing has until its own timeout."""
+        self._target_answered(link)
+        self._at_target[link] = asyncio.get_running_loop().call_later(
+            max(0.0, began + timeout - time.monotonic()),
+            link.cut,
+            f"the target did not finish the login within {timeout:g} s",
+        )
+
+    def _target_answered(self, link: ProxyLink) -> None:
+        timer = self._at_target.pop(link, None)
+        if timer is not None:
+            timer.cancel()
 
     def open(self, link: ProxyLink, grant: Grant, claims: Mapping[str, str]) -> Session:
         """Begin a session: the next gapless opening number of this journal."""
@@ -252,6 +270,7 @@ class Worker:
 
     def link_ready(self, link: ProxyLink) -> None:
         """A login is over."""
+        self._target_answered(link)
         for listener in self._listeners:
             listener.link_ready(link)
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import socket
 import time
 from collections.abc import AsyncIterator
 from dataclasses import replace
@@ -13,8 +14,10 @@ from bodycam.gateway.certificate import ListenerCertificate
 from bodycam.gateway.worker import Worker, WorkerLimits
 from bodycam.journal.pressure import Pressure
 from bodycam.model.event import Kind
+from bodycam.model.target import Dial, TlsMode
+from bodycam.protocols.postgres.opening import TargetOpening
 from bodycam.session.grant import Limits, Refusal, RefusalCode
-from bodycam.session.link import AskChallenge
+from bodycam.session.link import AskChallenge, AskDial, DialDone
 from tests.playbook.play import GRANT, RUN, Allow, NoRedaction
 from tests.unit.gateway.played import PlayedJournal, Relay, Stage
 
@@ -247,6 +250,37 @@ async def test_a_cancel_finds_its_link_here_or_asks_the_others() -> None:
     stage.link.cut("over")
     house.worker.pass_cancel(b"here")
     assert house.line.said("cancel")[-1] == {"key": b"here"}
+
+
+async def test_a_target_that_takes_the_connection_and_says_nothing_has_its_timeout() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        house = House()
+        house.worker._target_openings["postgres"] = TargetOpening
+        stage = house.link()
+        stage.open(1)
+        dial = Dial("127.0.0.1", silent.getsockname()[1], "app", "db", None, TlsMode.DISABLE, None, 0.2)
+
+        assert await house.worker.fulfil(stage.link, AskDial(dial)) == DialDone(secure=False)
+        await asyncio.sleep(0.3)
+
+    assert stage.client.written == [b"cut: the target did not finish the login within 0.2 s"]
+
+
+async def test_a_login_that_was_finished_is_not_cut_by_the_target_s_timeout() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as talking:
+        house = House()
+        house.worker._target_openings["postgres"] = TargetOpening
+        stage = house.link()
+        stage.open(1)
+        dial = Dial("127.0.0.1", talking.getsockname()[1], "app", "db", None, TlsMode.DISABLE, None, 0.2)
+
+        await house.worker.fulfil(stage.link, AskDial(dial))
+        stage.link.ready()
+        await asyncio.sleep(0.3)
+
+        assert stage.client.written == []
+        stage.link.cut("over")
+        await asyncio.sleep(0.05)
 
 
 async def test_openings_are_numbered_without_a_gap() -> None:

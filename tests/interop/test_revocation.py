@@ -14,8 +14,9 @@ import httpx
 import psycopg
 import pytest
 
+from bodycam.protocols.postgres.frontend import cancel_request
 from tests import stage
-from tests.interop.raw import on_both_workers, sessions, until, worker_of
+from tests.interop.raw import Client, on_both_workers, sessions, until, worker_of
 
 IN_TIME = 2.0
 
@@ -138,6 +139,24 @@ def test_killing_one_session_leaves_the_others(
     assert (killed["id"], "enough" in killed["reason"]) == (listed["id"], True)
 
 
+def test_a_client_that_does_not_read_is_cut_all_the_same(
+    gateway: stage.Gateway, server: stage.Postgres, run: stage.Credential
+) -> None:
+    with Client(gateway) as client:
+        client.startup(user="token", database="shop")
+        client.socket.recv(9)
+        wide = "select repeat('y', 300), i from generate_series(1, 1000000) i"
+        for tag, text in ((b"p", run.secret), (b"Q", wide)):
+            client.send(tag + (5 + len(text)).to_bytes(4, "big") + text.encode() + b"\0")
+        busy = f"select count(*) from pg_stat_activity where application_name like 'bodycam/{run.run}/%'"
+        until(lambda: server.sql(busy) == "1", "the statement at the target")
+        time.sleep(0.5)
+
+        post(gateway, f"/v1/runs/{run.run}/revoke")
+        until(lambda: server.sql(busy) == "0", "the end of the statement at the target", IN_TIME)
+        until(lambda: [one["outcome"] for one in sessions(gateway, run.run)] == ["cut"], "the cut session")
+
+
 def test_disabling_an_account_cuts_what_its_runs_have_open(
     gateway: stage.Gateway, server: stage.Postgres
 ) -> None:
@@ -218,9 +237,6 @@ def test_a_cancel_finds_its_session_on_whichever_worker(
 
 
 def test_a_cancel_with_a_wrong_key_does_nothing(gateway: stage.Gateway, run: stage.Credential) -> None:
-    from bodycam.protocols.postgres.frontend import cancel_request
-    from tests.interop.raw import Client
-
     with psycopg.connect(run.dsn()) as connection:
         with Client(gateway) as client:
             client.send(cancel_request(b"\x01" * 8))

@@ -49,7 +49,7 @@ def build(extra: Mapping[str, Callable[..., None]] | None = None, *, only: str |
         context_settings={"help_option_names": ["-h", "--help"]},
         epilog="Exit codes: 0 done, 1 no, 2 usage or settings, 3 gateway unreachable, 125 nothing started.",
     )
-    app.callback()(_root)
+    app.callback(invoke_without_command=True)(_root)
     chosen = COMMANDS
     if only is not None and only in {**COMMANDS, **(extra or {})}:
         chosen = {name: module for name, module in COMMANDS.items() if name == only}
@@ -113,6 +113,7 @@ def _closed_pipe() -> int:
 
 
 def _root(
+    context: typer.Context,
     version: bool = typer.Option(False, "--version", help="Show the version and exit.", is_eager=True),
 ) -> None:
     if version:
@@ -120,3 +121,6 @@ def _root(
 
         typer.echo(bodycam.__version__)
         raise typer.Exit
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help())
+        raise typer.Exit(USAGE)

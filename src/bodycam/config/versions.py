@@ -6,7 +6,7 @@ import json
 from bodycam.config.settings import Settings
 
 # what processes, sockets, files and keys were made from; the rest is swapped whole by a reload
-_FIXED_AT_START = ("listen", "tls", "workers", "keys", "storage", "journal", "archive")
+_FIXED_AT_START = ("listen", "tls", "workers", "keys", "storage", "journal", "archive", "limits", "logging")
 
 
 def policy_version(settings: Settings) -> str:

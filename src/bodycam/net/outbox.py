@@ -7,7 +7,7 @@ class Outbox:
     """Bytes for one peer, each with the journal position that must be released before it may leave.
 
     Law 1 lives here: nothing is written to a socket but through `release`, and `release` hands out only what
-    the journal holds. Positions never decrease.
+    the journal holds.
     """
 
     __slots__ = ("_waiting", "size")
@@ -17,7 +17,9 @@ class Outbox:
         self.size = 0
 
     def append(self, data: bytes, position: int) -> None:
-        """Queue `data`, to leave once `position` is released."""
+        """Queue `data`, to leave once `position` is released, and after all that was queued before."""
+        if self._waiting and self._waiting[-1][0] > position:
+            position = self._waiting[-1][0]
         self._waiting.append((position, data))
         self.size += len(data)
 

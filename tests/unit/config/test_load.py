@@ -152,7 +152,7 @@ def test_the_policy_version_follows_what_grants_and_nothing_else() -> None:
 
 def test_a_reload_says_what_it_cannot_take_over() -> None:
     old, new = read("workers: 1"), read("workers: 2\nstorage: {data: x}\nlimits: {pending_logins: 3}")
-    assert changes_needing_restart(old, new) == ["workers", "storage"]
+    assert changes_needing_restart(old, new) == ["workers", "storage", "limits"]
 
 
 def test_the_starter_file_loads(tmp_path: Path) -> None:

@@ -75,6 +75,14 @@ def test_all_that_was_committed_survives_kill_9(
 def test_a_segment_cut_under_its_writer_is_a_crash_by_sigbus_and_nothing_worse(
     tmp_path: Path, private: X25519PrivateKey
 ) -> None:
+    # a segment that is being prepared at that very moment fails in another way, so a few tries
+    ends = {_end_of_a_cut_writer(tmp_path, private) for _ in range(3)}
+
+    assert -signal.SIGBUS in ends
+    assert ends <= {-signal.SIGBUS, 1}
+
+
+def _end_of_a_cut_writer(tmp_path: Path, private: X25519PrivateKey) -> int:
     incarnation = os.urandom(16)
     with start(tmp_path, incarnation, private) as process:
         assert process.stdout is not None
@@ -87,4 +95,4 @@ def test_a_segment_cut_under_its_writer_is_a_crash_by_sigbus_and_nothing_worse(
         process.send_signal(signal.SIGCONT)
         while os.read(process.stdout.fileno(), 1 << 16):
             pass
-        assert process.wait(10) == -signal.SIGBUS
+        return process.wait(10)

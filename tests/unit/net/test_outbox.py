@@ -39,3 +39,13 @@ def test_order_is_kept_and_nothing_is_early(pieces: list[tuple[bytes, int]], mar
         out += box.release(mark)
         assert out == [data for at, data in queued if at <= mark]
         assert box.size == sum(len(data) for at, data in queued if at > mark)
+
+
+def test_what_is_queued_later_never_leaves_earlier() -> None:
+    box = Outbox()
+    box.append(b"a", 6)
+    box.append(b"b", 10)
+    box.append(b"unrecorded", 5)
+
+    assert box.release(7) == [b"a"]
+    assert box.release(10) == [b"b", b"unrecorded"]

@@ -67,6 +67,8 @@ class ClientHalf:
         if tag == ord("d"):
             if part in (WHOLE, FIRST):
                 self._copying = self._copy_owner()
+            elif self._copying.finished:
+                self._copying = self._session.ambient  # the copy failed while the client was still sending
             self._copying.to_target(buffer[start:end], flavor=Flavor.CHUNK)
         elif tag == ord("X"):
             self.terminated = True

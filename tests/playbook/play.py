@@ -89,6 +89,7 @@ class Play:
         self.keys: list[bytes] = []
         self.session: Session | None = None
         self.closed = self.is_ready = False
+        self.strangers = 0
         self._seen = 0
         self.machine = machine(self)
 
@@ -120,6 +121,9 @@ class Play:
             on_close=lambda session: None,
         )
         return self.session
+
+    def stranger(self) -> None:
+        self.strangers += 1
 
     def ready(self) -> None:
         self.is_ready = True

@@ -484,3 +484,11 @@ def test_a_login_of_a_method_is_asked_only_once(play: Play) -> None:
 
     assert backend.error_map(play.client_gets()[len(wire.AUTH_CLEARTEXT) :])["code"] == "08P01"
     assert play.closed
+
+
+def test_nonsense_before_anybody_is_known_is_counted_and_opens_no_session(play: Play) -> None:
+    play.client(b"\x7f\xff\xff\xff" + b"x" * 20)
+
+    assert play.strangers == 1
+    assert play.session is None
+    assert b"C08P01\0" in play.client_gets()

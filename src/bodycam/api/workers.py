@@ -142,6 +142,9 @@ class Workers:
                 self._admission.closed(str(body["session"]))
             case "stats":
                 worker.stats = dict(body)
+            case "strangers":
+                for what, host, count in body:
+                    self._admission.stranger(str(what), str(host), int(count))
             case "cancel":
                 self._tell_all("cancel", {"key": bytes(body["key"])}, but=channel)
             case _:

@@ -59,6 +59,7 @@ async def run_worker(
             tls=lambda: worker.certificate.context,
             make_link=worker.make_link,
             admit=worker.admit,
+            stranger=worker.strangers.add,
             login_timeout=limits.login_timeout,
         )
         listener = Listener(

@@ -54,6 +54,8 @@ class Services(Protocol):
 
     def open(self, link: "ProxyLink", grant: Grant, claims: Mapping[str, str]) -> Session: ...
 
+    def stranger(self, link: "ProxyLink") -> None: ...
+
     def link_ready(self, link: "ProxyLink") -> None: ...
 
     def link_closed(self, link: "ProxyLink") -> None: ...
@@ -110,6 +112,10 @@ class ProxyLink:
         """Begin the session."""
         self.session = self._services.open(self, grant, claims)
         return self.session
+
+    def stranger(self) -> None:
+        """Nobody known, and no protocol."""
+        self._services.stranger(self)
 
     def ready(self) -> None:
         """The login is over."""

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 import structlog
 
 from bodycam.gateway.link import ProxyLink, Side
+from bodycam.gateway.strangers import Stranger
 from bodycam.net.opening import Begin, More, Refuse, Reply, StartTls
 from bodycam.protocols import Opening, Protocol
 from bodycam.session.link import Machine
@@ -43,6 +44,8 @@ class Door:
     make_link: Callable[[Callable[..., Machine], str, bool], ProxyLink]
     admit: Callable[[], str | None]
     """Why a new connection is turned away just now, or None."""
+    stranger: Callable[[Stranger, str], None]
+    """Count somebody who never said who they are, at `host:port`."""
     login_timeout: float
 
 
@@ -108,13 +111,14 @@ class Listener:
     async def _open(self, client: socket.socket, peer: object, reason: str | None) -> None:
         door = self._door
         taken: ProxyLink | None = None
+        host, port = peer[:2] if isinstance(peer, tuple) else ("local", 0)
         try:
             async with asyncio.timeout(door.login_timeout):
                 if client.family != socket.AF_UNIX:
                     client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                     client.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
                 context = door.tls()
-                found = await self._look(client, door.protocol.opening(context is not None))
+                found = await self._look(client, door.protocol.opening(context is not None), f"{host}:{port}")
                 if found is None:
                     return
                 secure = found is True
@@ -123,7 +127,6 @@ class Listener:
                     await self._say(client, door.protocol.refuse(reason, "Try again in a moment."))
                     await _part(client)
                     return
-                host, port = peer[:2] if isinstance(peer, tuple) else ("local", 0)
                 link = door.make_link(
                     door.protocol.machine, f"{host}:{port}", secure or _is_loopback(str(host))
                 )
@@ -141,6 +144,7 @@ class Listener:
                     link.cut(reason)
         except TimeoutError:
             if taken is None:
+                door.stranger(Stranger.SILENT, f"{host}:{port}")
                 with contextlib.suppress(OSError):
                     text = f"no login within {door.login_timeout:g} s"
                     client.send(door.protocol.refuse(text, "Send a startup message and log in."))
@@ -156,9 +160,11 @@ class Listener:
 
     def _too_slow(self, link: ProxyLink) -> None:
         self._waiting.pop(link, None)
+        if link.session is None:
+            self._door.stranger(Stranger.SILENT, link.address)
         link.cut(f"no login within {self._door.login_timeout:g} s")
 
-    async def _look(self, client: socket.socket, opening: Opening) -> bool | None:
+    async def _look(self, client: socket.socket, opening: Opening, address: str) -> bool | None:
         """Whether the client begins with TLS (True) or without (False); None when it was turned away."""
         wanted = 1
         while True:
@@ -184,6 +190,7 @@ class Listener:
                 case Refuse(reply=reply, reason=reason):
                     log.info("a connection was refused", reason=reason)
                     self.refused += 1
+                    self._door.stranger(Stranger.NONSENSE, address)
                     await self._say(client, reply)
                     await _part(client)
                     return None

@@ -19,6 +19,7 @@ from bodycam.gateway.certificate import ListenerCertificate
 from bodycam.gateway.control import ControlLine
 from bodycam.gateway.link import ProxyLink
 from bodycam.gateway.listener import Listener
+from bodycam.gateway.strangers import Stranger, Strangers
 from bodycam.journal.pressure import Pressure
 from bodycam.journal.writer import JournalWriter
 from bodycam.model.event import SessionOutcome
@@ -80,6 +81,7 @@ class Worker:
         self.counts: Counter[str] = Counter()
         self._done: Counter[str] = Counter()
         self._spent: Counter[str] = Counter()
+        self.strangers = Strangers()
         journal.on_release = self._released
 
     # -- life ------------------------------------------------------------------------------------
@@ -164,6 +166,8 @@ class Worker:
             if time.monotonic() >= stats_due:
                 stats_due = time.monotonic() + STATS_INTERVAL
                 self._line.tell("stats", self.stats())
+                if self._line.connected.is_set() and (counted := self.strangers.drain()):
+                    self._line.tell("strangers", counted)
                 if self.certificate.due:
                     self.spawn(self._line.hello_again())
 
@@ -267,6 +271,10 @@ class Worker:
         self._sessions[grant.session] = link
         self._expires[grant.run.id] = max(grant.run.expires, self._expires.get(grant.run.id, 0.0))
         return session
+
+    def stranger(self, link: ProxyLink) -> None:
+        """Count somebody who broke the protocol before anybody knew who it was."""
+        self.strangers.add(Stranger.NONSENSE, link.address)
 
     def link_ready(self, link: ProxyLink) -> None:
         """A login is over."""

@@ -30,16 +30,16 @@ class FailedLogins:
         self._counts: dict[tuple[str, str, str], tuple[int, float, float]] = {}
         self.total = 0
 
-    def add(self, reason: str, name: str, address: str) -> None:
-        """Count one failure; the claimed name is cut short and made printable."""
+    def add(self, reason: str, name: str, address: str, times: int = 1) -> None:
+        """Count a failure; the claimed name is cut short and made printable."""
         now = self._clock()
         shown = "".join(character if character.isprintable() else "?" for character in name[:_MAX_NAME])
         key = (reason, shown, address)
         if key not in self._counts and len(self._counts) >= MAX_KEYS:
             key = (reason, "", "")
         count, first, _ = self._counts.get(key, (0, now, now))
-        self._counts[key] = (count + 1, first, now)
-        self.total += 1
+        self._counts[key] = (count + times, first, now)
+        self.total += times
 
     def drain(self) -> list[FailedLogin]:
         """What was counted since the last call."""

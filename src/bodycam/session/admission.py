@@ -74,6 +74,10 @@ class Admission:
         """The gatekeeper for the worker of that name, whose sessions are counted as its own."""
         return _ForWorker(self, worker)
 
+    def stranger(self, what: str, host: str, times: int) -> None:
+        """Count those who never said who they are, as a worker tells of them."""
+        self._failures.add(what, "", host, times)
+
     async def challenge(self, name: str, *, secure: bool, address: str) -> Challenge | Refusal:
         """Begin a login: how the claimed name is to be proved. `secure` means TLS or loopback."""
         if not secure and (self._settings.tls.required or name == TOKEN_NAME):

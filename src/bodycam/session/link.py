@@ -92,6 +92,9 @@ class Link(Protocol):
     def open(self, grant: Grant, claims: Mapping[str, str]) -> "Session":
         """Begin the session that `grant` allows: journals its opening, with the client's claims."""
 
+    def stranger(self) -> None:
+        """Somebody who never proved who they are broke the protocol: counted, and never a session."""
+
     def ready(self) -> None:
         """The login is over: its deadline no longer holds."""
 

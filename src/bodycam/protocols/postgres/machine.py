@@ -130,6 +130,8 @@ class PostgresMachine:
 
     def _broken(self, message: str, sqlstate: str) -> None:
         if self._client is None:
+            if self._session is None:
+                self._link.stranger()
             self._login_failed(
                 LoginFailed(sqlstate, message, "The gateway speaks PostgreSQL's protocol 3.0 here.")
             )

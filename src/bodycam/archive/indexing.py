@@ -70,7 +70,11 @@ class ContainerIndexer:
             lambda at, size: self._store.get_range(name, at, size), place.offset, place.length
         )
         for kind, at, exchange, body in reader.events(key):
-            self.indexer.feed(session, Event(Kind(kind), at, exchange, body))
+            try:
+                self.indexer.feed(session, Event(Kind(kind), at, exchange, body))
+            except (LookupError, ValueError, TypeError, AttributeError) as error:
+                self.indexer.forget(session)
+                raise FormatDamaged(f"session {session}: an event makes no sense: {error}") from error
             if self.indexer.due:
                 self.indexer.flush()
 

@@ -38,7 +38,8 @@ class StagingFile:
             OSError: it can't be written.
         """
         staging = cls(folder / f"{incarnation.hex()}-{opening}{SUFFIX}", header)
-        with staging.path.open("wb") as stream:
+        descriptor = os.open(staging.path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(descriptor, "wb") as stream:
             stream.write(_LENGTH.pack(len(header)) + header)
         staging._size = _LENGTH.size + len(header)
         return staging

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from typing import Protocol
 
+import cbor2
 import structlog
 
 from bodycam.archive.builder import SessionBuilder, SessionKey, entry_of
@@ -13,6 +14,8 @@ from bodycam.journal.follower import Follower, FollowState
 from bodycam.model.event import Kind
 
 log = structlog.get_logger(__name__)
+
+MALFORMED = (cbor2.CBORDecodeError, ValueError, TypeError, LookupError, AttributeError)
 
 
 class Sessions(Protocol):
@@ -93,7 +96,10 @@ class Tail:
             if entry.session > self._openings + 1 and self._openings:
                 self.gaps += 1
                 log.error("openings are missing in a journal", journal=str(self.path), before=entry.session)
-            builder = self._sessions.begin((self.incarnation, entry.session), entry)
+            try:
+                builder = self._sessions.begin((self.incarnation, entry.session), entry)
+            except MALFORMED as error:
+                self._malformed(entry, error)
             self._openings = max(self._openings, entry.session)
             if builder is None:
                 return
@@ -101,10 +107,26 @@ class Tail:
         elif sequence <= builder.covered or builder.closed:
             self._openings = max(self._openings, entry.session)
             return  # staged before a restart
-        at = builder.add(entry, generation)
+        try:
+            at = builder.add(entry, generation)
+        except MALFORMED as error:
+            self._malformed(entry, error)
+            builder.mark_lost(generation, f"a journaled event of kind {entry.kind} makes no sense")
+            return
         self._sessions.event(builder, entry, at)
         if builder.closed:
             self._sessions.ended(builder)
+
+    def _malformed(self, entry: Entry, error: Exception) -> None:
+        """Only a worker that is not ours any more writes what does not decode; its other sessions go on."""
+        self.damages += 1
+        log.error(
+            "a journaled event makes no sense",
+            journal=str(self.path),
+            session=entry.session,
+            kind=entry.kind,
+            error=type(error).__name__,
+        )
 
     def _damaged(self, error: JournalDamaged) -> None:
         self.damages += 1

@@ -74,7 +74,11 @@ def _sqlite(url: URL) -> Engine:
         raise CatalogUrlError("the catalog needs a file, because several processes share it: sqlite:///PATH")
     path = Path(url.database)
     engine = create_engine(
-        url, connect_args={"timeout": BUSY_MILLISECONDS / 1000}, pool_size=8, max_overflow=24
+        url,
+        connect_args={"timeout": BUSY_MILLISECONDS / 1000},
+        pool_size=8,
+        max_overflow=24,
+        hide_parameters=True,  # law 3: an error's text goes into the log, recorded values don't
     )
 
     @event.listens_for(engine, "connect")
@@ -124,7 +128,9 @@ def _postgresql(url: URL, password: str | None) -> Engine:
     url = url.set(drivername="postgresql+pg8000", query={}, username=url.username or "postgres")
     if password is not None and url.password is None:
         url = url.set(password=password)
-    return create_engine(url, connect_args=arguments, pool_size=8, max_overflow=24, pool_pre_ping=True)
+    return create_engine(
+        url, connect_args=arguments, pool_size=8, max_overflow=24, pool_pre_ping=True, hide_parameters=True
+    )
 
 
 def _ssl_context(mode: str, root: str | None, local: bool) -> ssl.SSLContext | bool | None:

@@ -280,3 +280,24 @@ def test_a_store_that_hangs_holds_up_neither_openings_nor_the_journal(tmp_path: 
     assert house.verified() == "self-consistent"
     worker.die()
     house.stop()
+
+
+def test_events_that_make_no_sense_are_marked_and_the_other_sessions_go_on(
+    house: House, worker: Worker
+) -> None:
+    house.start()
+    bad, good = worker.open(), worker.open()
+    worker.put(bad, Kind.FINISH, 1, ["short"])
+    worker.put(bad, Kind.NOTE, 0, {"note": []})
+    worker.put(bad, Kind.CLOSED, 0, "not a map")
+    worker.query(good, 1)
+    worker.close(good)
+
+    house.until_sealed(good)
+
+    assert without_times(house.recordings()[good]) == worker.committed[good]
+    assert house.archivist.status()["damages"] == 3
+    worker.die()
+    house.until_sealed(bad)
+    notes = [body["note"] for kind, _, body in without_times(house.recordings()[bad]) if kind == Kind.NOTE]
+    assert notes[:3] == ["lost-tail"] * 3

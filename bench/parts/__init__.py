@@ -1,0 +1,1 @@
+"""Pieces that benchmarks share; not benchmarks themselves."""

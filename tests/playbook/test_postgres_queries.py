@@ -358,3 +358,36 @@ def test_a_statement_described_in_its_own_pipeline_records_its_columns_with_the_
 
     flavors = [body for kind, _, body in ready.recorded() if kind is Kind.TO_CLIENT]
     assert [Flavor.COLUMNS, 0, wire.columns(("n", 23), form=1)] in flavors
+
+
+def values_recorded(play: Play) -> list[bytes]:
+    return [value for _, _, values in requests(play) for value in values if value is not None]
+
+
+def test_every_bind_s_values_are_recorded_whatever_follows_it(ready: Play) -> None:
+    ready.client(wire.parse("select $1", "s", (25,)), wire.SYNC)
+    ready.target(wire.PARSED, wire.ready())
+    ready.client(
+        wire.bind(b"first", statement="s"), wire.bind(b"second", statement="s"), wire.execute(), wire.SYNC
+    )
+    ready.client(wire.bind(b"third", statement="s", portal="a"), wire.execute("b"), wire.SYNC)
+    ready.client(wire.bind(b"fourth", statement="s"), wire.message(b"E", b"no end"))
+
+    assert values_recorded(ready) == [b"first", b"second", b"third", b"fourth"]
+
+
+def test_a_portal_bound_behind_a_sync_outlives_that_sync(ready: Play) -> None:
+    ready.client(wire.parse("delete from t", "s"), wire.bind(statement="s"), wire.execute(), wire.SYNC)
+    ready.client(wire.bind(statement="s"))
+    ready.target(wire.PARSED, wire.BOUND, wire.complete("DELETE 1"), wire.ready())
+    ready.client(wire.execute(), wire.SYNC)
+
+    assert requests(ready)[-1] == ("execute", "delete from t", [])
+
+
+def test_a_target_that_is_ready_too_early_breaks_the_protocol(ready: Play) -> None:
+    ready.client(wire.parse("select 1"), wire.SYNC)
+    ready.target(wire.ready())
+
+    assert b"C08P01\0" in ready.client_gets()
+    assert ready.closed

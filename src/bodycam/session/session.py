@@ -191,8 +191,12 @@ class Session:
         said = None
         if verdict.decision is not Decision.ALLOW:
             said = [verdict.decision.value, verdict.rule, verdict.policy, verdict.message]
+        facts = {
+            name: self.redaction.redact(fact)[0] if isinstance(fact, str) else fact
+            for name, fact in operation.facts.items()
+        }
         weight = operation.weight.value
-        return [operation.verb, text, parameters, operation.facts, weight, said, redactions]
+        return [operation.verb, text, parameters, facts, weight, said, redactions]
 
 
 class Exchange:

@@ -56,9 +56,8 @@ class ClientHalf:
         buffer, frames = self._framer.feed(data)
         for place, frame in enumerate(frames):
             if frame[0] == ord("B"):
-                # its values are recorded with its Execute, unless they would reach the target before that
-                alone = not any(later[0] == ord("E") for later in frames[place + 1 : place + 4])
-                self._bind(buffer[frame[1] : frame[2]], alone=alone)
+                following = [buffer[start:end] for _, start, end, _ in frames[place + 1 : place + 3]]
+                self._bind(buffer[frame[1] : frame[2]], following)
             else:
                 self._message(buffer, frame)
 
@@ -101,7 +100,7 @@ class ClientHalf:
         self._talk.expect(Expected(Reply.PARSE, exchange, undo))
         self._session.forward(raw)
 
-    def _bind(self, raw: bytes, *, alone: bool) -> None:
+    def _bind(self, raw: bytes, following: list[bytes]) -> None:
         names = self._talk.names
         message = frontend.bind(raw)
         statement = names.statement(message.statement)
@@ -111,9 +110,11 @@ class ClientHalf:
             statement,
             tuple(Parameter(kind, form, value) for kind, form, value in message.with_types(statement.types)),
             message.result_formats,
+            turn=self._talk.turn,
         )
         exchange = None
-        if alone:
+        # its values are recorded with its Execute, unless they would reach the target before that
+        if not _executes(message.portal, following):
             facts = _named("portal", message.portal)
             exchange = self._request(
                 Operation("bind", statement.text, portal.parameters, facts, Weight.ASIDE)
@@ -185,3 +186,16 @@ class ClientHalf:
 
 def _named(kind: str, name: str) -> dict[str, str | int | bool]:
     return {kind: name} if name else {}
+
+
+def _executes(portal: str, following: list[bytes]) -> bool:
+    """Whether what comes next, in the same read, executes this very portal; at most a Describe between."""
+    try:
+        for raw in following:
+            if raw[0] == ord("D"):
+                frontend.describe(raw)
+            else:
+                return raw[0] == ord("E") and frontend.execute(raw).portal == portal
+    except ProtocolViolation:
+        return False
+    return False

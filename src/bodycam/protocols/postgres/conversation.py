@@ -29,6 +29,10 @@ class Reply(Enum):
     SYNC = auto()  # ReadyForQuery
 
 
+ENDS_A_TURN = frozenset({Reply.SYNC, Reply.QUERY, Reply.FUNCTION})
+"""What the server answers with ReadyForQuery."""
+
+
 @dataclass(slots=True, eq=False)
 class Expected:
     """One reply that the server owes, and the exchange that its bytes belong to."""
@@ -39,6 +43,7 @@ class Expected:
     statement: Statement | None = None
     portal: Portal | None = None
     shared: bool = False
+    turn: int = 0
     tags: list[str] = field(default_factory=list)
     error: dict[str, str] | None = None
 
@@ -58,9 +63,13 @@ class Conversation:
     skipping: bool = False
     copying_in: Expected | None = None
     status: int = ord("I")
+    turn: int = 0
 
     def expect(self, expected: Expected) -> None:
         """A message was forwarded whose answer is `expected`."""
+        if expected.reply in ENDS_A_TURN:
+            expected.turn = self.turn
+            self.turn += 1
         if self.skipping and expected.reply is not Reply.SYNC:
             self._skip(expected)
         else:
@@ -96,13 +105,13 @@ class Conversation:
             while len(self.queue) > 1 and self.queue[1].reply is Reply.SYNC:
                 del self.queue[1]
 
-    def ready(self, status: int) -> None:
-        """ReadyForQuery came with this transaction status."""
+    def ready(self, status: int, turn: int) -> None:
+        """ReadyForQuery came with this transaction status, and ends this turn."""
         self.status = status
         self.copying_in = None
         self.skipping = False
         if status == ord("I"):
-            self.names.transaction_ended()
+            self.names.transaction_ended(turn)
 
     @staticmethod
     def _skip(expected: Expected) -> None:

@@ -28,12 +28,16 @@ class Statement:
 
 @dataclass(slots=True)
 class Portal:
-    """A bound statement; `formats` are the result formats that the client asked for."""
+    """A bound statement; `formats` are the result formats that the client asked for.
+
+    `turn` counts the Syncs and queries that were sent before it, so that it is known which of them ends it.
+    """
 
     statement: Statement
     parameters: tuple[Parameter, ...] = ()
     formats: tuple[int, ...] = ()
     columns: bytes | None = None
+    turn: int = 0
 
 
 Undo = Callable[[], None]
@@ -80,9 +84,10 @@ class Names:
         self.statements.pop("", None)
         self.portals.pop("", None)
 
-    def transaction_ended(self) -> None:
-        """Portals live no longer than their transaction."""
-        self.portals.clear()
+    def transaction_ended(self, turn: int) -> None:
+        """Portals live no longer than their transaction; those of later turns are not made yet."""
+        for name in [name for name, portal in self.portals.items() if portal.turn <= turn]:
+            del self.portals[name]
 
 
 def _put(table: dict[str, V], name: str, value: V) -> Undo:

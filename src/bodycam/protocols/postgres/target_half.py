@@ -6,7 +6,7 @@ Runs of messages of one exchange stay one run of bytes: recorded once, forwarded
 from bodycam.model.event import Flavor, Outcome
 from bodycam.protocols.postgres import backend
 from bodycam.protocols.postgres.codec import Framer, ProtocolViolation
-from bodycam.protocols.postgres.conversation import Conversation, Expected, Reply
+from bodycam.protocols.postgres.conversation import ENDS_A_TURN, Conversation, Expected, Reply
 from bodycam.session.session import Exchange
 
 STREAMED = frozenset({ord("D"), ord("d")})
@@ -168,7 +168,9 @@ class TargetHalf:
 
     def _ready(self, head: Expected | None, raw: bytes) -> Exchange | None:
         talk = self._talk
-        talk.ready(backend.ready_for_query(raw))
+        if head is not None and head.reply not in ENDS_A_TURN:
+            raise ProtocolViolation("08P01", "the target is ready in the middle of what it was asked")
+        talk.ready(backend.ready_for_query(raw), -1 if head is None else head.turn)
         if head is None:
             return None
         talk.queue.popleft()

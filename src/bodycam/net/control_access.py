@@ -4,6 +4,7 @@ import stat
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from bodycam.config import Settings, SettingsError, load
 
@@ -44,16 +45,17 @@ def find_access(
     BODYCAM_SETTINGS, else bodycam.yaml in `folder` (the working directory).
 
     Raises:
-        NoAccess: neither says where the gateway is or which key to use, or a named file can't be used.
+        NoAccess: neither says where the gateway is or which key to use, one of them is no URL or no key, or a
+            named file can't be used.
     """
     wanted = url or environ.get(URL)
     needs_settings = not wanted or not (environ.get(API_KEY) or environ.get(KEY_FILE))
     settings = _settings(environ, folder or Path(), required=needs_settings and not wanted)
     address = wanted or (control_url(settings) if settings else "")
-    if not address.startswith(("http://", "https://")):
+    if not _is_url(address):
         raise NoAccess(f"{address!r} is not a URL of a control API", f"set {URL} to http(s)://HOST:PORT")
     key_file = settings.keys / "admin.key" if settings else None
-    return ControlAccess(address.rstrip("/"), _key(environ, key_file), _ca(environ, settings))
+    return ControlAccess(address.rstrip("/"), _sendable(_key(environ, key_file)), _ca(environ, settings))
 
 
 def control_url(settings: Settings) -> str:
@@ -62,6 +64,25 @@ def control_url(settings: Settings) -> str:
     host = _EVERY_ADDRESS.get(address.host, address.host)
     shown = f"[{host}]" if ":" in host else host
     return f"{'https' if settings.tls.enabled else 'http'}://{shown}:{address.port}"
+
+
+def _is_url(address: str) -> bool:
+    try:
+        parts = urlsplit(address)
+        # an empty port is no port, and one beyond 65535 raises
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
+
+
+def _sendable(key: str) -> str:
+    # a header takes nothing else, and what would complain about it later would show the key
+    if key.isascii() and key.isprintable() and " " not in key:
+        return key
+    raise NoAccess(
+        "the API key has characters that no API key has: a line break, a space, or a letter beyond ASCII",
+        f"set {API_KEY}, or the file that {KEY_FILE} names, to the key alone, on one line",
+    )
 
 
 def _settings(environ: Mapping[str, str], folder: Path, *, required: bool) -> Settings | None:

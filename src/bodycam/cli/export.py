@@ -67,14 +67,21 @@ def command(
 ) -> None:
     """Export what was recorded. A file is written whole or not at all, and never overwritten."""
     wanted = {"since": moment(since, "--since"), "until": moment(until, "--until")}
-    columns = ENTRY_COLUMNS if transcripts else COLUMNS
-    count = 0
-    with knock(url) as client, _destination(output) as file, _progress(output) as advance:
-        records = (
-            _entries(client, ids or [], wanted)
-            if transcripts
-            else _exchanges(client, ids or [], wanted, asides)
-        )
+    with knock(url) as client:
+        for identifier in ids or []:
+            # a listing of what is not there is empty, which would pass for a run in which nothing happened
+            client.get(f"/v1/{'runs' if kind_of(identifier) == 'run' else 'sessions'}/{identifier}")
+        if transcripts:
+            records = _entries(client, ids or [], wanted)
+        else:
+            records = _exchanges(client, ids or [], wanted, asides)
+        count = _write(records, form, transcripts, output)
+    tell(f"{count} {'entries' if transcripts else 'exchanges'}" + ("" if output == "-" else f" in {output}"))
+
+
+def _write(records: Iterator[dict[str, Any]], form: Format, transcripts: bool, output: str) -> int:
+    columns, count = ENTRY_COLUMNS if transcripts else COLUMNS, 0
+    with _destination(output) as file, _progress(output) as advance:
         table = csv.writer(file) if form is Format.CSV else None
         if table:
             table.writerow(columns)
@@ -87,7 +94,7 @@ def command(
                 file.write(json.dumps(record) + "\n")
             count += 1
             advance()
-    tell(f"{count} {'entries' if transcripts else 'exchanges'}" + ("" if output == "-" else f" in {output}"))
+    return count
 
 
 def _exchanges(

@@ -209,6 +209,8 @@ def test_an_export_that_breaks_off_leaves_no_file(control: FakeControl, tmp_path
     [
         (["show", "ses_unknown"], 1, "no /v1/sessions/ses_unknown"),
         (["show", "../../etc"], 2, "neither a run nor a session"),
+        (["export", "ses_unknown"], 1, "no /v1/sessions/ses_unknown"),
+        (["export", "run_unknown", "--format", "csv"], 1, "no /v1/runs/run_unknown"),
         (["runs", "end", SESSION], 2, "is a session"),
         (["runs", "list", "--since", "yesterday"], 2, "expected 30m, 2h or 7d"),
         (["runs", "list", "--no-such-option"], 2, "No such option"),

@@ -1,6 +1,7 @@
 """Single keys from a terminal, without Enter and without echo."""
 
 import os
+import re
 import select
 import sys
 import termios
@@ -23,6 +24,8 @@ class Key(Enum):
 
 
 _ALSO = {b"=": Key.FASTER, b"_": Key.SLOWER, b"\x1bOD": Key.BACK, b"\x1bOC": Key.FORWARD, b"\x03": Key.QUIT}
+# a control sequence (ECMA-48, 5.4) or a key with Alt is taken whole, lest its last byte pass for a key
+_UNKNOWN = re.compile(rb"^(?:\x1b\[[0-?]*[ -/]*[@-~]?|\x1bO.?|\x1b[^\x1b]?|.)", re.DOTALL)
 _KEYS = {key.value: key for key in Key} | _ALSO
 
 
@@ -32,6 +35,7 @@ class Keyboard:
     def __enter__(self) -> Self:
         self._descriptor = sys.stdin.fileno()
         self._before = termios.tcgetattr(self._descriptor)
+        self._typed = b""
         tty.setcbreak(self._descriptor)
         return self
 
@@ -42,8 +46,23 @@ class Keyboard:
 
     def key(self, seconds: float | None) -> Key | None:
         """The key pressed within the time; None when there was none or one without meaning. None waits."""
-        ready, _, _ = select.select([self._descriptor], [], [], seconds)
-        if not ready:
-            return None
-        data = os.read(self._descriptor, 8)
-        return Key.QUIT if not data else _KEYS.get(data)
+        if not self._typed:
+            ready, _, _ = select.select([self._descriptor], [], [], seconds)
+            if not ready:
+                return None
+            self._typed = os.read(self._descriptor, 64)
+            if not self._typed:
+                return Key.QUIT
+        key, self._typed = first_key(self._typed)
+        return key
+
+
+def first_key(typed: bytes) -> tuple[Key | None, bytes]:
+    """The first of the keys in what was typed, None for one without meaning, and what follows it.
+
+    Keys that are held down or pressed fast come together in one read.
+    """
+    for code, key in _KEYS.items():
+        if typed.startswith(code):
+            return key, typed[len(code) :]
+    return None, _UNKNOWN.sub(b"", typed, count=1)

@@ -4,10 +4,13 @@ Scenes are read as they are needed and only the last ones are kept; going back r
 that an endless session needs no more memory than a short one.
 """
 
+import shutil
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+
+from rich.cells import cell_len, set_cell_size
 
 from bodycam.cli.clockwork import Clockwork
 from bodycam.cli.keyboard import Key
@@ -54,11 +57,12 @@ class Player:
         key: Callable[[float | None], Key | None],
         *,
         now: Callable[[], float] = time.monotonic,
+        width: Callable[[], int] = lambda: shutil.get_terminal_size().columns,
     ) -> None:
         self._source, self._pace, self._write, self._key = source, pace, write, key
         self._clock = Clockwork(now, speed=pace.speed)
         self._scenes = source()
-        self._skip = pace.skip_idle
+        self._skip, self._width = pace.skip_idle, width
 
     def play(self) -> None:
         """Play until the end or until the viewer quits."""
@@ -107,7 +111,10 @@ class Player:
 
     def _status(self) -> None:
         sign = "‖" if self._clock.paused else "▶"
-        self._write(
-            f"{_CLEAR_LINE}{sign} {clock(self._clock.position)}  x{self._clock.speed:g}  "
+        line = (
+            f"{sign} {clock(self._clock.position)}  x{self._clock.speed:g}  "
             "space pause  ←→ seek  +- speed  s skip  q quit"
         )
+        # a line that wraps can't be cleared: each one would stay and scroll the recording away
+        room = max(1, self._width() - 1)
+        self._write(_CLEAR_LINE + (line if cell_len(line) <= room else set_cell_size(line, room)))

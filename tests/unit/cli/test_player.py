@@ -106,3 +106,14 @@ def test_the_clockwork_keeps_its_place_when_the_speed_changes() -> None:
     clockwork.slower()
     clockwork.seek(-1)
     assert clockwork.position == 0
+
+
+def test_the_status_stays_on_one_line_of_a_narrow_window() -> None:
+    viewer = Viewer(Pace(), {1.5: Key.QUIT})
+    viewer.player = Player(
+        viewer.source, Pace(), viewer.write, viewer.key, now=lambda: viewer.now, width=lambda: 30
+    )
+    viewer.player.play()
+    lines = [text.removeprefix("\r\x1b[K") for _, text in viewer.written if "▶" in text]
+    assert lines
+    assert {len(one) for one in lines} == {29}

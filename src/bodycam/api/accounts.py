@@ -12,6 +12,7 @@ from bodycam.api.catalog_calls import read, write
 from bodycam.api.context import Control
 from bodycam.api.errors import ApiError, not_found
 from bodycam.api.listing import maybe_seconds, micros, now_micros, seconds
+from bodycam.api.nul import WITHOUT_NUL
 from bodycam.catalog import accounts as catalog
 from bodycam.catalog import runs
 from bodycam.config.types import NAME
@@ -23,7 +24,7 @@ router = APIRouter()
 
 MAX_GROUPS = 100
 
-Group = Annotated[str, StringConstraints(min_length=1, max_length=255)]
+Group = Annotated[str, StringConstraints(min_length=1, max_length=255, pattern=WITHOUT_NUL)]
 
 
 class AccountIn(BaseModel):

@@ -22,6 +22,7 @@ from bodycam.api.archivist import ArchivistAway, ArchivistRefused
 from bodycam.api.body_limit import BodyLimit
 from bodycam.api.context import Control
 from bodycam.api.errors import ApiError, ErrorBody, answer
+from bodycam.api.nul import NoNul
 
 RESOURCES = (
     health,
@@ -56,6 +57,7 @@ def create_app(context: Control) -> FastAPI:
     app.add_exception_handler(ArchivistAway, _away)
     app.add_exception_handler(ArchivistRefused, _refused)
     app.add_middleware(BodyLimit)
+    app.add_middleware(NoNul)
     for resource in RESOURCES:
         app.include_router(resource.router)
     return app

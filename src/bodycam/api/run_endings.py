@@ -13,6 +13,7 @@ from bodycam.api.context import Control
 from bodycam.api.errors import ApiError
 from bodycam.api.found import stoppable_run
 from bodycam.api.listing import now_micros
+from bodycam.api.nul import WITHOUT_NUL
 from bodycam.api.runs import MIN_TTL, checked_ttl
 from bodycam.api.shapes import RunOut
 from bodycam.catalog import runs as catalog
@@ -62,7 +63,7 @@ class ReasonIn(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    reason: str = Field(default="", max_length=500)
+    reason: str = Field(default="", max_length=500, pattern=WITHOUT_NUL)
 
 
 class RevokedOut(BaseModel):

@@ -14,6 +14,7 @@ from bodycam.api.context import Control
 from bodycam.api.errors import ApiError
 from bodycam.api.found import visible_run
 from bodycam.api.listing import Cursor, Limit, Moment, Name, micros, now_micros
+from bodycam.api.nul import WITHOUT_NUL
 from bodycam.api.shapes import RunOut, SessionOut
 from bodycam.catalog import runs as catalog
 from bodycam.catalog.sessions import SessionFilter, list_sessions
@@ -32,7 +33,7 @@ _TRACE = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}(-[!-~]{0
 LabelName = Annotated[
     str, StringConstraints(min_length=1, max_length=63, pattern=r"^[A-Za-z0-9][A-Za-z0-9._/-]*$")
 ]
-LabelValue = Annotated[str, StringConstraints(max_length=255)]
+LabelValue = Annotated[str, StringConstraints(max_length=255, pattern=WITHOUT_NUL)]
 
 
 class RunIn(BaseModel):

@@ -50,6 +50,24 @@ async def test_a_large_body_is_refused_declared_or_streamed(world: World) -> Non
     assert (declared.status_code, streamed.status_code) == (413, 413)
 
 
+@pytest.mark.parametrize(
+    ("method", "path", "body"),
+    [
+        ("GET", "/v1/runs/run_%00", None),
+        ("GET", "/v1/runs?agent=a%00", None),
+        ("POST", "/v1/runs", {"agent": "billing-bot", "labels": {"ticket": "a\0"}}),
+        ("POST", "/v1/runs/run_x/revoke", {"reason": "a\0"}),
+        ("POST", "/v1/sessions/ses_x/kill", {"reason": "a\0"}),
+        ("POST", "/v1/service-accounts", {"name": "new", "groups": ["a\0"]}),
+    ],
+)
+async def test_what_a_catalog_in_postgresql_could_not_hold_is_refused(
+    world: World, method: str, path: str, body: dict[str, object] | None
+) -> None:
+    answer = await world.call("ada", method, path, json=body)
+    assert (answer.status_code, answer.json()["error"]["code"]) == (422, "invalid")
+
+
 async def test_a_secret_in_the_wrong_place_is_not_repeated(world: World) -> None:
     answer = await world.call("dev", "POST", "/v1/runs", json={"agent": {"password": "hunter2"}})
     assert answer.status_code == 422

@@ -1,6 +1,7 @@
 """`bodycam kill`: cut a session, or a run with all its sessions."""
 
-from typing import Annotated
+from collections.abc import Mapping
+from typing import Annotated, Any
 
 import typer
 
@@ -24,4 +25,13 @@ def command(
     if as_json:
         print_json(answer)
     else:
-        tell(f"{identifier} is cut")
+        tell(f"{identifier} {_said(answer)}")
+
+
+def _said(answer: Mapping[str, Any]) -> str:
+    state = (answer.get("run") or {}).get("state", "revoked")
+    if state != "revoked":
+        return f"was {state} already: there is nothing to cut"
+    if answer.get("reached", True):
+        return "is cut"
+    return "is to be cut, as soon as its worker answers again"

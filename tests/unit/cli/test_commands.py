@@ -169,6 +169,17 @@ def test_cutting(control: FakeControl, capsys: pytest.CaptureFixture[str]) -> No
     ]
 
 
+def test_kill_says_what_became_of_it(control: FakeControl, capsys: pytest.CaptureFixture[str]) -> None:
+    for state, said in (("revoked", "is cut"), ("ended", "was ended already: there is nothing to cut")):
+        control.routes[f"POST /v1/runs/{RUN}/revoke"] = {"run": {**A_RUN, "state": state}, "cut": []}
+        assert bodycam("kill", RUN) == 0
+        assert capsys.readouterr().err == f"{RUN} {said}\n"
+    for reached, said in ((True, "is cut"), (False, "is to be cut, as soon as its worker answers again")):
+        control.routes[f"POST /v1/sessions/{SESSION}/kill"] = {"session": SESSION, "reached": reached}
+        assert bodycam("kill", SESSION) == 0
+        assert capsys.readouterr().err == f"{SESSION} {said}\n"
+
+
 def test_accounts_and_keys(control: FakeControl, capsys: pytest.CaptureFixture[str]) -> None:
     control.routes["POST /v1/service-accounts"] = {"name": "ci"}
     control.routes["POST /v1/service-accounts/ci/keys"] = {"id": "key_1", "key": "bca_once"}

@@ -88,7 +88,7 @@ class Play:
         self.knocks: list[tuple[Dial, bytes]] = []
         self.keys: list[bytes] = []
         self.session: Session | None = None
-        self.closed = self.is_ready = False
+        self.closed = self.is_ready = self.held = False
         self.strangers = 0
         self._seen = 0
         self.machine = machine(self)
@@ -136,6 +136,9 @@ class Play:
 
     def knock(self, dial: Dial, data: bytes) -> None:
         self.knocks.append((dial, data))
+
+    def hold_client(self, hold: bool) -> None:
+        self.held = hold
 
     def close(self) -> None:
         self.closed = True

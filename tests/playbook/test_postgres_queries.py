@@ -153,7 +153,7 @@ def test_copy_in_records_the_data_with_its_statement(ready: Play) -> None:
     ready.target(wire.complete("COPY 2"), wire.ready())
 
     data = [(exchange, body[2]) for kind, exchange, body in ready.recorded() if kind is Kind.TO_TARGET]
-    assert data == [(2, wire.copy_data(b"1\n")), (2, wire.copy_data(b"2\n")), (2, wire.COPY_DONE)]
+    assert data == [(2, wire.copy_data(b"1\n") + wire.copy_data(b"2\n")), (2, wire.COPY_DONE)]
     assert ends(ready) == [(2, "ok", 2, "COPY 2")]
 
 
@@ -165,7 +165,20 @@ def test_copy_in_by_the_extended_protocol_forgets_the_sync_that_the_server_ignor
     ready.client(wire.query("select 1"))
     ready.target(wire.complete("SELECT 1"), wire.ready())
 
-    assert [end[1:] for end in ends(ready)] == [("ok", 0, None), ("ok", 1, "COPY 1"), ("ok", 1, "SELECT 1")]
+    assert [end[1:] for end in ends(ready) if end[3]] == [("ok", 1, "COPY 1"), ("ok", 1, "SELECT 1")]
+
+
+def test_a_copy_that_fails_before_the_server_met_the_sync_behind_it_is_ready_once_more(ready: Play) -> None:
+    ready.client(wire.parse("copy t from stdin"), wire.bind(), wire.execute(), wire.SYNC)
+    ready.target(wire.PARSED, wire.BOUND, wire.copy_in())
+    ready.target(wire.error("57014", "canceled"), wire.ready())
+    ready.client(wire.copy_data(b"1\n"), wire.COPY_DONE, wire.SYNC)
+    ready.target(wire.ready())
+    ready.client(wire.query("select 1"))
+    ready.target(wire.complete("SELECT 1"), wire.ready())
+
+    assert [end[1] for end in ends(ready)][-1] == "ok"
+    assert not ready.closed
 
 
 def test_copy_out(ready: Play) -> None:
@@ -215,7 +228,7 @@ def test_cut_into_small_pieces_the_same_is_recorded(ready: Play, size: int) -> N
     assert ready.target_sees() == asked
     assert ready.client_gets() == answer
     # the Bind came before its Execute was in sight, so its values have an exchange of their own
-    assert [end[1:3] for end in ends(ready)] == [("ok", 0), ("ok", 0), ("ok", 1)]
+    assert [end[1:3] for end in ends(ready)] == [("ok", 0), ("ok", 0), ("ok", 1), ("ok", 0)]
 
 
 def test_a_long_row_passes_in_pieces(play: Play) -> None:
@@ -340,11 +353,100 @@ def test_a_bind_without_its_execute_is_recorded_with_its_values_before_it_reache
     assert [end[1] for end in ends(ready)] == ["ok", "ok", "ok"]
 
 
-def test_messages_that_are_not_recorded_leave_at_once(ready: Play) -> None:
-    ready.client(wire.close("S", "none"), wire.SYNC)
+def facts(play: Play) -> list[tuple[str, dict[str, object]]]:
+    return [(body[0], body[3]) for kind, _, body in play.recorded() if kind is Kind.REQUEST]
 
-    assert ready.recorded() == []
-    assert ready.target_sees() == wire.close("S", "none") + wire.SYNC
+
+@pytest.mark.parametrize(
+    ("asked", "recorded"),
+    [
+        ([wire.close("S", "none"), wire.SYNC], [("close", {"statement": "none", "messages": "CS"})]),
+        ([wire.SYNC], [("sync", {"messages": "S"})]),
+        ([wire.FLUSH], [("flush", {"messages": "H"})]),
+        ([wire.FLUSH, wire.SYNC], [("flush", {"messages": "HS"})]),
+        ([wire.describe("S", "s")], [("describe", {"statement": "s", "messages": "D"})]),
+        (
+            [wire.parse("select 1", "s"), wire.describe("S", "s"), wire.FLUSH],
+            [("prepare", {"statement": "s", "messages": "PDH"})],
+        ),
+        (
+            [wire.parse("select 1", "s"), wire.describe("S", "t"), wire.SYNC],
+            [
+                ("prepare", {"statement": "s", "messages": "P"}),
+                ("describe", {"statement": "t", "messages": "DS"}),
+            ],
+        ),
+        (
+            [wire.bind(), wire.describe("P"), wire.execute(), wire.SYNC],
+            [("execute", {"messages": "BDES"})],
+        ),
+        (
+            [wire.bind(), wire.execute(rows=5), wire.execute(rows=5), wire.SYNC],
+            [("execute", {"max_rows": 5, "messages": "BE"}), ("execute", {"max_rows": 5, "messages": "ES"})],
+        ),
+        (
+            [wire.bind(), wire.close("P", "other"), wire.execute(), wire.SYNC],
+            [
+                ("bind", {"messages": "B"}),
+                ("close", {"portal": "other", "messages": "C"}),
+                ("execute", {"messages": "ES"}),
+            ],
+        ),
+        (
+            [wire.bind(), wire.SYNC, wire.execute(), wire.SYNC],
+            [("bind", {"messages": "BS"}), ("execute", {"messages": "ES"})],
+        ),
+    ],
+)
+def test_every_message_that_reaches_the_target_is_in_the_record(
+    ready: Play, asked: list[bytes], recorded: list[tuple[str, dict[str, object]]]
+) -> None:
+    ready.client(*asked)
+
+    assert facts(ready) == recorded
+    assert ready.target_sees() == b"".join(asked)
+
+
+@pytest.mark.parametrize("tag", [b"S", b"H", b"X", b"c"])
+def test_a_message_that_has_no_body_can_carry_nothing_past_the_record(ready: Play, tag: bytes) -> None:
+    ready.client(wire.query("select 1"), wire.message(tag, b"smuggled"))
+
+    assert ready.target_sees() == wire.query("select 1")
+    assert b"C08P01\0" in ready.client_gets()
+    assert ready.closed
+
+
+def test_a_describe_and_a_close_and_a_sync_by_themselves_end_with_their_replies(ready: Play) -> None:
+    ready.client(wire.describe("S", "s"), wire.close("S", "s"), wire.SYNC)
+    ready.target(wire.described(23), wire.NO_DATA, wire.CLOSED, wire.ready())
+    ready.client(wire.SYNC)
+    ready.target(wire.ready())
+
+    assert [end[:2] for end in ends(ready)] == [(2, "ok"), (3, "ok"), (4, "ok")]
+
+
+@pytest.mark.parametrize("sql", ["DEALLOCATE s", "discard all; prepare s as select 2"])
+def test_a_name_that_sql_may_have_given_another_meaning_is_recorded_as_doubtful(
+    ready: Play, sql: str
+) -> None:
+    ready.client(wire.parse("select 1", "s"), wire.SYNC)
+    ready.target(wire.PARSED, wire.ready())
+    ready.client(wire.query(sql))
+    ready.target(wire.complete("DEALLOCATE"), wire.ready())
+    ready.recorded()
+    ready.client(wire.bind(statement="s"), wire.execute(), wire.SYNC)
+
+    ((verb, known),) = facts(ready)
+    assert (verb, "doubt" in known) == ("execute", True)
+
+
+def test_a_client_that_pipelines_without_end_is_not_read_until_replies_have_come(ready: Play) -> None:
+    ready.client(wire.SYNC * 30_000)
+    assert ready.held
+    ready.target(wire.ready() * 15_000)
+    assert ready.held
+    ready.target(wire.ready() * 10_000)
+    assert not ready.held
 
 
 def test_a_statement_described_in_its_own_pipeline_records_its_columns_with_the_portal_s_formats(

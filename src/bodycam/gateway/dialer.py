@@ -6,7 +6,8 @@ import socket
 from collections.abc import Callable
 from typing import Any, cast
 
-from bodycam.gateway.link import ProxyLink, Side
+from bodycam.gateway.link import ProxyLink
+from bodycam.gateway.side import Side
 from bodycam.model.target import Dial
 from bodycam.net.opening import Fail, Plain, Retry, Tls
 from bodycam.net.tls import TlsError, client_context

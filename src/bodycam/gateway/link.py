@@ -1,12 +1,12 @@
 """One proxied connection: two byte streams, two outboxes, and the machine between them.
 
-Every read runs the machine, commits the journal, and only then lets bytes go (law 1). A peer that does not
-read makes the link stop reading from the other side.
+Every read runs the machine; at the end of the loop's turn the journal is committed, and only then bytes go
+(law 1). A peer that does not read makes the link stop reading from the other side.
 """
 
 import asyncio
 from collections.abc import Callable, Coroutine, Mapping
-from typing import Any, Protocol, cast
+from typing import Any, Protocol, final
 
 import structlog
 
@@ -56,6 +56,9 @@ class Services(Protocol):
 
     def stranger(self, link: "ProxyLink") -> None: ...
 
+    def moved(self, link: "ProxyLink") -> None:
+        """It has something to commit or to release; `settle`, or `release` after a commit, comes soon."""
+
     def link_ready(self, link: "ProxyLink") -> None: ...
 
     def link_closed(self, link: "ProxyLink") -> None: ...
@@ -69,6 +72,7 @@ class Services(Protocol):
     def spawn(self, work: Coroutine[Any, Any, None]) -> None: ...
 
 
+@final
 class ProxyLink:
     """The link as its machine sees it (`session.link.Link`), on two asyncio transports."""
 
@@ -88,8 +92,10 @@ class ProxyLink:
         self.client: asyncio.Transport | None = None
         self.target: asyncio.Transport | None = None
         self.session: Session | None = None
-        self._paused = {"client": set[str](), "target": set[str]()}
+        self._paused: dict[str, set[str]] = {"client": set(), "target": set()}
         self._closing = False
+        self.gathered = False
+        """Whether this turn's commit knows of it already (`turn.Turn`)."""
         self._finished = False
         self.machine = make_machine(self)
 
@@ -133,6 +139,13 @@ class ProxyLink:
         """Send something to the target on a connection of its own."""
         self._services.knock(self, dial, data)
 
+    def hold_client(self, hold: bool) -> None:
+        """Stop reading the client, or go on."""
+        if hold:
+            self.pause("client", "machine")
+        else:
+            self.resume("client", "machine")
+
     def close(self) -> None:
         """Close both sides once what is queued has gone."""
         self._closing = True
@@ -141,17 +154,29 @@ class ProxyLink:
 
     def client_data(self, data: bytes) -> None:
         """Bytes from the client."""
-        self._run(self.machine.from_client, data)
+        if self._finished:
+            return
+        try:
+            self.machine.from_client(data)
+        except Exception as error:
+            self._break(error)
+        self._services.moved(self)
 
     def target_data(self, data: bytes) -> None:
         """Bytes from the target."""
-        self._run(self.machine.from_target, data)
+        if self._finished:
+            return
+        try:
+            self.machine.from_target(data)
+        except Exception as error:
+            self._break(error)
+        self._services.moved(self)
 
     def client_lost(self) -> None:
         """The client's side ended."""
         self.client = None
         if not self._finished:
-            self._run(lambda _: self.machine.client_gone(), b"")
+            self._run(lambda: self.machine.client_gone())
             self._closing = True
             self.settle()
 
@@ -161,19 +186,21 @@ class ProxyLink:
             return
         self.target = None
         if not self._finished:
-            self._run(lambda _: self.machine.target_gone(), b"")
+            self._run(lambda: self.machine.target_gone())
 
     def cut(self, reason: str) -> None:
         """End the session from outside."""
-        self._run(lambda _: self.machine.cut(reason), b"")
+        self._run(lambda: self.machine.cut(reason))
 
     def cancel(self) -> None:
         """A cancel request for this link."""
-        self._run(lambda _: self.machine.cancel(), b"")
+        self._run(lambda: self.machine.cancel())
 
     def drop_target(self) -> None:
         """Forget the target's side, to dial again; its end is no news."""
         transport, self.target = self.target, None
+        # what was queued for the one before is not for the next
+        self.target_box.discard()
         if transport is not None:
             transport.abort()
 
@@ -214,31 +241,41 @@ class ProxyLink:
 
     def settle(self) -> None:
         """Commit what the machine recorded and let go what the journal holds."""
-        if self._finished:
-            return
         try:
             self.journal.commit()
         except JournalUnwritable as error:
-            self._fail(str(error))
+            self.fail(str(error))
+            return
+        self.release()
+
+    def release(self) -> None:
+        """Let go what the journal holds."""
+        if self._finished:
             return
         released = self.journal.released
         if self.client_box.size:
-            self._write(self.client, self.client_box.release(released))
+            _write(self.client, self.client_box.release(released))
         if self.target_box.size:
-            self._write(self.target, self.target_box.release(released))
-        if self.client_box.size or self.target_box.size:
+            _write(self.target, self.target_box.release(released))
+        if self.waiting:
             self._bound_outboxes()
         elif self._paused["client"] or self._paused["target"]:
             self.resume("target", "outbox")
             self.resume("client", "outbox")
-        if self._closing and not (self.client_box.size or self.target_box.size):
+        if self._closing and not self.waiting:
             self._finish()
 
-    def _run(self, step: Callable[[bytes], None], data: bytes) -> None:
+    @property
+    def waiting(self) -> bool:
+        """Whether bytes wait for the journal."""
+        return self.client_box.size > 0 or self.target_box.size > 0
+
+    def _run(self, step: Callable[[], None]) -> None:
+        """Something rare, which waits for no other."""
         if self._finished:
             return
         try:
-            step(data)
+            step()
         except Exception as error:
             self._break(error)
         self.settle()
@@ -252,8 +289,10 @@ class ProxyLink:
             self.session.close(SessionOutcome.BROKEN, reason)
         self._closing = True
 
-    def _fail(self, reason: str) -> None:
+    def fail(self, reason: str) -> None:
         """The journal can't be written: nothing that waits for it may leave; only our own error does."""
+        if self._finished:
+            return
         log.error("the journal can't be written; a session ends", address=self.address, reason=reason)
         self.client_box.discard()
         self.target_box.discard()
@@ -262,15 +301,6 @@ class ProxyLink:
                 self.machine.farewell("the gateway can't record and stops this session", reason)
             )
         self._finish()
-
-    @staticmethod
-    def _write(transport: asyncio.Transport | None, freed: list[bytes]) -> None:
-        if transport is None or transport.is_closing():
-            return
-        if len(freed) == 1:
-            transport.write(freed[0])
-        elif freed:
-            transport.write(b"".join(freed))
 
     def _bound_outboxes(self) -> None:
         if self.client_box.size > OUTBOX_LIMIT:
@@ -295,12 +325,18 @@ class ProxyLink:
             return
         if isinstance(answer, Refusal) and answer.grant is None:
             log.info("a login was refused", address=self.address, code=answer.code.value)
-        self._run(lambda _: self.machine.answer(answer), b"")
+        self._run(lambda: self.machine.answer(answer))
         self.resume("client", "need")
 
 
 def _untaken(transport: asyncio.Transport | None) -> int:
     return 0 if transport is None else transport.get_write_buffer_size()
+
+
+def _write(transport: asyncio.Transport | None, freed: list[bytes]) -> None:
+    if not freed or transport is None or transport.is_closing():
+        return
+    transport.write(freed[0] if len(freed) == 1 else b"".join(freed))
 
 
 async def _abort_later(transport: asyncio.Transport) -> None:
@@ -309,34 +345,3 @@ async def _abort_later(transport: asyncio.Transport) -> None:
     while transport.get_write_buffer_size() and asyncio.get_running_loop().time() < deadline:
         await asyncio.sleep(0.05)
     transport.abort()
-
-
-class Side(asyncio.Protocol):
-    """One transport's callbacks, told to the link."""
-
-    def __init__(self, link: ProxyLink, name: str) -> None:
-        self._link, self._name = link, name
-        self._other = "target" if name == "client" else "client"
-        self.data_received = link.client_data if name == "client" else link.target_data  # type: ignore[method-assign]
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """The connection stands."""
-        # uvloop's transports are asyncio's by shape, not by class
-        self._transport = cast("asyncio.Transport", transport)
-        self._transport.set_write_buffer_limits(high=256 * 1024)
-        self._link.attach(self._name, self._transport)
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        """The connection ended, in order or not."""
-        if self._name == "client":
-            self._link.client_lost()
-        else:
-            self._link.target_lost(self._transport)
-
-    def pause_writing(self) -> None:
-        """This peer reads too slowly."""
-        self._link.pause(self._other, "slow peer")
-
-    def resume_writing(self) -> None:
-        """This peer has caught up."""
-        self._link.resume(self._other, "slow peer")

@@ -14,7 +14,8 @@ from dataclasses import dataclass
 
 import structlog
 
-from bodycam.gateway.link import ProxyLink, Side
+from bodycam.gateway.link import ProxyLink
+from bodycam.gateway.side import Side
 from bodycam.gateway.strangers import Stranger
 from bodycam.net.opening import Begin, More, Refuse, Reply, StartTls
 from bodycam.protocols import Opening, Protocol

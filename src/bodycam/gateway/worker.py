@@ -20,6 +20,7 @@ from bodycam.gateway.control import ControlLine
 from bodycam.gateway.link import ProxyLink
 from bodycam.gateway.listener import Listener
 from bodycam.gateway.strangers import Stranger, Strangers
+from bodycam.gateway.turn import Turn
 from bodycam.journal.pressure import Pressure
 from bodycam.journal.writer import JournalWriter
 from bodycam.model.event import SessionOutcome
@@ -82,7 +83,8 @@ class Worker:
         self._done: Counter[str] = Counter()
         self._spent: Counter[str] = Counter()
         self.strangers = Strangers()
-        journal.on_release = self._released
+        self._turn = Turn(journal)
+        journal.on_release = lambda: self._turn.released(lambda: self._links)
 
     # -- life ------------------------------------------------------------------------------------
 
@@ -276,6 +278,10 @@ class Worker:
         """Count somebody who broke the protocol before anybody knew who it was."""
         self.strangers.add(Stranger.NONSENSE, link.address)
 
+    def moved(self, link: ProxyLink) -> None:
+        """A link waits for the end of the loop's turn."""
+        self._turn.moved(link)
+
     def link_ready(self, link: ProxyLink) -> None:
         """A login is over."""
         self._target_answered(link)
@@ -286,6 +292,7 @@ class Worker:
         """A link is gone."""
         self.link_ready(link)
         self._links.discard(link)
+        self._turn.forget(link)
         for key in [key for key, other in self._cancels.items() if other is link]:
             del self._cancels[key]
         if link.session is not None and not link.session.closed:
@@ -326,10 +333,6 @@ class Worker:
         ):
             self._expires.pop(grant.run.id, None)
         self._line.tell("closed", {"session": grant.session})
-
-    def _released(self) -> None:
-        for link in list(self._links):
-            link.settle()
 
     # -- Orders of the control process ---------------------------------------------------------------
 

@@ -12,7 +12,7 @@ import shutil
 import time
 from collections.abc import Callable, Coroutine
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PublicKey
 
@@ -33,6 +33,7 @@ WATCH_INTERVAL = 0.5
 """Seconds between two looks at the folder and the disk."""
 
 _ENTRIES = bytes((RecordType.ENTRIES,))
+ENTRY_HEAD_BYTES: Final = 21
 
 
 class JournalWriter:
@@ -64,11 +65,11 @@ class JournalWriter:
         capacity = settings.segment_bytes - layout.HEADER_BYTES - layout.MARK_BYTES
         self._capacity = capacity
         self._limit = min(layout.MAX_RECORD, capacity - RECORD_OVERHEAD - 8)
-        self._piece = min(layout.MAX_PIECE, self._limit // 2 - ENTRY_HEAD.size)
+        self._piece = min(layout.MAX_PIECE, self._limit // 2 - ENTRY_HEAD_BYTES)
         self._strict = settings.fsync is Fsync.STRICT
         self._batch: list[bytes] = [_ENTRIES]
         self._size = 0
-        self._sequence = 0
+        self._sequence = self._now = 0
         self._failure: str | None = None
         self._tasks: list[asyncio.Task[None]] = []
         self._closed = False
@@ -158,11 +159,16 @@ class JournalWriter:
             ValueError: the body is longer than `entry.MAX_BODY`.
         """
         size = len(body)
+        if not self._size:
+            # what one turn of the loop brings has one time: a clock read for each event costs as much as it
+            self._now = self._clock()
         if size > self._piece:
             self._append_pieces(session, exchange, kind, body)
             return self.pending
-        self._batch += (ENTRY_HEAD.pack(session, exchange, kind, self._clock(), size), body)
-        self._size += size + ENTRY_HEAD.size
+        batch = self._batch
+        batch.append(ENTRY_HEAD.pack(session, exchange, kind, self._now, size))
+        batch.append(body)
+        self._size += size + ENTRY_HEAD_BYTES
         return self.pending
 
     def commit(self) -> None:
@@ -207,12 +213,12 @@ class JournalWriter:
     def _append_pieces(self, session: int, exchange: int, kind: int, body: bytes) -> None:
         if len(body) > MAX_BODY:
             raise ValueError(f"an event of {len(body)} bytes is over the journal's {MAX_BODY}")
-        at, last = self._clock(), (len(body) - 1) // self._piece
+        at, last = self._now, (len(body) - 1) // self._piece
         for number in range(last + 1):
             piece = body[number * self._piece : (number + 1) * self._piece]
             marked = kind if number == last else kind | layout.MORE
             self._batch += (ENTRY_HEAD.pack(session, exchange, marked, at, len(piece)), piece)
-            self._size += len(piece) + ENTRY_HEAD.size
+            self._size += len(piece) + ENTRY_HEAD_BYTES
 
     def _commit_parts(self) -> None:
         """Write a batch that is too long for one record, or for what the segment has left."""
@@ -246,6 +252,11 @@ class JournalWriter:
         self._active.write(bytes((record,)), self._sequence)
 
     # -- space ---------------------------------------------------------------------------------------
+
+    @property
+    def gathered(self) -> int:
+        """Bytes that were appended and not committed yet."""
+        return self._size
 
     @property
     def room(self) -> int:

@@ -107,6 +107,9 @@ class Link(Protocol):
     def knock(self, dial: Dial, data: bytes) -> None:
         """Send `data` to the target on a connection of its own and close it (PostgreSQL's CancelRequest)."""
 
+    def hold_client(self, hold: bool) -> None:
+        """Stop reading the client until told otherwise: so much is under way that it would not be bounded."""
+
     def close(self) -> None:
         """Send what is queued, then close both sides."""
 

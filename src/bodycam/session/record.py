@@ -1,20 +1,15 @@
-"""Session events on their way into the journal: each body encoded once, in the recording's own format.
+"""Session events on their way into the journal: each body encoded once, in the recording's own format."""
 
-Data events are the bulk of a recording, so their CBOR header is laid out by hand (RFC 8949 section 3) in
-front of the bytes; everything else goes through cbor2.
-"""
-
-import struct
-from typing import Any, Protocol
+from collections.abc import Callable
+from typing import Any, Final, Protocol, final
 
 import cbor2
 
 from bodycam.model.event import Flavor, Kind
+from bodycam.session import encoding
 
-PIECE = 256 * 1024
+PIECE: Final = 256 * 1024
 """A data event holds at most this many bytes; longer data is recorded as several events."""
-
-_U8, _U16, _U32 = struct.Struct(">BB"), struct.Struct(">BH"), struct.Struct(">BI")
 
 
 class Journal(Protocol):
@@ -23,35 +18,35 @@ class Journal(Protocol):
     def append(self, session: int, exchange: int, kind: int, body: bytes) -> int: ...
 
 
+@final
 class Record:
     """One session's way into the journal, under its opening number."""
 
-    __slots__ = ("_journal", "opening", "position")
+    __slots__ = ("_append", "opening", "position")
 
     def __init__(self, journal: Journal, opening: int) -> None:
-        self._journal, self.opening = journal, opening
+        self._append: Callable[[int, int, int, bytes], int] = journal.append
+        self.opening = opening
         self.position = 0
         """The journal position of what was recorded last; the next byte waits for it."""
 
     def event(self, kind: Kind, exchange: int, body: Any) -> int:
         """Record a structured event; returns its journal position."""
-        self.position = self._journal.append(self.opening, exchange, kind, encode(body))
+        return self.encoded(kind, exchange, encode(body))
+
+    def encoded(self, kind: Kind, exchange: int, body: bytes) -> int:
+        """Record an event whose body is encoded; returns its journal position."""
+        self.position = self._append(self.opening, exchange, int(kind), body)
         return self.position
 
     def data(self, kind: Kind, exchange: int, flavor: Flavor, count: int, data: bytes) -> int:
         """Record bytes that moved; returns the journal position of the last of them."""
         if len(data) <= PIECE:
-            self.position = self._journal.append(self.opening, exchange, kind, data_body(flavor, count, data))
-            return self.position
+            return self.encoded(kind, exchange, encoding.data(int(flavor), count, data))
         for start in range(0, len(data), PIECE):
-            body = data_body(flavor, count if start == 0 else 0, data[start : start + PIECE])
-            self.position = self._journal.append(self.opening, exchange, kind, body)
+            body = encoding.data(int(flavor), count if start == 0 else 0, data[start : start + PIECE])
+            self.encoded(kind, exchange, body)
         return self.position
-
-
-def data_body(flavor: Flavor, count: int, data: bytes) -> bytes:
-    """The CBOR array `[flavor, count, data]`."""
-    return b"\x83" + _head(0, flavor) + _head(0, count) + _head(0x40, len(data)) + data
 
 
 def encode(body: Any) -> bytes:
@@ -60,16 +55,6 @@ def encode(body: Any) -> bytes:
         return cbor2.dumps(body)
     except UnicodeEncodeError:
         return cbor2.dumps(_readable(body))
-
-
-def _head(major: int, value: int) -> bytes:
-    if value < 24:
-        return bytes((major | value,))
-    if value < 0x100:
-        return _U8.pack(major | 24, value)
-    if value < 0x10000:
-        return _U16.pack(major | 25, value)
-    return _U32.pack(major | 26, value)
 
 
 def _readable(value: Any) -> Any:

@@ -9,11 +9,12 @@ from collections.abc import Callable, Mapping
 from typing import Protocol
 
 from bodycam.model.event import Flavor, Kind, Marker, Outcome, SessionOutcome
-from bodycam.model.operation import Operation
+from bodycam.model.operation import Operation, Parameter
 from bodycam.model.verdict import Decision, Verdict
 from bodycam.net.outbox import Outbox
+from bodycam.session import encoding
 from bodycam.session.grant import Grant
-from bodycam.session.record import Journal, Record
+from bodycam.session.record import Journal, Record, encode
 
 
 class Policy(Protocol):
@@ -129,7 +130,7 @@ class Session:
         self.exchanges += 1
         exchange = Exchange(self, self.exchanges, verdict)
         self._open.add(exchange)
-        self.record.event(Kind.REQUEST, exchange.number, self._body(operation, verdict))
+        self.record.encoded(Kind.REQUEST, exchange.number, self._body(operation, verdict))
         return exchange
 
     def forward(self, data: bytes) -> None:
@@ -179,24 +180,32 @@ class Session:
                 "This is a fault of the gateway's policy; its log says more.",
             )
 
-    def _body(self, operation: Operation, verdict: Verdict) -> list[object]:
-        text, redactions = self.redaction.redact(operation.text)
-        parameters = []
-        for parameter in operation.parameters:
-            value = parameter.value
-            if value is not None:
-                value, count = self.redaction.redact_bytes(value)
-                redactions += count
-            parameters.append((parameter.type, parameter.format, value))
+    def _body(self, operation: Operation, verdict: Verdict) -> bytes:
+        redaction = self.redaction
+        text, redactions = redaction.redact(operation.text)
+        parameters = operation.parameters
+        if parameters:
+            kept: list[Parameter] = []
+            for kind, form, value in parameters:
+                if value is not None:
+                    value, count = redaction.redact_bytes(value)
+                    redactions += count
+                kept.append((kind, form, value))
+            parameters = tuple(kept)
         said = None
         if verdict.decision is not Decision.ALLOW:
-            said = [verdict.decision.value, verdict.rule, verdict.policy, verdict.message]
-        facts = {
-            name: self.redaction.redact(fact)[0] if isinstance(fact, str) else fact
-            for name, fact in operation.facts.items()
-        }
+            said = (verdict.decision.value, verdict.rule, verdict.policy, verdict.message)
+        facts = operation.facts
+        if facts:
+            facts = {
+                name: redaction.redact(fact)[0] if isinstance(fact, str) else fact
+                for name, fact in facts.items()
+            }
         weight = operation.weight.value
-        return [operation.verb, text, parameters, facts, weight, said, redactions]
+        try:
+            return encoding.request(operation.verb, text, parameters, facts, weight, said, redactions)
+        except UnicodeEncodeError:
+            return encode([operation.verb, text, parameters, facts, weight, said, redactions])
 
 
 class Exchange:
@@ -250,6 +259,10 @@ class Exchange:
         session = self._session
         if error is not None:
             error = {name: session.redaction.redact(text)[0] for name, text in error.items()}
-        body = [outcome.value, self.rows, self.bytes_to_client, self.bytes_to_target, tag, error]
-        session.record.event(Kind.FINISH, self.number, body)
+        rows, to_client, to_target = self.rows, self.bytes_to_client, self.bytes_to_target
+        try:
+            body = encoding.finish(outcome.value, rows, to_client, to_target, tag, error)
+        except UnicodeEncodeError:
+            body = encode([outcome.value, rows, to_client, to_target, tag, error])
+        session.record.encoded(Kind.FINISH, self.number, body)
         session.finished(self)

@@ -5,7 +5,8 @@ from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from bodycam.gateway.link import ProxyLink, Side
+from bodycam.gateway.link import ProxyLink
+from bodycam.gateway.side import Side
 from bodycam.journal.pressure import Pressure
 from bodycam.journal.writer import JournalUnwritable
 from bodycam.model.event import Kind, SessionOutcome
@@ -31,6 +32,10 @@ class PlayedJournal:
         self.pressure = Pressure.CLEAR
         self.on_release: Callable[[], None] | None = None
         self.closed = False
+
+    @property
+    def gathered(self) -> int:
+        return len(self.kinds) - self.committed
 
     def append(self, session: int, exchange: int, kind: int, body: bytes) -> int:
         self.kinds.append(Kind(kind))
@@ -175,6 +180,9 @@ class PlayedServices:
             unsent=link.unsent,
             on_close=lambda session: None,
         )
+
+    def moved(self, link: ProxyLink) -> None:
+        link.settle()
 
     def link_ready(self, link: ProxyLink) -> None: ...
 

@@ -4,7 +4,8 @@ import cbor2
 import pytest
 
 from bodycam.model.event import Flavor, Kind
-from bodycam.session.record import PIECE, Record, data_body, encode
+from bodycam.session.encoding import data as data_body
+from bodycam.session.record import PIECE, Record, encode
 from tests.playbook.play import MemoryJournal
 
 

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from bodycam.model.event import Kind, Outcome, SessionOutcome
-from bodycam.model.operation import Operation, Parameter
+from bodycam.model.operation import Operation
 from bodycam.model.verdict import Verdict
 from bodycam.net.outbox import Outbox
 from bodycam.session.grant import Grant, grant_from_wire, grant_to_wire
@@ -75,7 +75,7 @@ def test_a_policy_that_raises_denies() -> None:
 def test_secrets_are_redacted_in_the_record_and_only_there() -> None:
     session, journal = begin(redaction=Stars())
     exchange = session.request(
-        Operation("execute", "alter role a password 'hunter2'", (Parameter(25, 0, b"hunter2"),))
+        Operation("execute", "alter role a password 'hunter2'", ((25, 0, b"hunter2"),))
     )
     exchange.to_client(b"error near hunter2", recorded=b"error near *")
     exchange.finish(Outcome.ERROR, None, {"code": "42601", "message": "at hunter2"})

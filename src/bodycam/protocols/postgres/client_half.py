@@ -1,20 +1,30 @@
 """The client's half of the proxy: each message is judged as it comes, recorded, and forwarded.
 
 A statement is judged on its text when it is parsed, and again with its values each time it is executed;
-waiting for a "whole request" would deadlock clients that send Parse, Describe, Flush and wait.
+waiting for a "whole request" would deadlock clients that send Parse, Describe, Flush and wait. What comes in
+one read is known, though: a request is recorded together with the messages beside it that ask for nothing of
+their own (`group.py`).
 """
 
-from collections.abc import Callable
+import re
+from typing import Final, final
 
 from bodycam.model.event import Flavor, Outcome
-from bodycam.model.operation import Operation, Parameter, Weight
+from bodycam.model.operation import Operation
 from bodycam.protocols.postgres import frontend
-from bodycam.protocols.postgres.codec import FIRST, WHOLE, Frame, Framer, ProtocolViolation
+from bodycam.protocols.postgres.codec import FIRST, WHOLE, Framer, ProtocolViolation
 from bodycam.protocols.postgres.conversation import Conversation, Expected, Reply
+from bodycam.protocols.postgres.group import Group
 from bodycam.protocols.postgres.names import Portal, Statement
 from bodycam.session.session import Exchange
 
 STREAMED = frozenset({ord("d")})
+
+QUEUE_MOST: Final = 20_000
+"""Replies that the target may owe; above, the client is not read until half of them have come."""
+
+# what makes names of prepared statements mean something else; cheap, and wrong only to the safe side
+_RENAMES = re.compile(r"\b(?:deallocate|discard)\b", re.IGNORECASE | re.ASCII)
 
 
 class Denied(Exception):
@@ -25,26 +35,16 @@ class Denied(Exception):
         self.exchange = exchange
 
 
+@final
 class ClientHalf:
     """Reads what the client sends after its login."""
 
     def __init__(self, conversation: Conversation, *, limit: int) -> None:
         self._talk, self._session = conversation, conversation.session
         self._framer = Framer(limit=limit, streamed=STREAMED)
-        self.terminated = False
+        self._group: Group | None = None
         self._copying = self._session.ambient
-        self._handlers: dict[int, Callable[[bytes], None]] = {
-            ord("Q"): self._query,
-            ord("P"): self._parse,
-            ord("D"): self._describe,
-            ord("E"): self._execute,
-            ord("C"): self._close,
-            ord("S"): self._sync,
-            ord("H"): self._session.forward,
-            ord("F"): self._function,
-            ord("c"): self._copy_end,
-            ord("f"): self._copy_end,
-        }
+        self.terminated = False
 
     def receive(self, data: bytes) -> None:
         """Take bytes from the client.
@@ -53,149 +53,208 @@ class ClientHalf:
             ProtocolViolation: they are not what a client may send here.
             Denied: policy refused an operation.
         """
-        buffer, frames = self._framer.feed(data)
-        for place, frame in enumerate(frames):
-            if frame[0] == ord("B"):
-                following = [buffer[start:end] for _, start, end, _ in frames[place + 1 : place + 3]]
-                self._bind(buffer[frame[1] : frame[2]], following)
-            else:
-                self._message(buffer, frame)
+        framer = self._framer
+        framer.take(data)
+        try:
+            while framer.advance():
+                self._message(framer)
+        except ProtocolViolation:
+            # what came whole before the nonsense is what the client asked for
+            self._send()
+            raise
+        self._send()
 
-    def _message(self, buffer: bytes, frame: Frame) -> None:
-        tag, start, end, part = frame
-        if tag == ord("d"):
-            if part in (WHOLE, FIRST):
-                self._copying = self._copy_owner()
-            elif self._copying.finished:
-                self._copying = self._session.ambient  # the copy failed while the client was still sending
-            self._copying.to_target(buffer[start:end], flavor=Flavor.CHUNK)
-        elif tag == ord("X"):
-            self.terminated = True
-            self._session.forward(buffer[start:end])
-        elif (handler := self._handlers.get(tag)) is not None:
-            handler(buffer[start:end])
-        else:
-            raise ProtocolViolation("08P01", f"a message of type {chr(tag)!r} has no place after the login")
+    def _message(self, framer: Framer) -> None:
+        tag = framer.tag
+        raw = framer.buffer[framer.start : framer.end]
+        match tag:
+            case 0x42:
+                self._bind(framer, raw)
+            case 0x45:
+                self._execute(framer, raw)
+            case 0x53:
+                self._sync(framer, raw)
+            case 0x44:
+                self._describe(framer, raw)
+            case 0x50:
+                self._parse(framer, raw)
+            case 0x51:
+                self._query(raw)
+            case 0x64:
+                self._copy_data(framer)
+            case 0x48:
+                frontend.nothing(raw)
+                self._beside(framer, "H", "flush")
+            case 0x43:
+                self._close(framer, raw)
+            case 0x46:
+                self._function(raw)
+            case 0x63 | 0x66:
+                self._copy_end(raw)
+            case 0x58:
+                self._send()
+                frontend.nothing(raw)
+                self.terminated = True
+                self._session.forward(raw)
+            case _:
+                raise ProtocolViolation(
+                    "08P01", f"a message of type {chr(tag)!r} has no place after the login"
+                )
 
-    def _request(self, operation: Operation) -> Exchange:
+    # -- groups: what is recorded and forwarded together -----------------------------------------
+
+    def _begin(self, framer: Framer, tag: str, verb: str) -> Group:
+        """A new group; the one before must have been sent."""
+        group = self._group = Group(framer.buffer, framer.start, framer.end, tag, verb)
+        return group
+
+    def _beside(self, framer: Framer, tag: str, verb: str) -> Group:
+        """The group that a message rides along with, which asks for nothing of its own; else a new one."""
+        group = self._group
+        if group is None:
+            return self._begin(framer, tag, verb)
+        group.ride(tag, framer.end)
+        return group
+
+    def _send(self) -> None:
+        """Record what the group asks for, expect its replies, and forward it."""
+        group = self._group
+        if group is None:
+            return
+        self._group = None
+        exchange = self._ask(group.operation())
+        if not group.owned_by(exchange):
+            exchange.finish(Outcome.OK)
+        talk = self._talk
+        for expected in group.expected:
+            talk.expect(expected)
+        self._session.forward(group.wire())
+
+    def _ask(self, operation: Operation) -> Exchange:
         exchange = self._session.request(operation)
         if not exchange.allowed:
             exchange.finish(Outcome.DENIED)
             raise Denied(exchange)
         return exchange
 
+    # -- messages ----------------------------------------------------------------------------------
+
     def _query(self, raw: bytes) -> None:
-        exchange = self._request(Operation("query", frontend.query(raw)))
+        self._send()
+        text = frontend.query(raw)
+        exchange = self._ask(Operation("query", text))
+        self._doubt_names(text)
         self._talk.names.simple_query()
         self._talk.expect(Expected(Reply.QUERY, exchange))
         self._session.forward(raw)
 
-    def _parse(self, raw: bytes) -> None:
-        message = frontend.parse(raw)
-        exchange = self._request(
-            Operation("prepare", message.text, facts=_named("statement", message.name), weight=Weight.ASIDE)
-        )
-        statement = Statement(message.text, message.types)
-        undo = self._talk.names.parse(message.name, statement)
-        self._talk.expect(Expected(Reply.PARSE, exchange, undo))
-        self._session.forward(raw)
+    def _parse(self, framer: Framer, raw: bytes) -> None:
+        self._send()
+        name, text, types = frontend.parse(raw)
+        self._doubt_names(text)
+        statement = Statement(text, types)
+        expected = Expected(Reply.PARSE, undo=self._talk.names.parse(name, statement))
+        group = self._begin(framer, "P", "prepare")
+        group.prepares(name, statement)
+        group.expected.append(expected)
 
-    def _bind(self, raw: bytes, following: list[bytes]) -> None:
+    def _bind(self, framer: Framer, raw: bytes) -> None:
+        self._send()
         names = self._talk.names
-        message = frontend.bind(raw)
-        statement = names.statement(message.statement)
+        name, statement_name, formats, values, result_formats = frontend.bind(raw)
+        statement = names.statement(statement_name)
         if not statement.known:
-            statement = Statement(f"-- statement {message.statement!r}, prepared in SQL", known=False)
-        portal = Portal(
-            statement,
-            tuple(Parameter(kind, form, value) for kind, form, value in message.with_types(statement.types)),
-            message.result_formats,
-            turn=self._talk.turn,
-        )
-        exchange = None
-        # its values are recorded with its Execute, unless they would reach the target before that
-        if not _executes(message.portal, following):
-            facts = _named("portal", message.portal)
-            exchange = self._request(
-                Operation("bind", statement.text, portal.parameters, facts, Weight.ASIDE)
-            )
-        undo = names.bind(message.portal, portal)
-        self._talk.expect(Expected(Reply.BIND, exchange, undo))
-        self._session.forward(raw)
+            statement = Statement(f"-- statement {statement_name!r}, prepared in SQL", known=False)
+        parameters = frontend.typed(values, formats, statement.types)
+        portal = Portal(statement, parameters, result_formats, self._talk.turn)
+        expected = Expected(Reply.BIND, undo=names.bind(name, portal))
+        group = self._begin(framer, "B", "bind")
+        group.binds(name, portal)
+        group.expected.append(expected)
 
-    def _describe(self, raw: bytes) -> None:
+    def _describe(self, framer: Framer, raw: bytes) -> None:
         kind, name = frontend.describe(raw)
-        if kind == "S":
-            statement = self._talk.names.statement(name)
-            self._talk.expect(Expected(Reply.DESCRIBE_STATEMENT, statement=statement))
+        group = self._group
+        if group is not None and group.takes_describe(kind, name):
+            group.ride("D", framer.end)
         else:
-            self._talk.expect(Expected(Reply.DESCRIBE_PORTAL, portal=self._talk.names.portal(name)))
-        self._session.forward(raw)
+            self._send()
+            group = self._begin(framer, "D", "describe")
+            group.names(kind, name)
+        names = self._talk.names
+        if kind == "S":
+            group.expected.append(Expected(Reply.DESCRIBE_STATEMENT, statement=names.statement(name)))
+        else:
+            group.expected.append(Expected(Reply.DESCRIBE_PORTAL, portal=names.portal(name)))
 
-    def _execute(self, raw: bytes) -> None:
-        message = frontend.execute(raw)
-        portal = self._talk.names.portal(message.portal)
-        text = portal.statement.text
-        facts = _named("portal", message.portal)
-        if message.max_rows:
-            facts["max_rows"] = message.max_rows
-        exchange = self._request(Operation("execute", text, portal.parameters, facts))
-        self._talk.own(exchange)
-        self._talk.expect(Expected(Reply.EXECUTE, exchange, portal=portal))
-        self._session.forward(raw)
+    def _execute(self, framer: Framer, raw: bytes) -> None:
+        name, most = frontend.execute(raw)
+        portal = self._talk.names.portal(name)
+        group = self._group
+        if group is not None and group.bound is portal:
+            group.ride("E", framer.end)
+        else:
+            self._send()
+            group = self._begin(framer, "E", "execute")
+        group.executes(name, portal, most)
+        group.expected.append(Expected(Reply.EXECUTE, portal=portal))
 
-    def _close(self, raw: bytes) -> None:
+    def _close(self, framer: Framer, raw: bytes) -> None:
         kind, name = frontend.describe(raw)
+        self._send()
         names = self._talk.names
         undo = names.close_statement(name) if kind == "S" else names.close_portal(name)
-        self._talk.expect(Expected(Reply.CLOSE, undo=undo))
-        self._session.forward(raw)
+        group = self._begin(framer, "C", "close")
+        group.names(kind, name)
+        group.expected.append(Expected(Reply.CLOSE, undo=undo))
 
-    def _sync(self, raw: bytes) -> None:
+    def _sync(self, framer: Framer, raw: bytes) -> None:
+        frontend.nothing(raw)
+        expected = Expected(Reply.SYNC)
         copying = self._talk.copying_in
-        if copying is None or copying.reply is not Reply.EXECUTE:
-            self._talk.expect(Expected(Reply.SYNC))
-        self._session.forward(raw)
+        # while it reads copy data, the server passes over a Sync
+        expected.doubtful = copying is not None and copying.reply is Reply.EXECUTE
+        self._beside(framer, "S", "sync").expected.append(expected)
 
     def _function(self, raw: bytes) -> None:
-        message = frontend.function_call(raw)
-        exchange = self._request(
-            Operation(
-                "function",
-                f"-- function {message.oid} through the fast-path protocol",
-                tuple(Parameter(0, form, value) for form, value in message.arguments),
-                {"oid": message.oid},
-            )
-        )
+        self._send()
+        oid, arguments = frontend.function_call(raw)
+        text = f"-- function {oid} through the fast-path protocol"
+        exchange = self._ask(Operation("function", text, arguments, {"oid": oid}))
         self._talk.expect(Expected(Reply.FUNCTION, exchange))
         self._session.forward(raw)
 
+    def _copy_data(self, framer: Framer) -> None:
+        self._send()
+        if framer.part in (WHOLE, FIRST):
+            self._copying = self._copy_owner()
+        elif self._copying.finished:
+            self._copying = self._session.ambient  # the copy failed while the client was still sending
+        start = framer.start
+        if framer.part == WHOLE:
+            framer.more_of()
+        self._copying.to_target(framer.buffer[start : framer.end], flavor=Flavor.CHUNK)
+
     def _copy_end(self, raw: bytes) -> None:
+        self._send()
+        if raw[0] == 0x63:
+            frontend.nothing(raw)
         self._copy_owner().to_target(raw)
         self._talk.copying_in = None
 
     def _copy_owner(self) -> Exchange:
         """The exchange that copy data belongs to; a client may send it before the server has asked."""
-        expected = self._talk.copying_in or next(
-            (one for one in reversed(self._talk.queue) if one.reply in (Reply.QUERY, Reply.EXECUTE)), None
-        )
-        if expected is None or expected.exchange is None:
+        found = self._talk.copying_in
+        if found is None:
+            for expected in reversed(self._talk.queue):
+                if expected.reply is Reply.QUERY or expected.reply is Reply.EXECUTE:
+                    found = expected
+                    break
+        if found is None or found.exchange is None:
             return self._session.ambient
-        return expected.exchange
+        return found.exchange
 
-
-def _named(kind: str, name: str) -> dict[str, str | int | bool]:
-    return {kind: name} if name else {}
-
-
-def _executes(portal: str, following: list[bytes]) -> bool:
-    """Whether what comes next, in the same read, executes this very portal; at most a Describe between."""
-    try:
-        for raw in following:
-            if raw[0] == ord("D"):
-                frontend.describe(raw)
-            else:
-                return raw[0] == ord("E") and frontend.execute(raw).portal == portal
-    except ProtocolViolation:
-        return False
-    return False
+    def _doubt_names(self, text: str) -> None:
+        names = self._talk.names
+        if names.statements and _RENAMES.search(text) is not None:
+            names.doubt()

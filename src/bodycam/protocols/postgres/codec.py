@@ -4,7 +4,7 @@ A message is a tag byte, a 32-bit big-endian length that counts itself, and a bo
 https://www.postgresql.org/docs/current/protocol-overview.html#PROTOCOL-MESSAGE-CONCEPTS
 """
 
-import struct
+from typing import Final, final
 
 Frame = tuple[int, int, int, int]
 """`(tag, start, end, part)`: offsets into the buffer that came with it, the tag and the length included.
@@ -13,9 +13,10 @@ Frame = tuple[int, int, int, int]
 the first begins with the tag and the length.
 """
 
-WHOLE, FIRST, MIDDLE, LAST = 0, 1, 2, 3
-
-_LENGTH = struct.Struct(">I").unpack_from
+WHOLE: Final = 0
+FIRST: Final = 1
+MIDDLE: Final = 2
+LAST: Final = 3
 
 
 class ProtocolViolation(Exception):
@@ -26,23 +27,34 @@ class ProtocolViolation(Exception):
         self.sqlstate = sqlstate
 
 
+@final
 class Framer:
-    """Cuts one direction of one connection into messages.
+    """Cuts one direction of one connection into messages: `take` bytes, then `advance` until it says no.
 
     `limit` bounds a message that has to be held whole, in bytes. Messages with a tag in `streamed` that are
     longer than `stream_above` are handed on in pieces as they arrive and have no bound.
+
+    Attributes:
+        buffer: the bytes in which the messages stand.
+        tag, start, end, part: the message at which the framer is, as a `Frame` has them.
     """
 
-    __slots__ = ("_limit", "_missing", "_partial", "_rest", "_stream_above", "_streamed", "_tag", "_wanted")
+    __slots__ = (
+        "_limit", "_missing", "_offset", "_partial", "_plain", "_rest", "_size", "_stream_above", "_streamed",
+        "_wanted", "buffer", "end", "part", "start", "tag",
+    )  # fmt: skip
 
     def __init__(self, *, limit: int, streamed: frozenset[int], stream_above: int = 256 * 1024) -> None:
         self._limit, self._streamed, self._stream_above = limit, streamed, stream_above
+        # up to this length a message is neither refused nor streamed
+        self._plain = min(limit, stream_above)
         self._rest = b""
         # a long message arrives in many reads, which are joined once, when the last has come
         self._partial: list[bytes] = []
-        self._missing = 0
-        self._tag = 0
-        self._wanted = 0
+        self._missing = self._wanted = self._offset = self._size = 0
+        self.buffer = b""
+        self.tag = self.start = self.end = 0
+        self.part = WHOLE
 
     def feed(self, data: bytes) -> tuple[bytes, list[Frame]]:
         """Take the next bytes; returns a buffer and the messages in it.
@@ -50,53 +62,104 @@ class Framer:
         Raises:
             ProtocolViolation: a length that no message can have, or one over the limit.
         """
+        frames: list[Frame] = []
+        self.take(data)
+        while self.advance():
+            frames.append((self.tag, self.start, self.end, self.part))
+        return self.buffer, frames
+
+    def take(self, data: bytes) -> None:
+        """Take the next bytes; all messages of the bytes before must have been advanced over."""
+        self._offset = 0
         if self._wanted:
             self._partial.append(data)
             self._wanted -= len(data)
             if self._wanted > 0:
-                return b"", []
+                self.buffer, self._size = b"", 0
+                return
             data = b"".join(self._partial)
             self._partial, self._wanted = [], 0
         elif self._rest:
             data = self._rest + data
-        self._rest = b""
-        frames: list[Frame] = []
-        offset, size = 0, len(data)
-        if self._missing:
-            offset = self._continue(size, frames)
-        while size - offset >= 5:
-            (length,) = _LENGTH(data, offset + 1)
-            end = offset + 1 + length
-            tag = data[offset]
-            if length < 4:
-                raise ProtocolViolation("08P01", f"a message of type {chr(tag)!r} with a length of {length}")
-            streams = length > self._stream_above and tag in self._streamed
-            # also of a message that is here already: what is refused can't hang on how the bytes were cut
-            if length > self._limit and not streams:
-                raise ProtocolViolation(
-                    "54000",
-                    f"a message of type {chr(tag)!r} of {length} bytes is over the limit of {self._limit}",
-                )
-            if end <= size:
-                frames.append((tag, offset, end, WHOLE))
-                offset = end
-                continue
-            if streams:
-                frames.append((tag, offset, size, FIRST))
-                self._missing, self._tag = end - size, tag
-                return data, frames
-            self._partial, self._wanted = [data[offset:]], end - size
-            return data, frames
-        if offset < size:
-            self._rest = data[offset:]
-        return data, frames
+            self._rest = b""
+        self.buffer, self._size = data, len(data)
 
-    def _continue(self, size: int, frames: list[Frame]) -> int:
-        if size < self._missing:
-            if size:
-                frames.append((self._tag, 0, size, MIDDLE))
-            self._missing -= size
-            return size
-        end, self._missing = self._missing, 0
-        frames.append((self._tag, 0, end, LAST))
-        return end
+    def advance(self) -> bool:
+        """Go to the next message, or the next piece of one; False when the bytes are used up.
+
+        Raises:
+            ProtocolViolation: a length that no message can have, or one over the limit.
+        """
+        if self._missing:
+            return self._continue()
+        data, offset = self.buffer, self._offset
+        left = self._size - offset
+        if left < 5:
+            return self._keep()
+        length = data[offset + 1] << 24 | data[offset + 2] << 16 | data[offset + 3] << 8 | data[offset + 4]
+        if length >= left or length < 4 or length > self._plain:
+            return self._unusual(length)
+        self.tag, self.part = data[offset], WHOLE
+        self.start = offset
+        self.end = self._offset = offset + 1 + length
+        return True
+
+    def more_of(self) -> int:
+        """Take in the messages of the same tag that follow whole, moving `end`; returns how many."""
+        data, tag, offset, size, plain = self.buffer, self.tag, self._offset, self._size, self._plain
+        count = 0
+        while size - offset >= 5 and data[offset] == tag:
+            length = (
+                data[offset + 1] << 24 | data[offset + 2] << 16 | data[offset + 3] << 8 | data[offset + 4]
+            )
+            if length >= size - offset or length < 4 or length > plain:
+                break
+            offset += 1 + length
+            count += 1
+        self.end = self._offset = offset
+        return count
+
+    def _keep(self) -> bool:
+        if self._offset < self._size:
+            self._rest = self.buffer[self._offset :]
+            self._offset = self._size
+        return False
+
+    def _unusual(self, length: int) -> bool:
+        """A message that is not whole here, or is streamed, or can't be."""
+        data, offset, size = self.buffer, self._offset, self._size
+        tag, end = data[offset], offset + 1 + length
+        if length < 4:
+            raise ProtocolViolation("08P01", f"a message of type {chr(tag)!r} with a length of {length}")
+        streams = length > self._stream_above and tag in self._streamed
+        # also of a message that is here already: what is refused can't hang on how the bytes were cut
+        if length > self._limit and not streams:
+            raise ProtocolViolation(
+                "54000",
+                f"a message of type {chr(tag)!r} of {length} bytes is over the limit of {self._limit}",
+            )
+        self.tag, self.start = tag, offset
+        if end <= size:
+            self.part = WHOLE
+            self.end = self._offset = end
+            return True
+        self._offset = size
+        if streams:
+            self.part, self.end = FIRST, size
+            self._missing = end - size
+            return True
+        self._partial, self._wanted = [data[offset:]], end - size
+        return False
+
+    def _continue(self) -> bool:
+        if self._offset >= self._size:
+            return False
+        self.start = 0
+        if self._size < self._missing:
+            self._missing -= self._size
+            self.part, self.end = MIDDLE, self._size
+        else:
+            self.part, self.end = LAST, self._missing
+            self._missing = 0
+        self._offset = self.end
+        return True

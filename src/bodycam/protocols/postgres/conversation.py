@@ -7,10 +7,11 @@ https://www.postgresql.org/docs/current/protocol-flow.html
 """
 
 from collections import deque
-from dataclasses import dataclass, field
 from enum import Enum, auto
+from typing import final
 
 from bodycam.model.event import Outcome
+from bodycam.protocols.postgres.codec import ProtocolViolation
 from bodycam.protocols.postgres.names import Names, Portal, Statement, Undo
 from bodycam.session.session import Exchange, Session
 
@@ -33,89 +34,128 @@ ENDS_A_TURN = frozenset({Reply.SYNC, Reply.QUERY, Reply.FUNCTION})
 """What the server answers with ReadyForQuery."""
 
 
-@dataclass(slots=True, eq=False)
+@final
 class Expected:
-    """One reply that the server owes, and the exchange that its bytes belong to."""
+    """One reply that the server owes, and the exchange that its bytes belong to.
 
-    reply: Reply
-    exchange: Exchange | None = None
-    undo: Undo | None = None
-    statement: Statement | None = None
-    portal: Portal | None = None
-    shared: bool = False
-    turn: int = 0
-    tags: list[str] = field(default_factory=list)
-    error: dict[str, str] | None = None
+    `last` says that the exchange ends with this reply. `doubtful` marks a ReadyForQuery that may never come.
+    """
 
-    @property
-    def alone(self) -> bool:
-        """Whether its exchange ends with this reply: a Parse, or a Bind that came without its Execute."""
-        return self.reply is Reply.PARSE or (self.reply is Reply.BIND and not self.shared)
+    __slots__ = (
+        "doubtful", "error", "exchange", "last", "portal", "reply", "statement", "tags", "turn", "undo",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        reply: Reply,
+        exchange: Exchange | None = None,
+        undo: Undo | None = None,
+        statement: Statement | None = None,
+        portal: Portal | None = None,
+    ) -> None:
+        self.reply, self.exchange, self.undo = reply, exchange, undo
+        self.statement, self.portal = statement, portal
+        self.last = False
+        self.turn = 0
+        self.doubtful = False
+        self.tags: list[str] | None = None
+        self.error: dict[str, str] | None = None
 
 
-@dataclass(slots=True)
+@final
 class Conversation:
-    """The state of one connection after its login."""
+    """The state of one connection after its login.
 
-    session: Session
-    queue: deque[Expected] = field(default_factory=deque)
-    names: Names = field(default_factory=Names)
-    skipping: bool = False
-    copying_in: Expected | None = None
-    status: int = ord("I")
-    turn: int = 0
+    `copying_in` is the entry whose copy data the client sends; `skipping` says that the server passes over
+    what comes until Sync; `turn` counts what ends with ReadyForQuery.
+    """
+
+    __slots__ = ("copying_in", "names", "queue", "session", "skipping", "status", "turn")
+
+    def __init__(self, session: Session, *, status: int = ord("I")) -> None:
+        self.session, self.status = session, status
+        self.queue: deque[Expected] = deque()
+        self.names = Names()
+        self.skipping = False
+        self.copying_in: Expected | None = None
+        self.turn = 0
 
     def expect(self, expected: Expected) -> None:
         """A message was forwarded whose answer is `expected`."""
-        if expected.reply in ENDS_A_TURN:
+        reply = expected.reply
+        if reply is Reply.SYNC or reply is Reply.QUERY or reply is Reply.FUNCTION:
             expected.turn = self.turn
             self.turn += 1
-        if self.skipping and expected.reply is not Reply.SYNC:
-            self._skip(expected)
+        if self.skipping and reply is not Reply.SYNC:
+            _skip(expected)
         else:
             self.queue.append(expected)
-
-    def own(self, exchange: Exchange) -> None:
-        """An Execute was forwarded: the Bind and Describe just before it are part of its exchange."""
-        for expected in reversed(self.queue):
-            if expected.exchange is not None or expected.reply is Reply.SYNC:
-                return
-            expected.exchange, expected.shared = exchange, True
 
     def failed(self) -> None:
         """The head of the queue got an error in the extended protocol: all up to Sync is passed over."""
         head = self.queue.popleft()
         if head.undo is not None:
-            head.undo()
+            head.undo.undo()
         skipped = []
         while self.queue and self.queue[0].reply is not Reply.SYNC:
             skipped.append(self.queue.popleft())
         for expected in reversed(skipped):
-            self._skip(expected)
+            _skip(expected)
         self.skipping = not self.queue
 
     def copy_in_began(self) -> None:
         """The server reads copy data for the head of the queue.
 
-        In the extended protocol it ignores a Sync that it meets before the data's end, so those that were
-        pipelined behind the Execute will never be answered.
+        In the extended protocol it ignores a Sync that it meets before the data's end. So those that were
+        pipelined behind the Execute are not answered, unless the copy fails before the server meets them.
         """
         self.copying_in = head = self.queue[0]
         if head.reply is Reply.EXECUTE:
-            while len(self.queue) > 1 and self.queue[1].reply is Reply.SYNC:
-                del self.queue[1]
+            for expected in self.queue:
+                if expected is not head:
+                    if expected.reply is not Reply.SYNC:
+                        break
+                    expected.doubtful = True
 
-    def ready(self, status: int, turn: int) -> None:
-        """ReadyForQuery came with this transaction status, and ends this turn."""
+    def settle_doubts(self) -> None:
+        """An answer came that is no ReadyForQuery: those in doubt at the head of the queue never come."""
+        queue = self.queue
+        while queue and queue[0].doubtful:
+            expected = queue.popleft()
+            if expected.exchange is not None:
+                expected.exchange.finish(Outcome.OK)
+
+    def ready(self, status: int) -> Expected | None:
+        """ReadyForQuery came with this transaction status; returns what it answers, None for nothing asked.
+
+        Raises:
+            ProtocolViolation: it came in the middle of what was asked.
+        """
+        queue = self.queue
+        head = queue.popleft() if queue else None
+        turn = -1
+        if head is not None:
+            if head.reply not in ENDS_A_TURN:
+                raise ProtocolViolation("08P01", "the target is ready in the middle of what it was asked")
+            turn = head.turn
+            if head.doubtful and queue and queue[0].reply is Reply.SYNC:
+                # one of the two was answered, and which of them can't be told
+                queue[0].doubtful = True
         self.status = status
         self.copying_in = None
         self.skipping = False
-        if status == ord("I"):
+        if status == 0x49:
             self.names.transaction_ended(turn)
+        return head
 
-    @staticmethod
-    def _skip(expected: Expected) -> None:
-        if expected.undo is not None:
-            expected.undo()
-        if expected.exchange is not None:
-            expected.exchange.finish(Outcome.SKIPPED)
+    @property
+    def busy(self) -> bool:
+        """Whether the target still works on something."""
+        return any(not expected.doubtful for expected in self.queue)
+
+
+def _skip(expected: Expected) -> None:
+    if expected.undo is not None:
+        expected.undo.undo()
+    if expected.exchange is not None:
+        expected.exchange.finish(Outcome.SKIPPED)

@@ -4,9 +4,10 @@ https://www.postgresql.org/docs/current/protocol-message-formats.html
 """
 
 import struct
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
+from bodycam.model.operation import Parameter
 from bodycam.protocols.postgres.codec import ProtocolViolation
 from bodycam.protocols.postgres.reading import Body, message, text
 
@@ -14,6 +15,7 @@ SSL_REQUEST = struct.pack(">II", 8, 80877103)
 GSSENC_REQUEST = struct.pack(">II", 8, 80877104)
 _CANCEL_CODE = 80877102
 _SSL_CODE, _GSS_CODE = 80877103, 80877104
+_HEADER = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,49 +44,18 @@ class CancelRequest:
     key: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Parse:
-    """A statement to prepare, with the OIDs of the parameter types that the client declared."""
+Parse = tuple[str, str, tuple[int, ...]]
+"""A statement to prepare: `(name, text, types)`, with the OIDs of the types that the client declared."""
 
-    name: str
-    text: str
-    types: tuple[int, ...]
+Bind = tuple[str, str, tuple[int, ...], tuple[bytes | None, ...], tuple[int, ...]]
+"""Values for a statement: `(portal, statement, formats, values, result formats)`; formats are 0 for text and
+1 for binary: none for all text, one for all, or one each."""
 
+Execute = tuple[str, int]
+"""Run a portal: `(portal, most rows)`, 0 for all."""
 
-@dataclass(frozen=True, slots=True)
-class Bind:
-    """Values for a statement; formats are 0 for text and 1 for binary."""
-
-    portal: str
-    statement: str
-    formats: tuple[int, ...]
-    values: tuple[bytes | None, ...]
-    result_formats: tuple[int, ...]
-
-    def with_types(self, types: tuple[int, ...]) -> Iterator[tuple[int, int, bytes | None]]:
-        """Each value with its type's OID (0 where unknown) and its format."""
-        for place, value in enumerate(self.values):
-            if len(self.formats) == 1:
-                form = self.formats[0]
-            else:
-                form = self.formats[place] if place < len(self.formats) else 0
-            yield types[place] if place < len(types) else 0, form, value
-
-
-@dataclass(frozen=True, slots=True)
-class Execute:
-    """Run a portal; at most `max_rows` rows, 0 for all."""
-
-    portal: str
-    max_rows: int
-
-
-@dataclass(frozen=True, slots=True)
-class FunctionCall:
-    """The fast-path call of one function: each argument with its format."""
-
-    oid: int
-    arguments: tuple[tuple[int, bytes | None], ...]
+FunctionCall = tuple[int, tuple[Parameter, ...]]
+"""The fast-path call of one function: `(oid, arguments)`."""
 
 
 def startup(packet: bytes) -> Startup | SslRequest | GssEncRequest | CancelRequest:
@@ -123,20 +94,45 @@ def parse(raw: bytes) -> Parse:
     """Read a Parse."""
     body = Body(raw)
     name, statement = body.text(), body.text()
-    types = tuple(body.uint32() for _ in range(body.count()))
+    types = tuple([body.uint32() for _ in range(body.count())])
     body.end()
-    return Parse(name, statement, types)
+    return name, statement, types
 
 
 def bind(raw: bytes) -> Bind:
     """Read a Bind."""
     body = Body(raw)
     portal, statement = body.text(), body.text()
-    formats = tuple(body.int16() for _ in range(body.count()))
-    values = tuple(body.value() for _ in range(body.count()))
-    result_formats = tuple(body.int16() for _ in range(body.count()))
+    formats = body.int16s()
+    values = tuple([body.value() for _ in range(body.count())])
+    result_formats = body.int16s()
     body.end()
-    return Bind(portal, statement, formats, values, result_formats)
+    return portal, statement, formats, values, result_formats
+
+
+def typed(
+    values: tuple[bytes | None, ...], formats: tuple[int, ...], types: tuple[int, ...]
+) -> tuple[Parameter, ...]:
+    """Each value of a Bind with its type's OID (0 where unknown) and its format."""
+    known, given = len(types), len(formats)
+    found: list[Parameter] = []
+    for place, value in enumerate(values):
+        if given == 1:
+            form = formats[0]
+        else:
+            form = formats[place] if place < given else 0
+        found.append((types[place] if place < known else 0, form, value))
+    return tuple(found)
+
+
+def nothing(raw: bytes) -> None:
+    """A message that has no body: Sync, Flush, Terminate, CopyDone.
+
+    Raises:
+        ProtocolViolation: it has one.
+    """
+    if len(raw) != _HEADER:
+        raise ProtocolViolation("08P01", f"a message of type {chr(raw[0])!r} with a body")
 
 
 def describe(raw: bytes) -> tuple[str, str]:
@@ -154,19 +150,18 @@ def execute(raw: bytes) -> Execute:
     body = Body(raw)
     portal, max_rows = body.text(), body.int32()
     body.end()
-    return Execute(portal, max(0, max_rows))
+    return portal, max(0, max_rows)
 
 
 def function_call(raw: bytes) -> FunctionCall:
     """Read a FunctionCall."""
     body = Body(raw)
     oid = body.uint32()
-    formats = tuple(body.int16() for _ in range(body.count()))
-    values = tuple(body.value() for _ in range(body.count()))
+    formats = body.int16s()
+    values = tuple([body.value() for _ in range(body.count())])
     body.int16()
     body.end()
-    known = Bind("", "", formats, values, ())
-    return FunctionCall(oid, tuple((form, value) for _, form, value in known.with_types(())))
+    return oid, typed(values, formats, ())
 
 
 def password(raw: bytes) -> bytes:

@@ -2,7 +2,7 @@
 
 from bodycam.model.event import SessionOutcome
 from bodycam.protocols.postgres import backend, frontend
-from bodycam.protocols.postgres.client_half import ClientHalf, Denied
+from bodycam.protocols.postgres.client_half import QUEUE_MOST, ClientHalf, Denied
 from bodycam.protocols.postgres.codec import ProtocolViolation
 from bodycam.protocols.postgres.conversation import Conversation
 from bodycam.protocols.postgres.login import ClientLeft, Login, LoginFailed
@@ -19,7 +19,7 @@ class PostgresMachine:
         self._login = Login(link, self._proxy)
         self._client: ClientHalf | None = None
         self._target: TargetHalf | None = None
-        self._over = False
+        self._over = self._held = False
 
     @property
     def _session(self) -> Session | None:
@@ -42,8 +42,13 @@ class PostgresMachine:
             self._broken(f"the client broke the protocol: {error}", error.sqlstate)
         except Denied as error:
             self._denied(error)
-        if self._client is not None and self._client.terminated:
+        if self._client is None:
+            return
+        if self._client.terminated:
             self._end(SessionOutcome.ENDED, "")
+        elif len(self._conversation.queue) > QUEUE_MOST:
+            self._held = True
+            self._link.hold_client(True)
 
     def from_target(self, data: bytes) -> None:
         """Bytes from the target."""
@@ -54,6 +59,9 @@ class PostgresMachine:
                 data = self._login.from_target(data)
             if self._target is not None and data:
                 self._target.receive(data)
+                if self._held and len(self._conversation.queue) <= QUEUE_MOST // 2:
+                    self._held = False
+                    self._link.hold_client(False)
         except LoginFailed as error:
             self._login_failed(error)
         except ProtocolViolation as error:
@@ -157,7 +165,7 @@ class PostgresMachine:
         key, session = self._login.cancel_key, self._session
         if key is None or session is None or session.grant.dial is None:
             return
-        if idle_too or self._conversation.queue:
+        if idle_too or self._conversation.busy:
             self._link.knock(session.grant.dial, frontend.cancel_request(key))
 
     def _end(self, outcome: SessionOutcome, reason: str) -> None:

@@ -4,13 +4,14 @@ Text is UTF-8 with `surrogateescape`: whatever a client sends can be represented
 """
 
 import struct
+from typing import final
 
 from bodycam.protocols.postgres.codec import ProtocolViolation
 
-_INT16, _INT32 = struct.Struct(">h"), struct.Struct(">i")
 _UINT32 = struct.Struct(">I")
 
 
+@final
 class Body:
     """A cursor over one message, past its tag and length."""
 
@@ -29,28 +30,48 @@ class Body:
 
     def int16(self) -> int:
         """A signed 16-bit integer."""
-        return self._unpack(_INT16)
+        value = self.count()
+        return value - 0x10000 if value >= 0x8000 else value
 
     def int32(self) -> int:
         """A signed 32-bit integer."""
-        return self._unpack(_INT32)
+        value = self.uint32()
+        return value - 0x1_0000_0000 if value >= 0x8000_0000 else value
 
     def uint32(self) -> int:
         """An unsigned 32-bit integer."""
-        return self._unpack(_UINT32)
+        data, at = self._data, self._offset
+        if at + 4 > self._end:
+            raise _short()
+        self._offset = at + 4
+        return data[at] << 24 | data[at + 1] << 16 | data[at + 2] << 8 | data[at + 3]
 
     def count(self) -> int:
         """A 16-bit count, read as unsigned like the server does."""
-        return self._unpack(_INT16) & 0xFFFF
+        data, at = self._data, self._offset
+        if at + 2 > self._end:
+            raise _short()
+        self._offset = at + 2
+        return data[at] << 8 | data[at + 1]
+
+    def int16s(self) -> tuple[int, ...]:
+        """A count, and so many signed 16-bit integers."""
+        count = self.count()
+        if not count:
+            return ()
+        return tuple([self.int16() for _ in range(count)])
 
     def text(self) -> str:
         """A string up to its NUL."""
-        end = self._data.find(b"\0", self._offset)
+        at = self._offset
+        if at < self._end and not self._data[at]:
+            self._offset = at + 1
+            return ""
+        end = self._data.find(b"\0", at)
         if end < 0:
             raise ProtocolViolation("08P01", "a string without its end in a message")
-        value = self._data[self._offset : end]
         self._offset = end + 1
-        return value.decode("utf-8", "surrogateescape")
+        return self._data[at:end].decode("utf-8", "surrogateescape")
 
     def take(self, size: int) -> bytes:
         """The next `size` bytes."""
@@ -69,20 +90,13 @@ class Body:
 
     def value(self) -> bytes | None:
         """A 32-bit length and so many bytes; None for the length -1."""
-        size = self._unpack(_INT32)
-        return None if size == -1 else self.take(size)
+        size = self.uint32()
+        return None if size == 0xFFFF_FFFF else self.take(size)
 
     def end(self) -> None:
         """Nothing may be left."""
         if self._offset != self._end:
             raise ProtocolViolation("08P01", f"{self._end - self._offset} bytes too many in a message")
-
-    def _unpack(self, form: struct.Struct) -> int:
-        if self._offset + form.size > self._end:
-            raise _short()
-        (value,) = form.unpack_from(self._data, self._offset)
-        self._offset += form.size
-        return int(value)
 
 
 def _short() -> ProtocolViolation:

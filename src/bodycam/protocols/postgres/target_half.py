@@ -3,21 +3,28 @@
 Runs of messages of one exchange stay one run of bytes: recorded once, forwarded once, never rebuilt.
 """
 
+from typing import Final, final
+
 from bodycam.model.event import Flavor, Outcome
 from bodycam.protocols.postgres import backend
-from bodycam.protocols.postgres.codec import Framer, ProtocolViolation
-from bodycam.protocols.postgres.conversation import ENDS_A_TURN, Conversation, Expected, Reply
+from bodycam.protocols.postgres.codec import FIRST, WHOLE, Framer, ProtocolViolation
+from bodycam.protocols.postgres.conversation import Conversation, Expected, Reply
 from bodycam.session.session import Exchange
 
 STREAMED = frozenset({ord("D"), ord("d")})
 
-DATA_ROW, COPY_DATA, COPY_DONE = ord("D"), ord("d"), ord("c")
-_ENDS = {ord("1"): Reply.PARSE, ord("2"): Reply.BIND, ord("3"): Reply.CLOSE}
-_SAID = frozenset(b"ENA")
+DATA_ROW: Final = 0x44
+COPY_DATA: Final = 0x64
+ERROR: Final = 0x45
+NOTICE: Final = 0x4E
+NOTIFICATION: Final = 0x41
+PARAMETER_STATUS: Final = 0x53
+_ENDS = {0x31: Reply.PARSE, 0x32: Reply.BIND, 0x33: Reply.CLOSE}
 
 Finish = tuple[Exchange, Outcome, str | None, dict[str, str] | None]
 
 
+@final
 class TargetHalf:
     """Reads what the target sends after its login."""
 
@@ -33,30 +40,35 @@ class TargetHalf:
         Raises:
             ProtocolViolation: they are not what a server may send here.
         """
-        buffer, frames = self._framer.feed(data)
-        if not frames:
-            return
+        framer = self._framer
+        framer.take(data)
+        buffer = framer.buffer
         owner: Exchange | None = None
-        begin = rows = 0
-        for tag, start, end, part in frames:
+        begin = end = rows = 0
+        while framer.advance():
+            tag, start = framer.tag, framer.start
             if tag in (DATA_ROW, COPY_DATA):
+                part = framer.part
                 belongs = self._row(tag, part)
-            elif tag in _SAID:
+                more = framer.more_of() if part == WHOLE else 0
+            elif tag in (ERROR, NOTICE, NOTIFICATION):
                 if owner is not None:
                     self._pass(owner, buffer, begin, start, rows)
                     owner, rows = None, 0
-                self._said(tag, buffer[start:end])
+                self._said(tag, buffer[start : framer.end])
                 continue
             else:
-                belongs = self._reply(tag, buffer, start, end) or owner or self._session.ambient
+                part, more = WHOLE, 0
+                belongs = self._reply(tag, buffer[start : framer.end]) or owner or self._session.ambient
             if belongs is not owner:
                 if owner is not None:
                     self._pass(owner, buffer, begin, start, rows)
                 owner, begin, rows = belongs, start, 0
-            if tag == DATA_ROW and part <= 1:
-                rows += 1
+            if tag == DATA_ROW and part <= FIRST:
+                rows += 1 + more
+            end = framer.end
         if owner is not None:
-            self._pass(owner, buffer, begin, frames[-1][2], rows)
+            self._pass(owner, buffer, begin, end, rows)
         elif self._finishing:
             self._finish()
 
@@ -76,11 +88,13 @@ class TargetHalf:
 
     def _row(self, tag: int, part: int) -> Exchange:
         queue = self._talk.queue
+        if queue and queue[0].doubtful:
+            self._talk.settle_doubts()
         head = queue[0] if queue else None
         if head is None or head.exchange is None:
             return self._session.ambient
         exchange = head.exchange
-        if tag == DATA_ROW and self._described is not exchange and part <= 1:
+        if tag == DATA_ROW and self._described is not exchange and part <= FIRST:
             self._described = exchange
             if head.portal is not None:
                 self._describe(exchange, head)
@@ -96,58 +110,66 @@ class TargetHalf:
         if columns:
             exchange.columns(columns)
 
-    def _reply(self, tag: int, buffer: bytes, start: int, end: int) -> Exchange | None:
+    def _reply(self, tag: int, raw: bytes) -> Exchange | None:
         """Match one message to the queue; returns the exchange it belongs to, None for the one before it."""
         talk = self._talk
-        head = talk.queue[0] if talk.queue else None
+        if tag == 0x5A:  # ReadyForQuery
+            return self._ready(raw)
+        queue = talk.queue
+        if queue and queue[0].doubtful and tag != PARAMETER_STATUS:
+            talk.settle_doubts()
+        head = queue[0] if queue else None
         match tag:
             case 0x43 | 0x49 | 0x73:  # CommandComplete, EmptyQueryResponse, PortalSuspended
-                return self._complete(head, tag, buffer[start:end])
-            case 0x5A:  # ReadyForQuery
-                return self._ready(head, buffer[start:end])
+                return self._complete(head, tag, raw)
             case 0x31 | 0x32 | 0x33:
                 if head is None or head.reply is not _ENDS[tag]:
                     raise ProtocolViolation("08P01", f"the target sent {chr(tag)!r} that nothing asked for")
-                talk.queue.popleft()
-                if head.exchange is not None and head.alone:
-                    self._finishing.append((head.exchange, Outcome.OK, None, None))
-                return head.exchange
+                return self._answered(head)
             case 0x54:  # RowDescription
-                return self._row_description(head, buffer[start:end])
+                return self._row_description(head, raw)
             case 0x6E:  # NoData
-                if head is not None and head.reply in (Reply.DESCRIBE_STATEMENT, Reply.DESCRIBE_PORTAL):
-                    talk.queue.popleft()
-                    if head.statement is not None:
-                        head.statement.columns = b""
-                return None if head is None else head.exchange
+                if head is None:
+                    return None
+                if head.statement is not None:
+                    head.statement.columns = b""
+                if head.reply is Reply.DESCRIBE_STATEMENT or head.reply is Reply.DESCRIBE_PORTAL:
+                    return self._answered(head)
+                return head.exchange
             case 0x74:  # ParameterDescription
                 if head is not None and head.statement is not None:
-                    head.statement.types = backend.parameter_description(buffer[start:end])
+                    head.statement.types = backend.parameter_description(raw)
                 return None if head is None else head.exchange
             case 0x47:  # CopyInResponse
                 if head is None:
                     raise ProtocolViolation("08P01", "the target asked for copy data that nothing offered")
                 talk.copy_in_began()
                 return head.exchange
-            case 0x48 | 0x63 | 0x56:  # CopyOutResponse, CopyDone, FunctionCallResponse
+            case 0x48 | 0x63 | 0x56 | 0x53:
+                # CopyOutResponse, CopyDone, FunctionCallResponse, ParameterStatus
                 return None if head is None else head.exchange
-            case 0x53:  # ParameterStatus
-                return head.exchange if head is not None else None
             case _:
                 raise ProtocolViolation("08P01", f"the target sent a message of type {chr(tag)!r}")
+
+    def _answered(self, head: Expected) -> Exchange | None:
+        """The reply at the head of the queue is complete."""
+        self._talk.queue.popleft()
+        if head.exchange is not None and head.last:
+            self._finishing.append((head.exchange, Outcome.OK, None, None))
+        return head.exchange
 
     def _row_description(self, head: Expected | None, raw: bytes) -> Exchange | None:
         if head is None:
             return None
         if head.reply is Reply.DESCRIBE_STATEMENT and head.statement is not None:
             head.statement.columns = raw
-            self._talk.queue.popleft()
-        elif head.reply is Reply.DESCRIBE_PORTAL and head.portal is not None:
-            head.portal.columns = raw
-            self._talk.queue.popleft()
-        if head.exchange is not None and head.reply is not Reply.DESCRIBE_STATEMENT:
-            # a statement's description lacks the formats that its portal will have
+            # it lacks the formats that the portal will have, so it describes no rows that follow
+            return self._answered(head)
+        if head.exchange is not None:
             self._described = head.exchange
+        if head.reply is Reply.DESCRIBE_PORTAL and head.portal is not None:
+            head.portal.columns = raw
+            return self._answered(head)
         return head.exchange
 
     def _complete(self, head: Expected | None, tag: int, raw: bytes) -> Exchange | None:
@@ -157,6 +179,8 @@ class TargetHalf:
         text = backend.command_complete(raw) if tag == 0x43 else None
         if head.reply is Reply.QUERY:
             if text is not None:
+                if head.tags is None:
+                    head.tags = []
                 head.tags.append(text)
             # the next statement of the same query brings a description of its own
             return head.exchange
@@ -166,29 +190,26 @@ class TargetHalf:
             self._described = None
         return head.exchange
 
-    def _ready(self, head: Expected | None, raw: bytes) -> Exchange | None:
-        talk = self._talk
-        if head is not None and head.reply not in ENDS_A_TURN:
-            raise ProtocolViolation("08P01", "the target is ready in the middle of what it was asked")
-        talk.ready(backend.ready_for_query(raw), -1 if head is None else head.turn)
-        if head is None:
+    def _ready(self, raw: bytes) -> Exchange | None:
+        head = self._talk.ready(backend.ready_for_query(raw))
+        if head is None or head.exchange is None:
             return None
-        talk.queue.popleft()
-        if head.reply in (Reply.QUERY, Reply.FUNCTION) and head.exchange is not None:
-            outcome = Outcome.OK if head.error is None else _failed_as(head.error)
-            self._finishing.append((head.exchange, outcome, "; ".join(head.tags) or None, head.error))
-            return head.exchange
-        return None
+        outcome = Outcome.OK if head.error is None else _failed_as(head.error)
+        tags = None if not head.tags else "; ".join(head.tags)
+        self._finishing.append((head.exchange, outcome, tags, head.error))
+        return head.exchange
 
     def _said(self, tag: int, raw: bytes) -> None:
         """An error, a notice or a notification: recorded redacted, released as it is."""
         talk = self._talk
+        if tag == ERROR and talk.busy:
+            talk.settle_doubts()
         head = talk.queue[0] if talk.queue else None
         exchange = self._session.ambient
-        if tag != ord("A") and head is not None and head.exchange is not None:
+        if tag != NOTIFICATION and head is not None and head.exchange is not None:
             exchange = head.exchange
         exchange.to_client(raw, recorded=self._redacted(tag, raw))
-        if tag != ord("E") or head is None:
+        if tag != ERROR or head is None:
             return
         error = backend.error_map(raw)
         if head.reply in (Reply.QUERY, Reply.FUNCTION):

@@ -8,7 +8,7 @@ import pytest
 
 from bodycam.protocols.postgres import frontend
 from bodycam.protocols.postgres.codec import ProtocolViolation
-from bodycam.protocols.postgres.frontend import Bind, CancelRequest, Execute, FunctionCall, Parse, Startup
+from bodycam.protocols.postgres.frontend import CancelRequest, Startup
 
 
 def hexed(text: str) -> bytes:
@@ -50,27 +50,27 @@ CASES: list[tuple[Callable[[bytes], Any], str, Any]] = [
     (frontend.query, "51 0000000d 73656c656374203100", "select 1"),
     (frontend.query, "51 00000005 00", ""),
     (frontend.query, "51 00000006 ff00", "\udcff"),
-    (frontend.parse, "50 00000008 00 00 0000", Parse("", "", ())),
+    (frontend.parse, "50 00000008 00 00 0000", ("", "", ())),
     (
         frontend.parse,
         "50 00000015 733100 78797a00 0002 00000017 ffffffff",
-        Parse("s1", "xyz", (23, 4294967295)),
+        ("s1", "xyz", (23, 4294967295)),
     ),
-    (frontend.bind, "42 0000000c 00 00 0000 0000 0000", Bind("", "", (), (), ())),
+    (frontend.bind, "42 0000000c 00 00 0000 0000 0000", ("", "", (), (), ())),
     (
         frontend.bind,
         "42 00000021 7000 7300 0002 0000 0001 0003 ffffffff 00000000 00000001 61 0001 0001",
-        Bind("p", "s", (0, 1), (None, b"", b"a"), (1,)),
+        ("p", "s", (0, 1), (None, b"", b"a"), (1,)),
     ),
     (frontend.describe, "44 00000006 53 00", ("S", "")),
     (frontend.describe, "44 00000008 50 703100", ("P", "p1")),
-    (frontend.execute, "45 00000009 00 00000000", Execute("", 0)),
-    (frontend.execute, "45 0000000a 7000 00000005", Execute("p", 5)),
-    (frontend.execute, "45 00000009 00 ffffffff", Execute("", 0)),
+    (frontend.execute, "45 00000009 00 00000000", ("", 0)),
+    (frontend.execute, "45 0000000a 7000 00000005", ("p", 5)),
+    (frontend.execute, "45 00000009 00 ffffffff", ("", 0)),
     (
         frontend.function_call,
         "46 00000019 00000101 0001 0001 0002 00000001 07 ffffffff 0000",
-        FunctionCall(257, ((1, b"\7"), (1, None))),
+        (257, ((0, 1, b"\7"), (0, 1, None))),
     ),
     (frontend.password, "70 0000000c 68756e7465723200", b"hunter2"),
     (frontend.sasl_initial_response, "70 0000000a 4100 ffffffff", ("A", b"")),
@@ -118,9 +118,9 @@ def test_a_message_that_makes_no_sense_is_refused(read: Callable[[bytes], Any], 
 def test_one_format_holds_for_all_values_and_none_means_text() -> None:
     values = (b"a", b"b")
 
-    assert list(Bind("", "", (1,), values, ()).with_types((23,))) == [(23, 1, b"a"), (0, 1, b"b")]
-    assert list(Bind("", "", (), values, ()).with_types(())) == [(0, 0, b"a"), (0, 0, b"b")]
-    assert list(Bind("", "", (0, 1), values, ()).with_types((25, 23))) == [(25, 0, b"a"), (23, 1, b"b")]
+    assert frontend.typed(values, (1,), (23,)) == ((23, 1, b"a"), (0, 1, b"b"))
+    assert frontend.typed(values, (), ()) == ((0, 0, b"a"), (0, 0, b"b"))
+    assert frontend.typed(values, (0, 1), (25, 23)) == ((25, 0, b"a"), (23, 1, b"b"))
 
 
 def test_what_the_gateway_itself_sends_as_a_client() -> None:
@@ -143,3 +143,10 @@ def test_cancel_keys_of_every_length_that_a_server_may_give(size: int) -> None:
 def test_a_nul_can_not_be_sent_inside_a_string() -> None:
     with pytest.raises(ValueError, match="NUL"):
         frontend.password_message("a\0b")
+
+
+@pytest.mark.parametrize("tag", ["53", "48", "58", "63"])
+def test_a_message_without_a_body_must_have_none(tag: str) -> None:
+    frontend.nothing(hexed(tag + "00000004"))
+    with pytest.raises(ProtocolViolation, match="with a body"):
+        frontend.nothing(hexed(tag + "00000005 00"))

@@ -9,12 +9,8 @@ from bodycam.protocols.postgres import backend, frontend
 from bodycam.protocols.postgres.backend import Field
 from bodycam.protocols.postgres.codec import ProtocolViolation
 from bodycam.protocols.postgres.frontend import (
-    Bind,
     CancelRequest,
-    Execute,
-    FunctionCall,
     GssEncRequest,
-    Parse,
     SslRequest,
     Startup,
 )
@@ -31,20 +27,20 @@ READ: list[tuple[Callable[[bytes], Any], str, Any]] = [
     (frontend.startup, "00000008 00020000", Startup(2, 0, {})),
     (frontend.query, "51 0000000d 73656c656374203100", "select 1"),
     (frontend.query, "51 00000006 ff00", "\udcff"),
-    (frontend.parse, "50 0000000f 7300 713100 0001 00000017", Parse("s", "q1", (23,))),
+    (frontend.parse, "50 0000000f 7300 713100 0001 00000017", ("s", "q1", (23,))),
     (
         frontend.bind,
         "42 0000001d 7000 7300 0001 0001 0002 00000002 0102 ffffffff 0001 0001",
-        Bind("p", "s", (1,), (b"\1\2", None), (1,)),
+        ("p", "s", (1,), (b"\1\2", None), (1,)),
     ),
     (frontend.describe, "44 00000007 53 7300", ("S", "s")),
     (frontend.describe, "43 00000006 50 00", ("P", "")),
-    (frontend.execute, "45 0000000a 7000 00000064", Execute("p", 100)),
-    (frontend.execute, "45 00000009 00 ffffffff", Execute("", 0)),
+    (frontend.execute, "45 0000000a 7000 00000064", ("p", 100)),
+    (frontend.execute, "45 00000009 00 ffffffff", ("", 0)),
     (
         frontend.function_call,
         "46 00000017 0000002a 0001 0001 0001 00000003 616263 0000",
-        FunctionCall(42, ((1, b"abc"),)),
+        (42, ((0, 1, b"abc"),)),
     ),
     (frontend.password, "70 00000006 7000", b"p"),
     (frontend.sasl_initial_response, "70 0000000c 5300 00000002 6e2c", ("S", b"n,")),
@@ -125,8 +121,8 @@ def test_result_formats_are_filled_into_a_description(asked: tuple[int, ...], gi
 
 
 def test_values_take_the_types_that_are_known() -> None:
-    bound = Bind("", "", (0, 1), (b"a", b"b", None), ())
-    assert list(bound.with_types((25, 23))) == [(25, 0, b"a"), (23, 1, b"b"), (0, 0, None)]
+    typed = frontend.typed((b"a", b"b", None), (0, 1), (25, 23))
+    assert typed == ((25, 0, b"a"), (23, 1, b"b"), (0, 0, None))
 
 
 def test_an_error_is_rewritten_field_by_field() -> None:

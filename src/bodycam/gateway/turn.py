@@ -1,0 +1,85 @@
+"""One turn of a worker's event loop: what all its links recorded is committed once, then released.
+
+A commit costs an encryption and a copy whatever its size, so the busier a worker is, the less a message pays
+for it; an idle one commits as soon as the loop has nothing else to do.
+"""
+
+import asyncio
+from collections.abc import Callable, Iterable
+from typing import Final, Protocol, final
+
+from bodycam.gateway.link import ProxyLink
+from bodycam.journal.writer import JournalUnwritable
+
+GATHERED_MOST: Final = 1024 * 1024
+"""Bytes of events that wait for the turn's end at most; more are committed at once."""
+
+
+class Journal(Protocol):
+    """The part of the journal's writer that a turn needs."""
+
+    @property
+    def gathered(self) -> int: ...
+
+    def commit(self) -> None: ...
+
+
+@final
+class Turn:
+    """Gathers the links that moved, and settles them together."""
+
+    def __init__(self, journal: Journal) -> None:
+        self._journal = journal
+        self._moved: list[ProxyLink] = []
+        self._waiting: set[ProxyLink] = set()
+        self._handle: asyncio.Handle | None = None
+
+    def moved(self, link: ProxyLink) -> None:
+        """The link has something to commit or to release."""
+        if not link.gathered:
+            link.gathered = True
+            self._moved.append(link)
+            if self._handle is None:
+                self._handle = asyncio.get_running_loop().call_soon(self._end)
+        if self._journal.gathered > GATHERED_MOST:
+            self.end()
+
+    def end(self) -> None:
+        """Commit, and release what the links have queued."""
+        moved, self._moved = self._moved, []
+        for link in moved:
+            link.gathered = False
+        try:
+            self._journal.commit()
+        except JournalUnwritable as error:
+            for link in moved:
+                link.fail(str(error))
+            return
+        for link in moved:
+            self._release(link)
+
+    def released(self, links: Callable[[], Iterable[ProxyLink]]) -> None:
+        """The journal released more, or failed, outside a commit; `links` are all there are."""
+        try:
+            self._journal.commit()
+        except JournalUnwritable as error:
+            for link in list(links()):
+                link.fail(str(error))
+            return
+        for link in list(self._waiting):
+            self._release(link)
+
+    def forget(self, link: ProxyLink) -> None:
+        """The link is gone."""
+        self._waiting.discard(link)
+
+    def _end(self) -> None:
+        self._handle = None
+        self.end()
+
+    def _release(self, link: ProxyLink) -> None:
+        link.release()
+        if link.waiting:
+            self._waiting.add(link)
+        elif self._waiting:
+            self._waiting.discard(link)

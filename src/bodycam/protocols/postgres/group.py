@@ -1,0 +1,113 @@
+"""A group: one request and the messages beside it, in one read, that ask for nothing of their own.
+
+Recorded as one operation and forwarded as one run of bytes. The fact `messages` has the types of all of them,
+in order: `BDES` is a Bind that an Execute of its portal follows in the same read, described in between and
+synced behind. So no message reaches the target that the record does not know of, and a thousand executions
+cost a thousand records.
+"""
+
+from typing import final
+
+from bodycam.model.operation import Fact, Operation, Parameter, Weight
+from bodycam.protocols.postgres.conversation import Expected, Reply
+from bodycam.protocols.postgres.names import Portal, Statement
+from bodycam.session.session import Exchange
+
+DOUBT = "as it was prepared over the protocol; SQL sent since may have put another under its name"
+
+
+@final
+class Group:
+    """What is known of a group while its messages come.
+
+    `expected` are the replies that it will get; `bound` is the portal that an Execute would turn it into an
+    execution of.
+    """
+
+    __slots__ = (
+        "_buffer", "_end", "_facts", "_name", "_parameters", "_start", "_tags", "_text", "_verb", "bound",
+        "expected",
+    )  # fmt: skip
+
+    def __init__(self, buffer: bytes, start: int, end: int, tag: str, verb: str) -> None:
+        self._buffer, self._start, self._end = buffer, start, end
+        self._tags, self._verb = tag, verb
+        self._text, self._name = "", ""
+        self._parameters: tuple[Parameter, ...] = ()
+        self._facts: dict[str, Fact] = {}
+        self.expected: list[Expected] = []
+        self.bound: Portal | None = None
+
+    def ride(self, tag: str, end: int) -> None:
+        """Another message, which ends there, belongs to the group."""
+        if tag != "D" and tag != "E":
+            self.bound = None
+        self._tags += tag
+        self._end = end
+
+    def prepares(self, name: str, statement: Statement) -> None:
+        """Its Parse."""
+        self._text = statement.text
+        self.names("S", name)
+
+    def binds(self, name: str, portal: Portal) -> None:
+        """Its Bind: an operation of its own unless an Execute follows."""
+        self.bound = portal
+        self._about(portal)
+        self.names("P", name)
+
+    def executes(self, name: str, portal: Portal, most: int) -> None:
+        """Its Execute, of at most so many rows; 0 for all."""
+        if self.bound is None:
+            self._about(portal)
+            self.names("P", name)
+        self.bound = None
+        self._verb = "execute"
+        if most:
+            self._facts["max_rows"] = most
+
+    def names(self, kind: str, name: str) -> None:
+        """It is about the statement (`S`) or the portal (`P`) of that name."""
+        self._name = name
+        if name:
+            self._facts["statement" if kind == "S" else "portal"] = name
+
+    def takes_describe(self, kind: str, name: str) -> bool:
+        """Whether a Describe right behind it tells nothing that the group does not."""
+        return name == self._name and self._tags == ("P" if kind == "S" else "B")
+
+    def operation(self) -> Operation:
+        """What it asks for."""
+        self._facts["messages"] = self._tags
+        weight = Weight.STATEMENT if self._verb == "execute" else Weight.ASIDE
+        return Operation(self._verb, self._text, self._parameters, self._facts, weight)
+
+    def owned_by(self, exchange: Exchange) -> bool:
+        """Give its replies to its exchange, which ends with the last; False when none will come.
+
+        A ReadyForQuery belongs to the exchange only where nothing else does: it is the turn's end.
+        """
+        last: Expected | None = None
+        for expected in self.expected:
+            if expected.reply is not Reply.SYNC:
+                expected.exchange = exchange
+                last = expected
+        if last is None and self.expected:
+            last = self.expected[0]
+            last.exchange = exchange
+        if last is None:
+            return False
+        last.last = True
+        return True
+
+    def wire(self) -> bytes:
+        """What goes to the target."""
+        if self._start == 0 and self._end == len(self._buffer):
+            return self._buffer
+        return self._buffer[self._start : self._end]
+
+    def _about(self, portal: Portal) -> None:
+        statement = portal.statement
+        self._text, self._parameters = statement.text, portal.parameters
+        if statement.doubtful:
+            self._facts["doubt"] = DOUBT

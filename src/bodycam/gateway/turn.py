@@ -33,6 +33,7 @@ class Turn:
         self._moved: list[ProxyLink] = []
         self._waiting: set[ProxyLink] = set()
         self._handle: asyncio.Handle | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
 
     def moved(self, link: ProxyLink) -> None:
         """The link has something to commit or to release."""
@@ -40,7 +41,10 @@ class Turn:
             link.gathered = True
             self._moved.append(link)
             if self._handle is None:
-                self._handle = asyncio.get_running_loop().call_soon(self._end)
+                if self._loop is None:
+                    # asked once: asking costs a system call
+                    self._loop = asyncio.get_running_loop()
+                self._handle = self._loop.call_soon(self._end)
         if self._journal.gathered > GATHERED_MOST:
             self.end()
 

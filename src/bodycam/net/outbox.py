@@ -1,8 +1,10 @@
 """The output queue of one direction of a link: bytes that wait for their journal position to be released."""
 
 from collections import deque
+from typing import final
 
 
+@final
 class Outbox:
     """Bytes for one peer, each with the journal position that must be released before it may leave.
 
@@ -28,6 +30,9 @@ class Outbox:
         waiting = self._waiting
         if not waiting or waiting[0][0] > watermark:
             return []
+        if len(waiting) == 1:
+            self.size = 0
+            return [waiting.popleft()[1]]
         if waiting[-1][0] <= watermark:
             freed = [data for _, data in waiting]
             waiting.clear()

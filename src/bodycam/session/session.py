@@ -6,7 +6,7 @@ to the link's outboxes with the journal position that must be released first (la
 
 import time
 from collections.abc import Callable, Mapping
-from typing import Protocol
+from typing import Protocol, final
 
 from bodycam.model.event import Flavor, Kind, Marker, Outcome, SessionOutcome
 from bodycam.model.operation import Operation, Parameter
@@ -34,6 +34,7 @@ class Redaction(Protocol):
 Failure = Mapping[str, str]
 
 
+@final
 class Session:
     """An authorised use of a target over one link."""
 
@@ -201,13 +202,14 @@ class Session:
                 name: redaction.redact(fact)[0] if isinstance(fact, str) else fact
                 for name, fact in facts.items()
             }
-        weight = operation.weight.value
+        weight = operation.weight
         try:
             return encoding.request(operation.verb, text, parameters, facts, weight, said, redactions)
         except UnicodeEncodeError:
-            return encode([operation.verb, text, parameters, facts, weight, said, redactions])
+            return encode([operation.verb, text, parameters, facts, weight.value, said, redactions])
 
 
+@final
 class Exchange:
     """One operation and all the data that it moves until it finishes; number 0 is the ambient one."""
 
@@ -261,7 +263,7 @@ class Exchange:
             error = {name: session.redaction.redact(text)[0] for name, text in error.items()}
         rows, to_client, to_target = self.rows, self.bytes_to_client, self.bytes_to_target
         try:
-            body = encoding.finish(outcome.value, rows, to_client, to_target, tag, error)
+            body = encoding.finish(outcome, rows, to_client, to_target, tag, error)
         except UnicodeEncodeError:
             body = encode([outcome.value, rows, to_client, to_target, tag, error])
         session.record.encoded(Kind.FINISH, self.number, body)

@@ -95,8 +95,12 @@ def command_complete(raw: bytes) -> str:
 
 def rows_of(tags: str) -> int:
     """How many rows the command tags report, `; ` between them: `INSERT 0 5` is 5."""
-    counts = (tag.rpartition(" ")[2] for tag in tags.split("; "))
-    return sum(int(count) for count in counts if count.isascii() and count.isdigit())
+    total = 0
+    for tag in tags.split("; "):
+        count = tag[tag.rfind(" ") + 1 :]
+        if count.isascii() and count.isdigit():
+            total += int(count)
+    return total
 
 
 def ready_for_query(raw: bytes) -> int:

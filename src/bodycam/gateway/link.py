@@ -24,6 +24,9 @@ log = structlog.get_logger(__name__)
 CLOSE_GRACE = 5.0
 """Seconds that a closing link waits for a peer to take what is queued for it."""
 
+STUCK = 5.0
+"""Seconds for which a client that has closed its half may take nothing of what it is sent."""
+
 OUTBOX_LIMIT = 4 * 1024 * 1024
 """Bytes that may wait in an outbox for the journal before the link stops reading the other side."""
 
@@ -94,6 +97,7 @@ class ProxyLink:
         self.session: Session | None = None
         self._paused: dict[str, set[str]] = {"client": set(), "target": set()}
         self._closing = False
+        self._undelivered = 0
         self.gathered = False
         """Whether this turn's commit knows of it already (`turn.Turn`)."""
         self._finished = False
@@ -172,13 +176,21 @@ class ProxyLink:
             self._break(error)
         self._services.moved(self)
 
+    def client_eof(self) -> None:
+        """The client closed its half: what it asked for is answered, as long as it takes it."""
+        self._run(self.machine.client_eof)
+        if not self._finished and self.client is not None:
+            self._services.spawn(_abort_when_stuck(self.client))
+
     def client_lost(self) -> None:
         """The client's side ended."""
         self.client = None
         if not self._finished:
-            self._run(lambda: self.machine.client_gone())
+            self._run(self._left)
+
+    def _left(self) -> None:
+        if not self.machine.client_gone():
             self._closing = True
-            self.settle()
 
     def target_lost(self, transport: asyncio.Transport) -> None:
         """The target's side ended."""
@@ -186,7 +198,7 @@ class ProxyLink:
             return
         self.target = None
         if not self._finished:
-            self._run(lambda: self.machine.target_gone())
+            self._run(self.machine.target_gone)
 
     def cut(self, reason: str) -> None:
         """End the session from outside."""
@@ -194,7 +206,7 @@ class ProxyLink:
 
     def cancel(self) -> None:
         """A cancel request for this link."""
-        self._run(lambda: self.machine.cancel())
+        self._run(self.machine.cancel)
 
     def drop_target(self) -> None:
         """Forget the target's side, to dial again; its end is no news."""
@@ -235,7 +247,7 @@ class ProxyLink:
 
     def unsent(self) -> tuple[int, int]:
         """Released bytes that the client and the target have not taken from us."""
-        return _untaken(self.client), _untaken(self.target)
+        return _untaken(self.client) + self._undelivered, _untaken(self.target)
 
     # -- release --------------------------------------------------------------------------------
 
@@ -254,6 +266,8 @@ class ProxyLink:
             return
         released = self.journal.released
         if self.client_box.size:
+            if self.client is None:
+                self._undelivered += self.client_box.size
             _write(self.client, self.client_box.release(released))
         if self.target_box.size:
             _write(self.target, self.target_box.release(released))
@@ -337,6 +351,17 @@ def _write(transport: asyncio.Transport | None, freed: list[bytes]) -> None:
     if not freed or transport is None or transport.is_closing():
         return
     transport.write(freed[0] if len(freed) == 1 else b"".join(freed))
+
+
+async def _abort_when_stuck(transport: asyncio.Transport) -> None:
+    """Drop a peer that has closed its half and takes nothing more: it may be gone, and TCP would not say so."""
+    waiting, since = transport.get_write_buffer_size(), 0.0
+    while not transport.is_closing() and since < STUCK:
+        await asyncio.sleep(STUCK / 10)
+        left = transport.get_write_buffer_size()
+        since = since + STUCK / 10 if left and left >= waiting else 0.0
+        waiting = left
+    transport.abort()
 
 
 async def _abort_later(transport: asyncio.Transport) -> None:

@@ -21,6 +21,14 @@ class Side(asyncio.Protocol):
         self._transport.set_write_buffer_limits(high=256 * 1024)
         self._link.attach(self._name, self._transport)
 
+    def eof_received(self) -> bool:
+        """The peer will send no more. A client may still want its answers; a target has none any more."""
+        if self._name == "client":
+            self._link.client_eof()
+            return True
+        self._link.target_lost(self._transport)
+        return False
+
     def connection_lost(self, exc: Exception | None) -> None:
         """The connection ended, in order or not."""
         if self._name == "client":

@@ -124,8 +124,14 @@ class Machine(Protocol):
     def answer(self, answer: Answer) -> None:
         """The answer to the last need."""
 
-    def client_gone(self) -> None:
-        """The client closed or was lost; nothing more can be sent to it."""
+    def client_eof(self) -> None:
+        """The client will send no more; it may still read."""
+
+    def client_gone(self) -> bool:
+        """The client closed or was lost; nothing more can be sent to it.
+
+        True: the target is still at something that is to be recorded, and the machine closes the link later.
+        """
 
     def target_gone(self) -> None:
         """The target closed or was lost."""

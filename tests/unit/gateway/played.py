@@ -125,8 +125,12 @@ class Relay:
     def answer(self, answer: Answer) -> None:
         self.answers.append(answer)
 
-    def client_gone(self) -> None:
+    def client_eof(self) -> None:
+        self.ended.append("client closed its half")
+
+    def client_gone(self) -> bool:
         self._end("client gone")
+        return False
 
     def target_gone(self) -> None:
         self._end("target gone")

@@ -10,6 +10,11 @@ from bodycam.protocols.postgres.target_half import TargetHalf
 from bodycam.session.link import Answer, Link
 from bodycam.session.session import Session
 
+LEFT = "the client closed its connection"
+
+UNWANTED_MOST = 1024 * 1024
+"""Bytes of a result that are still taken from the target after its client has said goodbye and gone."""
+
 
 class PostgresMachine:
     """One connection's proxy, without I/O (`session.link.Machine`)."""
@@ -19,7 +24,8 @@ class PostgresMachine:
         self._login = Login(link, self._proxy)
         self._client: ClientHalf | None = None
         self._target: TargetHalf | None = None
-        self._over = self._held = False
+        self._over = self._held = self._leaving = self._lingers = False
+        self._unwanted = 0
 
     @property
     def _session(self) -> Session | None:
@@ -45,7 +51,11 @@ class PostgresMachine:
         if self._client is None:
             return
         if self._client.terminated:
-            self._end(SessionOutcome.ENDED, "")
+            if self._conversation.busy:
+                # a server finishes what it was asked before it reads the goodbye, and so it is recorded
+                self._leaving = True
+            else:
+                self._end(SessionOutcome.ENDED, "")
         elif len(self._conversation.queue) > QUEUE_MOST:
             self._held = True
             self._link.hold_client(True)
@@ -59,7 +69,9 @@ class PostgresMachine:
                 data = self._login.from_target(data)
             if self._target is not None and data:
                 self._target.receive(data)
-                if self._held and len(self._conversation.queue) <= QUEUE_MOST // 2:
+                if self._leaving:
+                    self._linger(len(data))
+                elif self._held and len(self._conversation.queue) <= QUEUE_MOST // 2:
                     self._held = False
                     self._link.hold_client(False)
         except LoginFailed as error:
@@ -76,14 +88,29 @@ class PostgresMachine:
         except LoginFailed as error:
             self._login_failed(error)
 
-    def client_gone(self) -> None:
-        """The client closed without a Terminate, or was lost."""
+    def client_eof(self) -> None:
+        """The client closed its half: like a server, answer what it asked before, and then go."""
+        if self._over:
+            return
+        if self._client is None or not self._conversation.busy:
+            self.client_gone()
+        else:
+            self._leaving = True
+
+    def client_gone(self) -> bool:
+        """The client was lost; True: it had said goodbye, and the target is still at what it was asked."""
+        if self._over:
+            return False
+        if self._client is not None and self._client.terminated:
+            self._lingers = True
+            return True
         if self._client is not None:
             self._cancel_at_target()
             self._link.send_target(frontend.terminate())
-            self._end(SessionOutcome.ENDED, "the client closed its connection")
+            self._end(SessionOutcome.ENDED, LEFT)
         else:
             self._end(SessionOutcome.FAILED, "the client left before its login was over")
+        return False
 
     def target_gone(self) -> None:
         """The target closed, or was lost."""
@@ -121,6 +148,20 @@ class PostgresMachine:
     def farewell(self, message: str, hint: str) -> bytes:
         """A fatal error of the gateway itself."""
         return backend.error_response("FATAL", "57P02", message, hint=hint)
+
+    def _linger(self, came: int) -> None:
+        """Answers for a client that is leaving or has left."""
+        assert self._client is not None
+        if not self._conversation.busy:
+            if not self._client.terminated:
+                self._link.send_target(frontend.terminate())
+            self._end(SessionOutcome.ENDED, "" if self._client.terminated else LEFT)
+        elif self._lingers:
+            self._unwanted += came
+            if self._unwanted > UNWANTED_MOST:
+                # a server that writes to nobody gives up as well
+                self._cancel_at_target()
+                self._end(SessionOutcome.ENDED, "the client left in the middle of a result")
 
     def _proxy(self, session: Session, status: int) -> None:
         conversation = Conversation(session, status=status)

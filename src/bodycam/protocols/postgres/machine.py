@@ -33,7 +33,7 @@ class PostgresMachine:
 
     def from_client(self, data: bytes) -> None:
         """Bytes from the client."""
-        if self._over:
+        if self._over or self._leaving:
             return
         try:
             if self._client is None:

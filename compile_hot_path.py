@@ -58,9 +58,7 @@ def clean() -> bool:
 def missing() -> str | None:
     """What compiling needs and is not here, or None."""
     compiler = (os.environ.get("CC") or sysconfig.get_config_var("CC") or "cc").split()[0]
-    probe = subprocess.run(
-        ["/bin/sh", "-c", f"command -v {compiler}"], capture_output=True, check=False
-    )
+    probe = subprocess.run(["/bin/sh", "-c", f"command -v {compiler}"], capture_output=True, check=False)
     if probe.returncode:
         return f"a C compiler ({compiler}); the package gcc has one"
     if not (Path(sysconfig.get_path("include")) / "Python.h").exists():

@@ -107,11 +107,14 @@ def test_ten_million_rows_to_a_client_that_reads_slowly_and_then_not_at_all(
 def test_a_row_of_200_mb_passes_in_pieces(gateway: Gateway) -> None:
     run = gateway.run()
     size = 200_000_000
-    with bystanders(gateway.run().dsn(), 2), Watch(gateway) as watch:
-        with psycopg.connect(run.dsn(), autocommit=True) as connection:
-            (value,) = connection.execute(f"select repeat('x', {size})").fetchone() or ("",)
-            assert len(value) == size
-            assert connection.execute("select 1").fetchone() == (1,)
+    with (
+        bystanders(gateway.run().dsn(), 2),
+        Watch(gateway) as watch,
+        psycopg.connect(run.dsn(), autocommit=True) as connection,
+    ):
+        (value,) = connection.execute(f"select repeat('x', {size})").fetchone() or ("",)
+        assert len(value) == size
+        assert connection.execute("select 1").fetchone() == (1,)
 
     assert watch.growth < BOUND, f"{watch.growth / 2**20:.1f} MiB"
 
@@ -123,18 +126,21 @@ def test_a_target_that_stops_reading_stops_the_client(gateway: Gateway, server: 
     with psycopg.connect(run.dsn(), autocommit=True) as connection:
         (backend,) = connection.execute("select pg_backend_pid()").fetchone() or (0,)
         sent = 0
-        with bystanders(gateway.run().dsn(), 2), Watch(gateway) as watch:
-            with connection.cursor().copy("copy filled from stdin") as copy:
-                copy.write(line)
-                os.kill(backend, signal.SIGSTOP)
-                try:
-                    stalled = threading.Timer(2.0, os.kill, (backend, signal.SIGCONT))
-                    stalled.start()
-                    for _ in range(100):
-                        copy.write(line * 1024)
-                        sent += 1024
-                finally:
-                    stalled.join()
+        with (
+            bystanders(gateway.run().dsn(), 2),
+            Watch(gateway) as watch,
+            connection.cursor().copy("copy filled from stdin") as copy,
+        ):
+            copy.write(line)
+            os.kill(backend, signal.SIGSTOP)
+            goes_on = threading.Timer(2.0, os.kill, (backend, signal.SIGCONT))
+            goes_on.start()
+            try:
+                for _ in range(100):
+                    copy.write(line * 1024)
+                    sent += 1024
+            finally:
+                goes_on.join()
         (count,) = connection.execute("select count(*) from filled").fetchone() or (0,)
 
     assert count == sent + 1

@@ -440,28 +440,6 @@ def test_a_name_that_sql_may_have_given_another_meaning_is_recorded_as_doubtful(
     assert (verb, "doubt" in known) == ("execute", True)
 
 
-def test_a_client_that_closes_its_half_gets_what_it_asked_for_and_then_the_target_is_left(
-    ready: Play,
-) -> None:
-    ready.client(wire.query("select 1"), wire.query("select 2"))
-    ready.machine.client_eof()
-    ready.target(wire.complete("SELECT 1"), wire.ready())
-    assert not ready.closed
-    ready.target(wire.complete("SELECT 1"), wire.ready())
-
-    assert ready.closed
-    assert ready.target_sees().endswith(wire.TERMINATE)
-    assert [end[1] for end in ends(ready)] == ["ok", "ok"]
-    assert ready.knocks == []
-
-
-def test_an_idle_client_that_closes_its_half_has_left(ready: Play) -> None:
-    ready.machine.client_eof()
-
-    assert ready.closed
-    assert ready.target_sees() == wire.TERMINATE
-
-
 def test_a_statement_before_a_goodbye_is_recorded_to_its_end(ready: Play) -> None:
     ready.client(wire.query("insert into t values (1)"), wire.TERMINATE)
     assert ready.machine.client_gone()

@@ -24,9 +24,6 @@ log = structlog.get_logger(__name__)
 CLOSE_GRACE = 5.0
 """Seconds that a closing link waits for a peer to take what is queued for it."""
 
-STUCK = 5.0
-"""Seconds for which a client that has closed its half may take nothing of what it is sent."""
-
 OUTBOX_LIMIT = 4 * 1024 * 1024
 """Bytes that may wait in an outbox for the journal before the link stops reading the other side."""
 
@@ -176,15 +173,12 @@ class ProxyLink:
             self._break(error)
         self._services.moved(self)
 
-    def client_eof(self) -> None:
-        """The client closed its half: what it asked for is answered, as long as it takes it."""
-        self._run(self.machine.client_eof)
-        if not self._finished and self.client is not None:
-            self._services.spawn(_abort_when_stuck(self.client))
-
     def client_lost(self) -> None:
         """The client's side ended."""
-        self.client = None
+        transport, self.client = self.client, None
+        if transport is not None:
+            self._undelivered += transport.get_write_buffer_size()
+            transport.abort()
         if not self._finished:
             self._run(self._left)
 
@@ -351,17 +345,6 @@ def _write(transport: asyncio.Transport | None, freed: list[bytes]) -> None:
     if not freed or transport is None or transport.is_closing():
         return
     transport.write(freed[0] if len(freed) == 1 else b"".join(freed))
-
-
-async def _abort_when_stuck(transport: asyncio.Transport) -> None:
-    """Drop a peer that has closed its half and takes nothing more: it may be gone, and TCP would not say so."""
-    waiting, since = transport.get_write_buffer_size(), 0.0
-    while not transport.is_closing() and since < STUCK:
-        await asyncio.sleep(STUCK / 10)
-        left = transport.get_write_buffer_size()
-        since = since + STUCK / 10 if left and left >= waiting else 0.0
-        waiting = left
-    transport.abort()
 
 
 async def _abort_later(transport: asyncio.Transport) -> None:

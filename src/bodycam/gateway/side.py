@@ -22,11 +22,11 @@ class Side(asyncio.Protocol):
         self._link.attach(self._name, self._transport)
 
     def eof_received(self) -> bool:
-        """The peer will send no more. A client may still want its answers; a target has none any more."""
+        """The peer will send no more: it has left. To wait until it takes what is queued could be for ever."""
         if self._name == "client":
-            self._link.client_eof()
-            return True
-        self._link.target_lost(self._transport)
+            self._link.client_lost()
+        else:
+            self._link.target_lost(self._transport)
         return False
 
     def connection_lost(self, exc: Exception | None) -> None:

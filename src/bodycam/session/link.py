@@ -124,9 +124,6 @@ class Machine(Protocol):
     def answer(self, answer: Answer) -> None:
         """The answer to the last need."""
 
-    def client_eof(self) -> None:
-        """The client will send no more; it may still read."""
-
     def client_gone(self) -> bool:
         """The client closed or was lost; nothing more can be sent to it.
 

@@ -125,9 +125,6 @@ class Relay:
     def answer(self, answer: Answer) -> None:
         self.answers.append(answer)
 
-    def client_eof(self) -> None:
-        self.ended.append("client closed its half")
-
     def client_gone(self) -> bool:
         self._end("client gone")
         return False

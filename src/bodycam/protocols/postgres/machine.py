@@ -10,8 +10,6 @@ from bodycam.protocols.postgres.target_half import TargetHalf
 from bodycam.session.link import Answer, Link
 from bodycam.session.session import Session
 
-LEFT = "the client closed its connection"
-
 UNWANTED_MOST = 1024 * 1024
 """Bytes of a result that are still taken from the target after its client has said goodbye and gone."""
 
@@ -88,15 +86,6 @@ class PostgresMachine:
         except LoginFailed as error:
             self._login_failed(error)
 
-    def client_eof(self) -> None:
-        """The client closed its half: like a server, answer what it asked before, and then go."""
-        if self._over:
-            return
-        if self._client is None or not self._conversation.busy:
-            self.client_gone()
-        else:
-            self._leaving = True
-
     def client_gone(self) -> bool:
         """The client was lost; True: it had said goodbye, and the target is still at what it was asked."""
         if self._over:
@@ -107,7 +96,7 @@ class PostgresMachine:
         if self._client is not None:
             self._cancel_at_target()
             self._link.send_target(frontend.terminate())
-            self._end(SessionOutcome.ENDED, LEFT)
+            self._end(SessionOutcome.ENDED, "the client closed its connection")
         else:
             self._end(SessionOutcome.FAILED, "the client left before its login was over")
         return False
@@ -150,12 +139,9 @@ class PostgresMachine:
         return backend.error_response("FATAL", "57P02", message, hint=hint)
 
     def _linger(self, came: int) -> None:
-        """Answers for a client that is leaving or has left."""
-        assert self._client is not None
+        """Answers for a client that has said goodbye."""
         if not self._conversation.busy:
-            if not self._client.terminated:
-                self._link.send_target(frontend.terminate())
-            self._end(SessionOutcome.ENDED, "" if self._client.terminated else LEFT)
+            self._end(SessionOutcome.ENDED, "")
         elif self._lingers:
             self._unwanted += came
             if self._unwanted > UNWANTED_MOST:

@@ -72,6 +72,7 @@ def build() -> None:
     from setuptools import Distribution
 
     names = modules()
+    os.environ["MYPY_CACHE_DIR"] = str(ROOT / ".mypy_cache" / "compiled")
     os.chdir(SOURCE)
     with tempfile.TemporaryDirectory() as folder:
         extensions = mypycify(
@@ -80,7 +81,7 @@ def build() -> None:
         work = Distribution({"name": GROUP, "ext_modules": extensions})
         command = work.get_command_obj("build_ext")
         command.inplace = True
-        command.build_temp = folder
+        command.build_temp = command.build_lib = folder
         command.parallel = 2
         command.ensure_finalized()
         command.run()

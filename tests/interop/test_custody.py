@@ -1,11 +1,20 @@
 """Law 3: no credential of ours or of a target is ever at rest, wherever one looks."""
 
 import base64
+from pathlib import Path
 
 import psycopg
 import pytest
 
 from tests import stage
+
+
+def content(path: Path) -> bytes:
+    """What a file holds; nothing if the gateway is done with it and has taken it away."""
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        return b""
 
 
 def test_no_credential_is_at_rest_in_journal_recording_index_catalog_or_log(gateway: stage.Gateway) -> None:
@@ -27,7 +36,7 @@ def test_no_credential_is_at_rest_in_journal_recording_index_catalog_or_log(gate
     wanted = [form for text in secrets for form in (text.encode(), base64.b64encode(text.encode()))]
     places = [path for path in gateway.data.rglob("*") if path.is_file()] + [gateway.log]
     assert len(places) > 5
-    found = [(path.name, form[:4]) for path in places for form in wanted if form in path.read_bytes()]
+    found = [(path.name, form[:4]) for path in places for form in wanted if form in content(path)]
     assert found == []
 
 

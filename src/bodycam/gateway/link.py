@@ -16,7 +16,7 @@ from bodycam.model.event import SessionOutcome
 from bodycam.model.target import Dial
 from bodycam.net.outbox import Outbox
 from bodycam.session.grant import Grant, Refusal
-from bodycam.session.link import Answer, Machine, Need
+from bodycam.session.link import Answer, AskDial, Machine, Need
 from bodycam.session.session import Session
 
 log = structlog.get_logger(__name__)
@@ -113,6 +113,9 @@ class ProxyLink:
     def ask(self, need: Need) -> None:
         """Find the answer elsewhere; meanwhile the client is not read."""
         self.pause("client", "need")
+        if isinstance(need, AskDial):
+            # at once: the end of a connection that is given up is no news
+            self.drop_target()
         self._services.spawn(self._fulfil(need))
 
     def open(self, grant: Grant, claims: Mapping[str, str]) -> Session:

@@ -22,7 +22,7 @@ class Side(asyncio.Protocol):
         self._link.attach(self._name, self._transport)
 
     def eof_received(self) -> bool:
-        """The peer will send no more: it has left. To wait until it takes what is queued could be for ever."""
+        """The peer will send no more: it has left. Waiting for it to take what is queued might never end."""
         if self._name == "client":
             self._link.client_lost()
         else:

@@ -227,7 +227,6 @@ class Worker:
                     self._line.tell("closed", {"session": answer.session})
             case AskDial(dial=dial):
                 assert link.session is not None
-                link.drop_target()
                 opening = self._target_openings[link.session.grant.target.protocol](dial.tls)
                 began = time.monotonic()
                 answer = await dialer.dial(link, dial, opening)

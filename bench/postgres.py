@@ -2,7 +2,8 @@
 
 python bench/postgres.py [--quick] [--json]
 
-Full recording is on. A bound that is missed is reported, and is no failure of the benchmark.
+Full recording is on; no leg of any route speaks TLS. A bound that is missed is reported, and is no failure of
+the benchmark.
 """
 
 import argparse
@@ -27,6 +28,7 @@ from tests.stage import Credential, Gateway, Postgres, folder, postgres, shop  #
 
 DIRECT, HAPROXY, PGBOUNCER, BODYCAM = "direct", "HAProxy", "pgbouncer", "Bodycam"
 CLIENTS = 16
+LIMITS = {"connections_per_run": 3_000, "connections": 3_000, "pending_logins": 256}
 WIDE = """\
 create table wide as select rpad(format(
 'order %s of customer %s, paid %s EUR on %s, shipped to %s Example Street',
@@ -45,7 +47,7 @@ class Size:
 
 
 QUICK = Size(seconds=1, rounds=1, rows=200_000, idle=60)
-FULL = Size(seconds=5, rounds=3, rows=1_000_000, idle=150)
+FULL = Size(seconds=5, rounds=3, rows=1_000_000, idle=2_000)
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,8 +240,13 @@ class Bench:
             time.sleep(1)
             grown = sum(map(private_memory, self.workers)) - before
             beside = sum(map(private_memory, self.archivist)) - archivist
+            busy, cost = self.load(self.routes[BODYCAM], *self._prepared)
         self.add("memory per idle connection: worker", grown / self.size.idle / 1024, "KiB", at_most=64)
         self.add("memory per idle connection: archivist", beside / self.size.idle / 1024, "KiB")
+        alone, alone_cost = self.load(self.routes[BODYCAM], *self._prepared)
+        what = f"pgbench -S prepared, {self.size.idle:,} idle connections beside it"
+        self.add(f"{what}: Bodycam", busy.tps, "tps", against="without them", base=alone.tps)
+        self.add(f"{what}: worker, CPU", cost, "us/tx", against="without them", base=alone_cost)
 
     def connections(self) -> None:
         """Connections that are opened, used once and closed."""
@@ -263,6 +270,10 @@ class Bench:
         self.add("connections opened and closed: control, CPU", control, "us")
 
     @property
+    def _prepared(self) -> tuple[str, ...]:
+        return ("-S", "-M", "prepared", "-c", str(CLIENTS), "-j", "2", "-T", str(self.size.seconds))
+
+    @property
     def _recordings(self) -> Path:
         return self.gateway.data / "recordings"
 
@@ -280,9 +291,9 @@ class Bench:
         )
 
 
-def two_workers(server: Postgres, place: Path, size: Size, one: float) -> Row:
-    """The prepared load once more, on a gateway of two workers."""
-    gateway = Gateway(place, {"shop": shop(server)}, workers=2)
+def otherwise(server: Postgres, place: Path, size: Size, one: float, what: str, **settings: object) -> Row:
+    """The prepared load once more, on a gateway that is set otherwise."""
+    gateway = Gateway(place, {"shop": plain(server)}, **settings)
     gateway.init()
     gateway.start()
     try:
@@ -290,13 +301,18 @@ def two_workers(server: Postgres, place: Path, size: Size, one: float) -> Row:
         done = pgbench(server.bin / "pgbench", gateway.run().environment, *arguments)
     finally:
         gateway.stop()
-    return row("pgbench -S prepared: two workers", done.tps, "tps", against="one worker", base=one)
+    return row(f"pgbench -S prepared: {what}", done.tps, "tps", against="one worker", base=one)
+
+
+def plain(server: Postgres) -> dict[str, object]:
+    """The target, reached as HAProxy reaches it."""
+    return shop(server, tls={"sslmode": "disable"})
 
 
 def measure(size: Size) -> list[Row]:
     """Everything, on a server and a gateway made for it."""
     with contextlib.ExitStack() as stack:
-        server = stack.enter_context(postgres())
+        server = stack.enter_context(postgres(max_connections=size.idle + 100))
         # the stage logs every statement, which would slow the server and flatter each proxy
         server.sql("alter system set log_statement = 'none'", "select pg_reload_conf()")
         subprocess.run(
@@ -308,7 +324,7 @@ def measure(size: Size) -> list[Row]:
             check=True,
         )
         place = stack.enter_context(folder())
-        gateway = Gateway(place / "gateway", {"shop": shop(server)}, limits={"connections_per_run": 1000})
+        gateway = Gateway(place / "gateway", {"shop": plain(server)}, limits=LIMITS)
         gateway.init()
         gateway.start()
         stack.callback(gateway.stop)
@@ -328,8 +344,10 @@ def measure(size: Size) -> list[Row]:
         bench.idle()
         bench.wide()
         if size is FULL:
-            measured = (one for one in bench.rows if one["measure"] == "pgbench -S prepared: Bodycam")
-            bench.rows.append(two_workers(server, place / "two", size, next(measured)["value"]))
+            one = next(one["value"] for one in bench.rows if one["measure"] == "pgbench -S prepared: Bodycam")
+            strict = {"fsync": "strict"}
+            bench.rows.append(otherwise(server, place / "two", size, one, "two workers", workers=2))
+            bench.rows.append(otherwise(server, place / "strict", size, one, "fsync strict", journal=strict))
         return bench.rows
 
 

@@ -58,8 +58,9 @@ def postgres_bin() -> Path:
 class Postgres:
     """A PostgreSQL server of Debian's packages with TLS, and users for every way to log in."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, max_connections: int = 200) -> None:
         self.folder, self.port = folder, free_port()
+        self._max_connections = max_connections
         self.bin = postgres_bin()
         self.ca_file = folder / "ca.pem"
 
@@ -81,7 +82,8 @@ class Postgres:
         with (data / "postgresql.conf").open("a") as conf:
             conf.write(
                 f"port={self.port}\nlisten_addresses='127.0.0.1'\nunix_socket_directories='{self.folder}'\n"
-                "ssl=on\nfsync=off\nmax_connections=200\nlog_statement=all\nlog_line_prefix='%p %a '\n"
+                f"ssl=on\nfsync=off\nmax_connections={self._max_connections}\nlog_statement=all\n"
+                "log_line_prefix='%p %a '\n"
                 "logging_collector=off\n"
             )
         for file in (key, chain):
@@ -341,10 +343,10 @@ def folder() -> Iterator[Path]:
 
 
 @contextlib.contextmanager
-def postgres() -> Iterator[Postgres]:
+def postgres(max_connections: int = 200) -> Iterator[Postgres]:
     """A running server."""
     with folder() as made:
-        server = Postgres(made / "pg")
+        server = Postgres(made / "pg", max_connections)
         server.start()
         try:
             yield server

@@ -359,4 +359,4 @@ def test_a_storm_of_logins_is_turned_away_and_leaves_nothing_behind(
             return False
         return True
 
-    until(in_again, "a login after the storm", 2)
+    until(in_again, "a login after the storm", 6)

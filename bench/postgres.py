@@ -32,8 +32,8 @@ LIMITS = {"connections_per_run": 3_000, "connections": 3_000, "pending_logins": 
 WIDE = """\
 create table wide as select rpad(format(
 'order %s of customer %s, paid %s EUR on %s, shipped to %s Example Street',
-i, i * 7919 % 100003, i * 31 % 99991 / 100.0, date '2024-01-01' + i % 700, i % 311), 100, '.') as line
-from generate_series(1, {rows}) i"""
+i, i * 7919 % 100003, i * 31 % 99991 / 100.0, date '2024-01-01' + (i % 700)::int, i % 311), 100, '.') as line
+from generate_series(1, {rows}::bigint) i"""
 
 
 @dataclass(frozen=True, slots=True)

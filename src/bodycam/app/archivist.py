@@ -1,6 +1,7 @@
 """The archivist's wiring: signing key and key-encryption key, and no listener but its socket."""
 
 import asyncio
+import os
 from typing import Any
 
 from bodycam.app.shared import ARCHIVIST_SOCKET, open_catalog
@@ -20,8 +21,13 @@ from bodycam.config import Settings
 from bodycam.registry import TRANSCRIPTS
 
 
+NICE = 5
+
+
 async def run_archivist(settings: Settings, stop: asyncio.Event) -> None:
     """The archivist: signing key and key-encryption key, and no listener but its socket."""
+    # what it does can wait a little where there is not enough of the processor; a query can't
+    os.nice(NICE)
     data = settings.storage.data
     keys = load_archivist(settings.keys)
     public = load_public(settings.keys)

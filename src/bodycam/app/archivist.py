@@ -20,7 +20,6 @@ from bodycam.catalog.engine import reading
 from bodycam.config import Settings
 from bodycam.registry import TRANSCRIPTS
 
-
 NICE = 5
 
 

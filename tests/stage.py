@@ -180,6 +180,11 @@ class Gateway:
         return self.folder / "data"
 
     @property
+    def listener_ca(self) -> Path:
+        """The CA that vouches for the listeners."""
+        return self.folder / "keys" / "public" / "listener-ca.pem"
+
+    @property
     def pid(self) -> int:
         """The supervisor's process id."""
         assert self._process is not None
@@ -269,7 +274,7 @@ class Gateway:
         if key:
             text = key if isinstance(key, str) else (self.folder / "keys" / "admin.key").read_text().strip()
             headers["Authorization"] = f"Bearer {text}"
-        context = ssl.create_default_context(cafile=str(self.folder / "keys" / "public" / "listener-ca.pem"))
+        context = ssl.create_default_context(cafile=str(self.listener_ca))
         with httpx.Client(verify=context, timeout=30, trust_env=False) as client:
             return client.request(method, f"https://127.0.0.1:{self.control}{path}", headers=headers, **rest)
 

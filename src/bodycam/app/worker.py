@@ -5,6 +5,7 @@ import gc
 import secrets
 import socket
 from collections.abc import Mapping
+from functools import partial
 
 from bodycam import __version__
 from bodycam.app.shared import CONTROL_SOCKET
@@ -57,9 +58,10 @@ async def run_worker(
         version=__version__,
     )
     for name, descriptor in listeners.items():
+        protocol = PROTOCOLS[name]
         door = Door(
-            PROTOCOLS[name],
-            tls=lambda: worker.certificate.context,
+            protocol,
+            tls=partial(worker.certificate.context, protocol.alpn),
             make_link=worker.make_link,
             admit=worker.admit,
             stranger=worker.strangers.add,
@@ -68,7 +70,7 @@ async def run_worker(
         listener = Listener(
             socket.socket(fileno=descriptor), door, pending_limit=worker.limits.pending_logins
         )
-        worker.listen(listener, PROTOCOLS[name])
+        worker.listen(listener, protocol)
     # what is alive now stays alive; of what comes, little is left after a message, and nothing in cycles
     gc.freeze()
     gc.set_threshold(GC_ALLOCATIONS, 20, 20)

@@ -67,8 +67,8 @@ async def _attempt(
                 handed = True
                 await loop.create_connection(factory, sock=sock)
                 return DialDone(secure=False)
-            case Tls():
-                context = await asyncio.to_thread(client_context, wanted.tls, wanted.ca_file)
+            case Tls(alpn=alpn):
+                context = await asyncio.to_thread(client_context, wanted.tls, wanted.ca_file, alpn=alpn)
                 handed = True
                 await loop.create_connection(factory, sock=sock, ssl=context, server_hostname=wanted.host)
                 return DialDone(secure=True)

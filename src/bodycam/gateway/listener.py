@@ -11,11 +11,12 @@ import socket
 import ssl
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import cast
 
 import structlog
 
+from bodycam.gateway.arrival import Arrival
 from bodycam.gateway.link import ProxyLink
-from bodycam.gateway.side import Side
 from bodycam.gateway.strangers import Stranger
 from bodycam.net.opening import Begin, More, Refuse, Reply, StartTls
 from bodycam.protocols import Opening, Protocol
@@ -110,54 +111,73 @@ class Listener:
         loop.call_later(ACCEPT_PAUSE, lambda: None if self._stopped else self.start())
 
     async def _open(self, client: socket.socket, peer: object, reason: str | None) -> None:
-        door = self._door
-        taken: ProxyLink | None = None
+        door, loop = self._door, asyncio.get_running_loop()
         host, port = peer[:2] if isinstance(peer, tuple) else ("local", 0)
+        address = f"{host}:{port}"
+        deadline = loop.time() + door.login_timeout
+        arrival: Arrival | None = None
         try:
-            async with asyncio.timeout(door.login_timeout):
+            async with asyncio.timeout_at(deadline):
                 if client.family != socket.AF_UNIX:
                     client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                     client.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
                 context = door.tls()
-                found = await self._look(client, door.protocol.opening(context is not None), f"{host}:{port}")
+                found = await self._look(client, door.protocol.opening(context is not None), address)
                 if found is None:
                     return
-                secure = found is True
                 reason = reason or door.admit()
-                if reason is not None and not secure:
+                if reason is not None and isinstance(found, Begin):
                     await self._say(client, door.protocol.refuse(reason, "Try again in a moment."))
                     await _part(client)
                     return
-                link = door.make_link(
-                    door.protocol.machine, f"{host}:{port}", secure or _is_loopback(str(host))
-                )
-                self._waiting[link] = asyncio.get_running_loop().call_later(
-                    door.login_timeout, self._too_slow, link
-                )
-                taken = link
-                await asyncio.get_running_loop().connect_accepted_socket(
-                    lambda: Side(link, "client"),
+                arrival = Arrival(lambda transport: self._take(transport, found, address, deadline))
+                secure = isinstance(found, StartTls)
+                await loop.connect_accepted_socket(
+                    lambda: arrival,
                     client,
                     ssl=context if secure else None,
                     ssl_handshake_timeout=door.login_timeout if secure else None,
                 )
-                if reason is not None:
-                    link.cut(reason)
+                if reason is not None and arrival.link is not None:
+                    arrival.link.cut(reason)
         except TimeoutError:
-            if taken is None:
-                door.stranger(Stranger.SILENT, f"{host}:{port}")
+            if arrival is None or arrival.link is None:
+                door.stranger(Stranger.SILENT, address)
+            if arrival is None:
                 with contextlib.suppress(OSError):
                     text = f"no login within {door.login_timeout:g} s"
                     client.send(door.protocol.refuse(text, "Send a startup message and log in."))
                 await _part(client)
-        except (OSError, ssl.SSLError) as error:
-            log.info("a connection ended before its login", error=str(error))
-            if taken is not None:
+        except OSError as error:
+            log.info("a connection ended before its login", address=address, error=str(error))
+            if arrival is not None and arrival.link is not None:
                 # no transport will ever tell this link that its client is gone
-                taken.client_lost()
+                arrival.link.client_lost()
         finally:
-            if taken is None:
+            if arrival is None:
                 client.close()
+
+    def _take(
+        self, transport: asyncio.Transport, found: StartTls | Begin, address: str, deadline: float
+    ) -> ProxyLink | None:
+        """The link of a connection that stands; None where its handshake is not what it has to be."""
+        door, secure = self._door, isinstance(found, StartTls)
+        handshake = cast("ssl.SSLObject | None", transport.get_extra_info("ssl_object"))
+        if isinstance(found, StartTls) and found.required_alpn:
+            agreed = None if handshake is None else handshake.selected_alpn_protocol()
+            if agreed != found.required_alpn:
+                log.info(
+                    "a connection was refused",
+                    address=address,
+                    reason=f"TLS at once, without the application protocol {found.required_alpn} (ALPN)",
+                )
+                self.refused += 1
+                door.stranger(Stranger.NONSENSE, address)
+                return None
+        host = address.rpartition(":")[0]
+        link = door.make_link(door.protocol.machine, address, secure or _is_loopback(host))
+        self._waiting[link] = asyncio.get_running_loop().call_at(deadline, self._too_slow, link)
+        return link
 
     def _too_slow(self, link: ProxyLink) -> None:
         self._waiting.pop(link, None)
@@ -165,8 +185,8 @@ class Listener:
             self._door.stranger(Stranger.SILENT, link.address)
         link.cut(f"no login within {self._door.login_timeout:g} s")
 
-    async def _look(self, client: socket.socket, opening: Opening, address: str) -> bool | None:
-        """Whether the client begins with TLS (True) or without (False); None when it was turned away."""
+    async def _look(self, client: socket.socket, opening: Opening, address: str) -> StartTls | Begin | None:
+        """How the client begins, once all that comes before is taken; None when it was turned away."""
         wanted = 1
         while True:
             await _readable(client, wanted)
@@ -180,14 +200,15 @@ class Listener:
                     client.recv(consume)
                     await self._say(client, data)
                     wanted = 1
-                case StartTls(consume=consume, reply=reply):
-                    client.recv(consume)
+                case StartTls(consume=consume, reply=reply) as found:
+                    if consume:
+                        client.recv(consume)
                     client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, 1)
                     await self._say(client, reply)
-                    return True
-                case Begin():
+                    return found
+                case Begin() as found:
                     client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, 1)
-                    return False
+                    return found
                 case Refuse(reply=reply, reason=reason):
                     log.info("a connection was refused", reason=reason)
                     self.refused += 1

@@ -21,10 +21,14 @@ class Reply:
 
 @dataclass(frozen=True, slots=True)
 class StartTls:
-    """Take `consume` bytes off the socket, send `reply`, then the TLS handshake begins."""
+    """Take `consume` bytes off the socket, send `reply`, then the TLS handshake begins.
+
+    `required_alpn` is the application protocol (RFC 7301) that the handshake has to agree on, "" for none.
+    """
 
     consume: int
     reply: bytes
+    required_alpn: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +49,9 @@ Look = More | Reply | StartTls | Begin | Refuse
 
 @dataclass(frozen=True, slots=True)
 class Tls:
-    """Begin TLS on this connection."""
+    """Begin TLS on this connection, and offer these application protocols in it (RFC 7301)."""
+
+    alpn: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,7 +33,8 @@ class Protocol:
     """One protocol: its machine and what stands round it.
 
     `refuse(message, hint)` gives the bytes that tell a client, in its own protocol and before any login, why
-    it is turned away.
+    it is turned away. `alpn` are the names by which TLS knows the protocol (RFC 7301): a listener agrees to
+    them when a client offers one.
     """
 
     name: str
@@ -42,6 +43,7 @@ class Protocol:
     machine: Callable[[Link], Machine]
     transcript: Transcript
     refuse: Callable[[str, str], bytes]
+    alpn: tuple[str, ...] = ()
 
 
 __all__ = ["Dial", "Opening", "Protocol", "TargetOpening"]

@@ -20,6 +20,9 @@ from bodycam.net.opening import (
 from bodycam.protocols.postgres import backend
 from bodycam.protocols.postgres.frontend import GSSENC_REQUEST, SSL_REQUEST
 
+ALPN = "postgresql"
+"""The name in IANA's registry of application protocols; PostgreSQL knows it from version 17 on."""
+
 _TLS_HANDSHAKE = 0x16
 _STARTUP_MOST = 10_000
 
@@ -36,7 +39,7 @@ class Opening:
         if not peeked:
             return More()
         if peeked[0] == _TLS_HANDSHAKE:
-            return Refuse(b"", "TLS without an SSLRequest before it is not served")
+            return self._direct()
         if len(peeked) < 8:
             # every opening packet begins with a length below 10,001, so its first two bytes are small
             if peeked[0] != 0 or (len(peeked) > 1 and peeked[1] != 0):
@@ -56,6 +59,16 @@ class Opening:
         if not 8 <= int.from_bytes(peeked[:4], "big") <= _STARTUP_MOST:
             return self._refuse("these bytes are not PostgreSQL's protocol")
         return Begin()
+
+    def _direct(self) -> Look:
+        """A handshake in place of an SSLRequest: only with ALPN, so that it was meant for this protocol.
+
+        A client of another one (HTTP, say) could else be led here to speak in a user's name.
+        """
+        if not self._tls or self._asked:
+            # whoever begins TLS can't read an error of ours in the clear
+            return Refuse(b"", "TLS was begun where there is none, or after another request for encryption")
+        return StartTls(0, b"", required_alpn=ALPN)
 
     @staticmethod
     def _refuse(reason: str) -> Refuse:
@@ -85,7 +98,7 @@ class TargetOpening:
         """The server's one byte."""
         match byte:
             case b"S":
-                return Tls()
+                return Tls(alpn=(ALPN,))
             case b"N" if self._mode is TlsMode.PREFER:
                 return Plain()
             case b"N":

@@ -2,7 +2,7 @@
 
 from bodycam.protocols import Protocol
 from bodycam.protocols.postgres.machine import PostgresMachine
-from bodycam.protocols.postgres.opening import Opening, TargetOpening, refusal
+from bodycam.protocols.postgres.opening import ALPN, Opening, TargetOpening, refusal
 from bodycam.protocols.postgres.transcript import TRANSCRIPT
 
 PROTOCOL = Protocol(
@@ -12,4 +12,5 @@ PROTOCOL = Protocol(
     machine=PostgresMachine,
     transcript=TRANSCRIPT,
     refuse=refusal,
+    alpn=(ALPN,),
 )

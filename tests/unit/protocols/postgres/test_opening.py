@@ -62,11 +62,24 @@ def test_what_is_no_encryption_request_is_the_machines(packet: bytes) -> None:
     assert Opening(tls=True).look(packet) == Begin()
 
 
-def test_tls_without_being_asked_is_refused_without_a_word() -> None:
-    look = Opening(tls=True).look(b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc")
+HELLO = b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc"
 
-    assert isinstance(look, Refuse)
-    assert look.reply == b""
+
+@pytest.mark.parametrize("size", [1, 5, 9])
+def test_tls_at_once_needs_the_protocols_own_name_in_it(size: int) -> None:
+    assert Opening(tls=True).look(HELLO[:size]) == StartTls(0, b"", required_alpn="postgresql")
+
+
+def test_tls_at_once_where_there_is_none_is_refused_without_a_word() -> None:
+    assert refused(Opening(tls=False).look(HELLO))
+    assert Opening(tls=False).look(HELLO).reply == b""  # type: ignore[union-attr]
+
+
+def test_tls_behind_an_answer_of_no_is_nobodys() -> None:
+    opening = Opening(tls=True)
+    assert opening.look(GSSENC_REQUEST) == Reply(8, b"N")
+
+    assert refused(opening.look(HELLO))
 
 
 @pytest.mark.parametrize(
@@ -108,17 +121,18 @@ def test_a_refusal_before_any_login_is_postgresqls_own() -> None:
 # -- the target ----------------------------------------------------------------------------------------
 
 FAIL = "fail"
+YES = Tls(alpn=("postgresql",))
 
 
 @pytest.mark.parametrize(
     ("mode", "asks", "yes", "no", "hung_up"),
     [
-        (TlsMode.DISABLE, False, Tls(), FAIL, FAIL),
-        (TlsMode.ALLOW, False, Tls(), FAIL, FAIL),
-        (TlsMode.PREFER, True, Tls(), Plain(), Retry()),
-        (TlsMode.REQUIRE, True, Tls(), FAIL, FAIL),
-        (TlsMode.VERIFY_CA, True, Tls(), FAIL, FAIL),
-        (TlsMode.VERIFY_FULL, True, Tls(), FAIL, FAIL),
+        (TlsMode.DISABLE, False, YES, FAIL, FAIL),
+        (TlsMode.ALLOW, False, YES, FAIL, FAIL),
+        (TlsMode.PREFER, True, YES, Plain(), Retry()),
+        (TlsMode.REQUIRE, True, YES, FAIL, FAIL),
+        (TlsMode.VERIFY_CA, True, YES, FAIL, FAIL),
+        (TlsMode.VERIFY_FULL, True, YES, FAIL, FAIL),
     ],
 )
 def test_what_a_target_answers(mode: TlsMode, asks: bool, yes: object, no: object, hung_up: object) -> None:

@@ -1,0 +1,250 @@
+"""Accepting connections: TLS by request and at once, its application protocol, and the one deadline of a login."""
+
+import asyncio
+import contextlib
+import socket
+import ssl
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bodycam.gateway.certificate import ListenerCertificate
+from bodycam.gateway.link import ProxyLink
+from bodycam.gateway.listener import Door, Listener
+from bodycam.gateway.strangers import Stranger
+from bodycam.net.authority import Authority
+from bodycam.protocols.postgres.frontend import GSSENC_REQUEST, SSL_REQUEST
+from bodycam.protocols.postgres.protocol import PROTOCOL
+from bodycam.session.link import Machine
+from tests.unit.gateway.played import PlayedJournal, PlayedServices, Relay
+
+OURS = ["postgresql"]
+
+
+class Heard(Relay):
+    """A machine that keeps what the client says, and answers each read with a greeting."""
+
+    def __init__(self, link: ProxyLink) -> None:
+        super().__init__(link)
+        self.heard = b""
+        self.gone = asyncio.Event()
+
+    def from_client(self, data: bytes) -> None:
+        self.heard += data
+        self._link.send_client(b"hello")
+
+    def client_gone(self) -> None:
+        self.gone.set()
+        super().client_gone()
+
+
+@dataclass
+class House:
+    """A listener with what stands round it."""
+
+    ca: Path
+    sock: socket.socket
+    links: list[ProxyLink] = field(default_factory=list)
+    secure: list[bool] = field(default_factory=list)
+    strangers: list[Stranger] = field(default_factory=list)
+    listener: Listener = field(init=False)
+
+    @property
+    def port(self) -> int:
+        return int(self.sock.getsockname()[1])
+
+    def make_link(self, machine: Callable[..., Machine], address: str, secure: bool) -> ProxyLink:
+        services = PlayedServices(PlayedJournal())
+        made = ProxyLink(services, Heard, address=address, secure=secure, message_limit=1024)
+        self.links.append(made)
+        self.secure.append(secure)
+        return made
+
+    def client_context(self, *alpn: str) -> ssl.SSLContext:
+        context = ssl.create_default_context(cafile=str(self.ca))
+        if alpn:
+            context.set_alpn_protocols(list(alpn))
+        return context
+
+    def machine(self, number: int = 0) -> Heard:
+        machine = self.links[number].machine
+        assert isinstance(machine, Heard)
+        return machine
+
+
+@contextlib.asynccontextmanager
+async def listening(folder: Path, *, tls: bool = True, login_timeout: float = 5.0) -> AsyncIterator[House]:
+    authority = Authority.create("listeners")
+    ca = folder / "ca.pem"
+    ca.write_bytes(authority.certificate_pem)
+    certificate = ListenerCertificate(enabled=tls)
+    if csr := certificate.request():
+        certificate.adopt(authority.sign(csr.encode(), names=["127.0.0.1"]).decode())
+    with socket.create_server(("127.0.0.1", 0)) as sock:
+        house = House(ca, sock)
+        door = Door(
+            PROTOCOL,
+            tls=lambda: certificate.context(PROTOCOL.alpn),
+            make_link=house.make_link,
+            admit=lambda: None,
+            stranger=lambda what, _address: house.strangers.append(what),
+            login_timeout=login_timeout,
+        )
+        house.listener = Listener(sock, door, pending_limit=10)
+        house.listener.start()
+        try:
+            yield house
+        finally:
+            house.listener.stop()
+            for link in house.links:
+                house.listener.link_ready(link)
+                for transport in (link.client, link.target):
+                    if transport is not None:
+                        transport.abort()
+            await asyncio.sleep(0.05)
+
+
+async def asked_for_tls(house: House, context: ssl.SSLContext) -> tuple[asyncio.StreamReader, Any]:
+    reader, writer = await asyncio.open_connection("127.0.0.1", house.port)
+    writer.write(SSL_REQUEST)
+    assert await reader.readexactly(1) == b"S"
+    await writer.start_tls(context, server_hostname="127.0.0.1")
+    return reader, writer
+
+
+async def at_once(house: House, context: ssl.SSLContext) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    return await asyncio.open_connection("127.0.0.1", house.port, ssl=context, server_hostname="127.0.0.1")
+
+
+async def greeted(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
+    """Whether something is answered, before the connection is closed."""
+    writer.write(b"a startup message")
+    async with asyncio.timeout(5):
+        said = await reader.read(5)
+    writer.close()
+    with contextlib.suppress(OSError):
+        await writer.wait_closed()
+    return said == b"hello"
+
+
+@pytest.mark.parametrize(
+    ("offered", "agreed"), [([], None), (OURS, "postgresql"), (["http/1.1", *OURS], "postgresql")]
+)
+async def test_tls_by_request_agrees_on_the_protocol_where_the_client_offers_it(
+    tmp_path: Path, offered: list[str], agreed: str | None
+) -> None:
+    async with listening(tmp_path) as house:
+        reader, writer = await asked_for_tls(house, house.client_context(*offered))
+        assert writer.get_extra_info("ssl_object").selected_alpn_protocol() == agreed
+        assert await greeted(reader, writer)
+        assert (house.secure, house.machine().heard) == ([True], b"a startup message")
+
+
+@pytest.mark.parametrize("offered", [OURS, ["http/1.1", *OURS]])
+async def test_tls_at_once_with_the_protocols_name(tmp_path: Path, offered: list[str]) -> None:
+    async with listening(tmp_path) as house:
+        reader, writer = await at_once(house, house.client_context(*offered))
+        assert writer.get_extra_info("ssl_object").selected_alpn_protocol() == "postgresql"
+        assert await greeted(reader, writer)
+        assert (house.secure, house.strangers) == ([True], [])
+
+
+@pytest.mark.parametrize("offered", [[], ["http/1.1"], ["h2", "http/1.1"]])
+async def test_tls_at_once_without_it_gets_no_link_and_no_word(tmp_path: Path, offered: list[str]) -> None:
+    async with listening(tmp_path) as house:
+        reader, writer = await at_once(house, house.client_context(*offered))
+
+        assert not await greeted(reader, writer)
+        assert (house.links, house.strangers, house.listener.refused) == ([], [Stranger.NONSENSE], 1)
+
+
+async def test_tls_at_once_where_there_is_none_is_closed(tmp_path: Path) -> None:
+    async with listening(tmp_path, tls=False) as house:
+        with pytest.raises(OSError):  # noqa: PT011 - which one it is, is the system's choice
+            await at_once(house, house.client_context(*OURS))
+        assert (house.links, house.strangers) == ([], [Stranger.NONSENSE])
+
+
+async def test_after_gssapi_encryption_was_declined_tls_is_asked_for_and_not_begun(tmp_path: Path) -> None:
+    async with listening(tmp_path) as house:
+        reader, writer = await asyncio.open_connection("127.0.0.1", house.port)
+        writer.write(GSSENC_REQUEST)
+        assert await reader.readexactly(1) == b"N"
+        writer.write(b"\x16\x03\x01\x02\x00\x01")
+        assert await reader.read() == b""
+        writer.close()
+        await writer.wait_closed()
+        assert house.links == []
+
+
+async def test_plaintext_behind_a_promise_of_tls_never_reaches_a_machine(tmp_path: Path) -> None:
+    async with listening(tmp_path) as house:
+        reader, writer = await asyncio.open_connection("127.0.0.1", house.port)
+        writer.write(SSL_REQUEST)
+        assert await reader.readexactly(1) == b"S"
+        writer.write(b"\0\0\0\x10\0\3\0\0user\0x\0\0")
+        with contextlib.suppress(ConnectionError):
+            assert (await reader.read())[:1] in (b"", b"\x15")
+        writer.close()
+        with contextlib.suppress(ConnectionError):
+            await writer.wait_closed()
+        assert house.links == []
+
+
+async def test_exactly_the_eight_bytes_of_the_request_are_taken(tmp_path: Path) -> None:
+    """The handshake's own first bytes are sent as soon as the answer is there, and none of them is lost."""
+    async with listening(tmp_path) as house:
+        reader, writer = await asyncio.open_connection("127.0.0.1", house.port)
+        for byte in SSL_REQUEST:
+            writer.write(bytes((byte,)))
+            await asyncio.sleep(0.005)
+        assert await reader.readexactly(1) == b"S"
+        await writer.start_tls(house.client_context(), server_hostname="127.0.0.1")
+        assert await greeted(reader, writer)
+        assert house.machine().heard == b"a startup message"
+
+
+@pytest.mark.parametrize("how", ["request", "at once"])
+async def test_a_handshake_that_never_goes_on_has_the_logins_deadline(tmp_path: Path, how: str) -> None:
+    async with listening(tmp_path, login_timeout=0.4) as house:
+        reader, writer = await asyncio.open_connection("127.0.0.1", house.port)
+        if how == "request":
+            writer.write(SSL_REQUEST)
+            assert await reader.readexactly(1) == b"S"
+        else:
+            writer.write(b"\x16\x03\x01")
+        async with asyncio.timeout(5):
+            # nothing in the clear: who waits for a handshake can't tell it from one
+            with contextlib.suppress(ConnectionError):
+                assert await reader.read() == b""
+        writer.close()
+        with contextlib.suppress(ConnectionError):
+            await writer.wait_closed()
+        assert (house.links, house.strangers) == ([], [Stranger.SILENT])
+
+
+async def test_a_client_that_stops_sending_in_the_middle_of_its_handshake_leaves_nothing(
+    tmp_path: Path,
+) -> None:
+    async with listening(tmp_path) as house:
+        reader, writer = await asyncio.open_connection("127.0.0.1", house.port)
+        writer.write(b"\x16\x03\x01\x02\x00")
+        writer.write_eof()
+        async with asyncio.timeout(5):
+            with contextlib.suppress(ConnectionError):
+                await reader.read()
+        writer.close()
+        with contextlib.suppress(ConnectionError):
+            await writer.wait_closed()
+        assert (house.links, house.listener._waiting) == ([], {})
+
+
+async def test_the_end_of_a_client_that_was_let_in_reaches_its_machine(tmp_path: Path) -> None:
+    async with listening(tmp_path) as house:
+        reader, writer = await at_once(house, house.client_context(*OURS))
+        assert await greeted(reader, writer)
+        async with asyncio.timeout(5):
+            await house.machine().gone.wait()

@@ -45,6 +45,20 @@ class Client:
                 received += data
         return received
 
+    def message(self) -> bytes:
+        """The next whole message."""
+        head = self._exactly(5)
+        return head + self._exactly(int.from_bytes(head[1:], "big") - 4)
+
+    def _exactly(self, size: int) -> bytes:
+        received = b""
+        while len(received) < size:
+            data = self.socket.recv(size - len(received))
+            if not data:
+                raise ConnectionError("the gateway closed in the middle of a message")
+            received += data
+        return received
+
     def error(self) -> dict[str, str]:
         """The one error that comes before the gateway closes."""
         return error_in(self.rest())

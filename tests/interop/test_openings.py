@@ -8,9 +8,12 @@ from typing import Any
 import psycopg
 import pytest
 
+from bodycam.protocols.postgres import backend
 from bodycam.protocols.postgres.frontend import SSL_REQUEST, startup_message
+from bodycam.protocols.postgres.reading import message, text
 from tests import stage
 from tests.interop.raw import Client, error_in
+from tests.playbook import wire
 
 
 def context(gateway: stage.Gateway, *alpn: str) -> ssl.SSLContext:
@@ -81,3 +84,53 @@ def test_nothing_of_an_ssl_request_is_left_over_and_nothing_behind_it_is_lost(
             assert inner.selected_alpn_protocol() == "postgresql"
             inner.sendall(startup_message({"user": "token", "database": "shop"}))
             assert inner.recv(9) == b"R\0\0\0\x08\0\0\0\x03"
+
+
+# -- versions of the protocol ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("newest", "spoken"), [("3.0", 30000), ("3.2", 30002), ("latest", 30002)])
+def test_libpq_gets_the_version_that_it_asks_for(
+    gateway: stage.Gateway, run: stage.Credential, newest: str, spoken: int
+) -> None:
+    with psycopg.connect(run.dsn(), max_protocol_version=newest) as connection:
+        assert connection.pgconn.full_protocol_version == spoken
+        assert connection.execute("select 1").fetchone() == (1,)
+
+
+def test_libpq_may_insist_on_the_newest(run: stage.Credential) -> None:
+    with psycopg.connect(run.dsn(), min_protocol_version="3.2", max_protocol_version="3.2") as connection:
+        assert connection.execute("select 1").fetchone() == (1,)
+
+
+def key_given(gateway: stage.Gateway, run: stage.Credential, startup: bytes) -> tuple[list[bytes], bytes]:
+    """What comes before the password is asked for, and the cancel key behind the login."""
+    with Client(gateway) as client:
+        client.send(startup)
+        before = [client.message()]
+        while before[-1][:1] != b"R":
+            before.append(client.message())
+        client.send(message(b"p", text(run.secret)))
+        while (said := client.message())[:1] != b"K":
+            assert said[:1] in b"RSN", said
+        client.send(message(b"X"))
+    return before[:-1], backend.backend_key(said)
+
+
+@pytest.mark.parametrize(
+    ("minor", "options", "told", "size"),
+    [(0, {}, None, 8), (2, {}, None, 36), (9999, {"_pq_.grease": "1"}, 2, 36), (0, {"_pq_.x": ""}, 0, 8)],
+)
+def test_newer_versions_and_options_are_negotiated(
+    gateway: stage.Gateway,
+    run: stage.Credential,
+    minor: int,
+    options: dict[str, str],
+    told: int | None,
+    size: int,
+) -> None:
+    asked = wire.startup_of(minor, {"user": "token", "database": "shop", **options})
+    before, key = key_given(gateway, run, asked)
+
+    assert before == ([] if told is None else [backend.negotiate_protocol_version(told, list(options))])
+    assert len(key) == size

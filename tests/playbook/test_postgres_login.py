@@ -258,13 +258,15 @@ def test_a_client_that_ends_in_order_before_its_proof(play: Play) -> None:
 # -- the startup packet --------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("major", "minor"), [(2, 0), (1, 0), (4, 0), (0, 0)])
+@pytest.mark.parametrize(("major", "minor"), [(2, 0), (1, 0), (4, 0), (4, 2), (0, 0), (0xFFFF, 0xFFFF)])
 def test_a_protocol_version_that_is_not_served(play: Play, major: int, minor: int) -> None:
-    play.client(struct.pack(">IHH", 8, major, minor))
+    play.client(wire.startup_of(minor, {"user": "token"}, major=major))
 
     error = backend.error_map(play.client_gets())
     assert (error["code"], error["message"]) == ("0A000", f"protocol version {major}.{minor} is not served")
+    assert "3.0 to 3.2" in error["hint"]
     assert play.closed
+    assert play.needs == []
 
 
 @pytest.mark.parametrize("value", ["true", "on", "1", "database", "DATABASE"])
@@ -282,13 +284,78 @@ def test_no_replication_is_no_reason_to_refuse(play: Play, value: str) -> None:
     assert play.needs == [AskChallenge("token")]
 
 
-def test_a_newer_minor_version_and_its_options_are_negotiated_down(play: Play) -> None:
-    packet = frontend.startup_message({"user": "token", "_pq_.compression": "on", "_pq_.x": "1"})
-    play.client(packet[:4] + struct.pack(">HH", 3, 2) + packet[8:])
-    play.answer(CHALLENGE_CLEARTEXT)
+# what the client asks for; which minor version it is told of (None: it is told nothing), and how long its
+# cancel key is
+VERSIONS = [
+    (0, {}, None, 8),
+    (1, {}, None, 8),
+    (2, {}, None, 36),
+    (3, {}, 2, 36),
+    (9999, {}, 2, 36),
+    (0xFFFF, {}, 2, 36),
+    (0, {"_pq_.compression": "on"}, 0, 8),
+    (2, {"_pq_.a": "", "_pq_.b": "1"}, 2, 36),
+    (9999, {"_pq_.grease": "on"}, 2, 36),
+]
 
-    negotiated = backend.negotiate_protocol_version(0, ["_pq_.compression", "_pq_.x"])
+
+@pytest.mark.parametrize(("asked", "options", "told", "size"), VERSIONS)
+def test_which_version_is_spoken(
+    play: Play, asked: int, options: dict[str, str], told: int | None, size: int
+) -> None:
+    play.client(wire.startup_of(asked, {"user": "token", "database": "orders", **options}))
+    play.answer(CHALLENGE_CLEARTEXT)
+    negotiated = b"" if told is None else backend.negotiate_protocol_version(told, list(options))
     assert play.client_gets() == negotiated + wire.AUTH_CLEARTEXT
+
+    play.client(PASSWORD)
+    play.answer(GRANT)
+    play.answer(DIALLED)
+    at_target = frontend.startup(play.target_sees())
+    play.target(*AUTHENTICATED)
+
+    assert len(play.keys[0]) == size
+    assert wire.key_data(play.keys[0]) in play.client_gets()
+    # towards the target it is 3.0, and no option of the client's protocol goes there
+    assert isinstance(at_target, frontend.Startup)
+    assert (at_target.major, at_target.minor) == (3, 0)
+    assert not [name for name in at_target.parameters if name.startswith("_pq_.")]
+
+
+@pytest.mark.parametrize("size", [8, 36, 260])
+def test_a_cancel_with_a_key_of_any_length_is_passed_on(play: Play, size: int) -> None:
+    key = bytes(range(4)) + bytes(size - 4)
+    play.client(frontend.cancel_request(key))
+
+    assert (play.cancels, play.closed) == ([key], True)
+
+
+@pytest.mark.parametrize("size", [4, 7, 261, 5000])
+def test_a_cancel_with_a_key_that_no_server_gives(play: Play, size: int) -> None:
+    play.client(frontend.cancel_request(bytes(size)))
+
+    assert (play.cancels, play.closed, play.strangers) == ([], True, 1)
+
+
+@pytest.mark.parametrize("size", [36, 260])
+def test_a_long_cancel_key_of_the_target_is_used_and_not_told(play: Play, size: int) -> None:
+    theirs = b"\0\0\0\x2a" + bytes(range(7, 39)).ljust(size - 4, b"z")
+    to_dial(play).answer(DIALLED)
+    play.target(wire.AUTH_OK, wire.key_data(theirs), wire.ready())
+
+    assert theirs[4:] not in play.client_gets()
+    play.machine.cancel()
+    assert play.knocks == [(GRANT.dial, frontend.cancel_request(theirs))]
+    assert theirs[4:].hex() not in repr(play.journal.entries)
+
+
+@pytest.mark.parametrize("size", [7, 261, 1000])
+def test_a_cancel_key_that_no_server_gives_ends_the_login(play: Play, size: int) -> None:
+    to_dial(play).answer(DIALLED)
+    play.target(wire.AUTH_OK, wire.key_data(bytes(size)))
+
+    assert backend.error_map(play.client_gets())["code"] == "08P01"
+    assert closed(play)[0] == "failed"
 
 
 def test_a_startup_without_a_user(play: Play) -> None:

@@ -1,6 +1,7 @@
 """Bytes of PostgreSQL's protocol as clients and servers write them, for the playbooks."""
 
 import struct
+from collections.abc import Mapping
 
 from bodycam.protocols.postgres import frontend
 from bodycam.protocols.postgres.reading import message, text
@@ -10,6 +11,12 @@ __all__ = ["message", "text"]
 
 def startup(**parameters: str) -> bytes:
     return frontend.startup_message(parameters)
+
+
+def startup_of(minor: int, parameters: Mapping[str, str], *, major: int = 3) -> bytes:
+    """A startup message of another version than 3.0."""
+    packet = frontend.startup_message(parameters)
+    return packet[:4] + struct.pack(">HH", major, minor) + packet[8:]
 
 
 def query(sql: str) -> bytes:

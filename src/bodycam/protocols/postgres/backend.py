@@ -11,6 +11,9 @@ from enum import IntEnum
 from bodycam.protocols.postgres.codec import ProtocolViolation
 from bodycam.protocols.postgres.reading import Body, message, text
 
+KEY_LEAST, KEY_MOST = 4 + 4, 4 + 256
+"""The lengths of a process number and its secret; protocol 3.0 has secrets of 4 bytes only."""
+
 # https://www.postgresql.org/docs/current/protocol-error-fields.html
 _FIELDS = {"V": "severity", "C": "code", "M": "message", "D": "detail", "H": "hint"}
 
@@ -145,10 +148,10 @@ def parameter_status(raw: bytes) -> tuple[str, str]:
 
 
 def backend_key(raw: bytes) -> bytes:
-    """The key of a BackendKeyData: four bytes of process number, then the secret."""
+    """The key of a BackendKeyData: four bytes of process number, then the secret, of 4 to 256 bytes."""
     key = Body(raw).rest()
-    if len(key) < 8:
-        raise ProtocolViolation("08P01", "a cancel key of less than 8 bytes")
+    if not KEY_LEAST <= len(key) <= KEY_MOST:
+        raise ProtocolViolation("08P01", f"a cancel key of {len(key)} bytes, which no server gives")
     return key
 
 
@@ -215,5 +218,9 @@ def ready_for_query_message(status: int) -> bytes:
 
 
 def negotiate_protocol_version(minor: int, unknown: Sequence[str]) -> bytes:
-    """NegotiateProtocolVersion: the newest minor version served, and the options not known."""
-    return message(b"v", struct.pack(">ii", minor, len(unknown)), *(text(name) for name in unknown))
+    """NegotiateProtocolVersion: the minor version of protocol 3 that is spoken, and the options not known.
+
+    The version has its major half as well, as every server sends it and libpq reads it.
+    """
+    version = 3 << 16 | minor
+    return message(b"v", struct.pack(">ii", version, len(unknown)), *(text(name) for name in unknown))

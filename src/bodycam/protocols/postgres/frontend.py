@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from bodycam.model.operation import Parameter
+from bodycam.protocols.postgres.backend import KEY_LEAST, KEY_MOST
 from bodycam.protocols.postgres.codec import ProtocolViolation
 from bodycam.protocols.postgres.reading import Body, message, text
 
@@ -68,7 +69,7 @@ def startup(packet: bytes) -> Startup | SslRequest | GssEncRequest | CancelReque
     code = body.uint32()
     if code == _CANCEL_CODE:
         key = body.rest()
-        if not 8 <= len(key) <= 260:
+        if not KEY_LEAST <= len(key) <= KEY_MOST:
             raise ProtocolViolation("08P01", "a cancel request with a key of a length that no server gives")
         return CancelRequest(key)
     if code in (_SSL_CODE, _GSS_CODE):

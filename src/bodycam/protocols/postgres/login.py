@@ -4,7 +4,6 @@ The control process decides; this half only carries the client's proof there and
 https://www.postgresql.org/docs/current/protocol-flow.html#PROTOCOL-FLOW-START-UP
 """
 
-import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from enum import Enum, auto
@@ -12,7 +11,7 @@ from enum import Enum, auto
 from bodycam.model.event import Outcome, SessionOutcome
 from bodycam.model.operation import Operation, Weight
 from bodycam.model.target import Dial, TlsMode
-from bodycam.protocols.postgres import backend, frontend
+from bodycam.protocols.postgres import backend, frontend, version
 from bodycam.protocols.postgres.codec import Framer, ProtocolViolation
 from bodycam.protocols.postgres.target_login import TargetLogin, TargetLoginFailed
 from bodycam.session.grant import Challenge, Grant, Method, Refusal, RefusalCode, Wanted
@@ -31,7 +30,6 @@ from bodycam.session.session import Exchange, Session
 STARTUP_LIMIT = 10_000  # MAX_STARTUP_PACKET_LENGTH of PostgreSQL's own pqcomm.h
 PROOF_LIMIT = 64 * 1024
 SCRAM = "SCRAM-SHA-256"
-MAJOR_3, MINOR_0 = 3, 0
 
 SQLSTATES = {
     RefusalCode.BAD_CREDENTIAL: "28P01",
@@ -84,6 +82,7 @@ class Login:
         self._framer = Framer(limit=PROOF_LIMIT, streamed=frozenset())
         self._target_framer = Framer(limit=1024 * 1024, streamed=frozenset())
         self._parameters: Mapping[str, str] = {}
+        self._spoken = version.Spoken(0, b"")
         self._login = ""
         self._at_target: TargetLogin | None = None
         self._dial: Dial | None = None
@@ -135,11 +134,11 @@ class Login:
                 raise ProtocolViolation("08P01", "an encryption request in the wrong place")
 
     def _startup(self, startup: frontend.Startup) -> None:
-        if startup.major != MAJOR_3:
+        if not version.served(startup):
             raise LoginFailed(
                 "0A000",
                 f"protocol version {startup.major}.{startup.minor} is not served",
-                "Use protocol 3.0, that of PostgreSQL 7.4 and later.",
+                f"Use protocol 3.0 to 3.{version.NEWEST_MINOR}, that of clients since PostgreSQL 7.4.",
             )
         parameters = startup.parameters
         if parameters.get("replication", "false").lower() not in ("false", "off", "no", "0", ""):
@@ -150,9 +149,9 @@ class Login:
             )
         if not parameters.get("user"):
             raise LoginFailed("28000", "the startup message names no user", "Set PGUSER to the run's user.")
-        extensions = [name for name in parameters if name.startswith("_pq_.")]
-        if startup.minor != MINOR_0 or extensions:
-            self._link.send_client(backend.negotiate_protocol_version(MINOR_0, extensions))
+        self._spoken = version.agreed(startup)
+        if self._spoken.told:
+            self._link.send_client(self._spoken.told)
         self._parameters = parameters
         self.stage = Stage.CHALLENGE
         self._link.ask(AskChallenge(parameters["user"]))
@@ -235,7 +234,11 @@ class Login:
         session = self._opened()
         grant = session.grant
         assert self._dial is not None
-        passed = {name: value for name, value in self._parameters.items() if name not in _OURS}
+        passed = {
+            name: value
+            for name, value in self._parameters.items()
+            if name not in _OURS and not version.is_option(name)
+        }
         passed["application_name"] = application_name(grant.run.id, grant.run.agent)
         self._at_target = TargetLogin(self._dial, passed)
         self.stage = Stage.TARGET
@@ -288,9 +291,7 @@ class Login:
     def _ready(self, session: Session, login: TargetLogin) -> None:
         exchange = self._exchange
         assert exchange is not None
-        key = secrets.token_bytes(8)
-        # the first byte stays below 128, because clients show the first half as a positive process number
-        key = bytes((key[0] & 0x7F,)) + key[1:]
+        key = self._spoken.new_cancel_key()
         self._link.send_client(backend.authentication_ok())
         if login.status_messages:
             exchange.to_client(b"".join(login.status_messages))

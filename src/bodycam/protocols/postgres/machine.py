@@ -168,7 +168,7 @@ class PostgresMachine:
             if self._session is None:
                 self._link.stranger()
             self._login_failed(
-                LoginFailed(sqlstate, message, "The gateway speaks PostgreSQL's protocol 3.0 here.")
+                LoginFailed(sqlstate, message, "The gateway speaks PostgreSQL's protocol 3 here.")
             )
             return
         self._say_fatal(sqlstate, message, "")

@@ -67,8 +67,8 @@ BUILT = [
     (backend.authentication_sasl_final(b"v=1"), "52 0000000b 0000000c 763d31"),
     (backend.backend_key_data(b"\0\0\0*key!"), "4b 0000000c 0000002a 6b657921"),
     (backend.ready_for_query_message(ord("I")), "5a 00000005 49"),
-    (backend.negotiate_protocol_version(0, ["_pq_.x"]), "76 00000013 00000000 00000001 5f70715f2e7800"),
-    (backend.negotiate_protocol_version(0, []), "76 0000000c 00000000 00000000"),
+    (backend.negotiate_protocol_version(0, ["_pq_.x"]), "76 00000013 00030000 00000001 5f70715f2e7800"),
+    (backend.negotiate_protocol_version(0, []), "76 0000000c 00030000 00000000"),
     (
         backend.error_response("FATAL", "28000", "no"),
         "45 0000001e 53 464154414c00 56 464154414c00 43 323830303000 4d 6e6f00 00",

@@ -76,7 +76,7 @@ BUILT: list[tuple[bytes, str]] = [
     (backend.authentication_sasl_final(b"v"), "52 00000009 0000000c 76"),
     (backend.backend_key_data(bytes(8)), "4b 0000000c 0000000000000000"),
     (backend.ready_for_query_message(ord("I")), "5a 00000005 49"),
-    (backend.negotiate_protocol_version(0, ["_pq_.a"]), "76 00000013 00000000 00000001 5f70715f2e6100"),
+    (backend.negotiate_protocol_version(0, ["_pq_.a"]), "76 00000013 00030000 00000001 5f70715f2e6100"),
     (
         backend.error_response("ERROR", "42601", "n", detail="d", hint="h"),
         "45 00000023 534552524f5200 564552524f5200 43343236303100 4d6e00 446400 486800 00",

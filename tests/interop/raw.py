@@ -168,12 +168,12 @@ def worker_of(gateway: stage.Gateway, connection: psycopg.Connection[Any]) -> in
 
 
 def on_both_workers(
-    gateway: stage.Gateway, run: stage.Credential, each: int = 2
+    gateway: stage.Gateway, run: stage.Credential, each: int = 2, **options: Any
 ) -> list[psycopg.Connection[Any]]:
     """Connections of one run, so many that every worker serves at least `each`."""
     connections: list[psycopg.Connection[Any]] = []
     for _ in range(60):
-        connections.append(psycopg.connect(run.dsn(), autocommit=True))
+        connections.append(psycopg.connect(run.dsn(), autocommit=True, **options))
         served = [worker_of(gateway, one) for one in connections]
         if all(served.count(pid) >= each for pid in gateway.children()["worker"]):
             return connections

@@ -212,10 +212,12 @@ def revoked_once_back(gateway: stage.Gateway, run: stage.Credential) -> float:
     raise AssertionError("the control process did not come back")
 
 
+@pytest.mark.parametrize("version", ["3.0", "3.2"])
 def test_a_cancel_finds_its_session_on_whichever_worker(
-    gateway: stage.Gateway, run: stage.Credential
+    gateway: stage.Gateway, run: stage.Credential, version: str
 ) -> None:
-    connections = on_both_workers(gateway, run, each=1)
+    before = unknown_cancels(gateway)
+    connections = on_both_workers(gateway, run, each=1, max_protocol_version=version)
 
     def cancelled(connection: psycopg.Connection[Any]) -> float:
         began = time.monotonic()
@@ -227,6 +229,7 @@ def test_a_cancel_finds_its_session_on_whichever_worker(
     with ThreadPoolExecutor(1) as pool:
         for connection in (connections[0], connections[-1]) * 4:
             assert worker_of(gateway, connection)
+            assert connection.pgconn.full_protocol_version == {"3.0": 30000, "3.2": 30002}[version]
             waiting = pool.submit(cancelled, connection)
             time.sleep(0.15)
             connection.cancel_safe(timeout=5)
@@ -234,14 +237,28 @@ def test_a_cancel_finds_its_session_on_whichever_worker(
             assert connection.execute("select 1").fetchone() == (1,)
     for connection in connections:
         connection.close()
+    assert unknown_cancels(gateway) == before
 
 
-def test_a_cancel_with_a_wrong_key_does_nothing(gateway: stage.Gateway, run: stage.Credential) -> None:
+def unknown_cancels(gateway: stage.Gateway) -> int:
+    """How many cancel requests had a key that no worker knew, as the metrics say."""
+    for line in gateway.api("GET", "/metrics", key=False).text.splitlines():
+        if line.startswith("bodycam_unknown_cancels_total "):
+            return int(float(line.split()[1]))
+    raise AssertionError("there is no such metric")
+
+
+@pytest.mark.parametrize("size", [8, 36, 260])
+def test_a_cancel_with_a_wrong_key_does_nothing_and_is_counted(
+    gateway: stage.Gateway, run: stage.Credential, size: int
+) -> None:
+    before = unknown_cancels(gateway)
     with psycopg.connect(run.dsn()) as connection:
         with Client(gateway) as client:
-            client.send(cancel_request(b"\x01" * 8))
+            client.send(cancel_request(b"\x01" * size))
             assert client.rest() == b""
         assert connection.execute("select pg_sleep(0.3), 1").fetchone() == ("", 1)
+    until(lambda: unknown_cancels(gateway) == before + 1, "the count of unknown keys")
 
 
 def test_a_renewed_lease_holds_and_one_that_is_not_renewed_is_cut(gateway: stage.Gateway) -> None:

@@ -71,6 +71,7 @@ async def metrics(context: In) -> Response:
         "workers": len(workers),
         "failed_logins": context.admission.failed_total,
         "pending_logins": context.admission.pending,
+        "unknown_cancels": context.workers.unknown_cancels,
         "watchers": len(context.watchers),
         "audit_owed": context.trail.owed,
     }

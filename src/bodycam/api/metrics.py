@@ -166,6 +166,13 @@ METRICS: Sequence[Described] = (
     Described("bodycam_workers_connected", False, "Workers connected to control.", _C, ("workers",)),
     Described("bodycam_failed_logins_total", True, "Failed logins of nobody known.", _C, ("failed_logins",)),
     Described("bodycam_pending_logins", False, "Logins under way.", _C, ("pending_logins",)),
+    Described(
+        "bodycam_unknown_cancels_total",
+        True,
+        "Cancel requests with a key that no worker knew.",
+        _C,
+        ("unknown_cancels",),
+    ),
     Described("bodycam_watchers", False, "Clients that watch /v1/tail.", _C, ("watchers",)),
     Described(
         "bodycam_audit_owed", False, "Acts that wait for their place in the ledger.", _C, ("audit_owed",)

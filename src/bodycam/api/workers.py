@@ -21,6 +21,7 @@ Certify = Callable[[bytes], bytes]
 """Signs a PEM request for the listeners' certificate and gives the PEM chain."""
 
 SAY_AGAIN = 0.5
+CANCEL_SECONDS = 2.0
 _KILLED_MOST = 10_000
 
 
@@ -50,6 +51,8 @@ class Workers:
         self._workers: dict[Channel, Worker] = {}
         self._killed: dict[str, None] = {}
         self.given = GivenSessions()
+        self.unknown_cancels = 0
+        """Cancel requests whose key no worker knew: late ones, or somebody guesses."""
 
     @property
     def connected(self) -> list[Worker]:
@@ -111,13 +114,27 @@ class Workers:
         # an opening that crossed the order on its way is met by saying it again
         asyncio.get_running_loop().call_later(SAY_AGAIN, self._tell_all, "cut", order)
 
-    def _tell_all(self, verb: str, body: Any, but: Channel | None = None) -> None:
+    def _tell_all(self, verb: str, body: Any) -> None:
         for channel in list(self._workers):
-            if channel is not but:
-                try:
-                    channel.tell(verb, body)
-                except ChannelClosed:
-                    channel.close()  # its hello, when it comes back, tells it what to cut
+            try:
+                channel.tell(verb, body)
+            except ChannelClosed:
+                channel.close()  # its hello, when it comes back, tells it what to cut
+
+    async def _cancel(self, key: bytes, *, but: Channel) -> None:
+        """Pass a cancel request on to the worker whose session it is for; it came to another one."""
+        others = [channel for channel in self._workers if channel is not but]
+        if not any(await asyncio.gather(*(self._knows(channel, key) for channel in others))):
+            self.unknown_cancels += 1
+            log.info("a cancel request has a key that no worker knows")
+
+    @staticmethod
+    async def _knows(channel: Channel, key: bytes) -> bool:
+        try:
+            said = await channel.call("cancel", {"key": key}, timeout=CANCEL_SECONDS)
+        except (ChannelClosed, RemoteError, TimeoutError):
+            return True  # it may have known it, and nobody is to be counted for that
+        return bool(said["found"])
 
     async def _hear(self, channel: Channel, verb: str, body: Any) -> Any:
         if verb == "hello":
@@ -146,7 +163,7 @@ class Workers:
                 for what, host, count in body:
                     self._admission.stranger(str(what), str(host), int(count))
             case "cancel":
-                self._tell_all("cancel", {"key": bytes(body["key"])}, but=channel)
+                await self._cancel(bytes(body["key"]), but=channel)
             case _:
                 raise RemoteError("unknown-verb", f"the control process does not know {verb!r}")
         return None

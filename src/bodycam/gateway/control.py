@@ -41,7 +41,7 @@ class Orders(Protocol):
 
     def cut(self, *, sessions: list[str], run: str | None, reason: str) -> None: ...
 
-    def cancel_here(self, key: bytes) -> None: ...
+    def cancel_here(self, key: bytes) -> bool: ...
 
     def renewed(self, run: str, expires: float) -> None: ...
 
@@ -134,7 +134,7 @@ class ControlLine:
                     reason=str(body.get("reason") or "ended by the gateway"),
                 )
             case "cancel":
-                self._orders.cancel_here(bytes(body["key"]))
+                return {"found": self._orders.cancel_here(bytes(body["key"]))}
             case "renewed":
                 self._orders.renewed(str(body["run"]), float(body["expires"]))
             case _:

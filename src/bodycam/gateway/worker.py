@@ -362,9 +362,9 @@ class Worker:
             if name in sessions or (link.session is not None and link.session.grant.run.id == run):
                 link.cut(reason)
 
-    def cancel_here(self, key: bytes) -> None:
-        """A cancel request that arrived at another worker."""
-        self._cancel(key)
+    def cancel_here(self, key: bytes) -> bool:
+        """A cancel request that arrived at another worker; whether its key is of a link of ours."""
+        return self._cancel(key)
 
     def renewed(self, run: str, expires: float) -> None:
         """A run's lease was extended."""

@@ -70,11 +70,47 @@ async def test_kill_cuts_one_session(world: World) -> None:
     assert (order["sessions"], order["run"]) == ([session], None)
 
 
-async def test_cancels_go_to_the_other_workers(world: World) -> None:
+@pytest.mark.parametrize("size", [8, 36, 260])
+async def test_cancels_go_to_the_other_workers(world: World, size: int) -> None:
     here, there = await world.worker(0, "aa"), await world.worker(1, "bb")
-    here.channel.tell("cancel", {"key": b"\x01\x02"})
-    assert await there.told("cancel") == {"key": b"\x01\x02"}
+    key = bytes(range(250, 256)).ljust(size, b"k")
+    there.cancel_keys.add(key)
+    here.channel.tell("cancel", {"key": key})
+    assert await there.told("cancel") == {"key": key}
     assert here.orders.empty()
+    await asyncio.sleep(0.05)
+    assert world.context.workers.unknown_cancels == 0
+
+
+@pytest.mark.parametrize("others", [0, 1, 2])
+async def test_a_cancel_with_a_key_of_nobodys_is_counted_once(world: World, others: int) -> None:
+    here = await world.worker(0, "00")
+    for number in range(others):
+        await world.worker(number + 1, f"{number + 1:02x}")
+    here.channel.tell("cancel", {"key": b"nobody's"})
+    async with asyncio.timeout(2):
+        while not world.context.workers.unknown_cancels:
+            await asyncio.sleep(0.01)
+    assert world.context.workers.unknown_cancels == 1
+    metrics = await world.call(None, "GET", "/metrics")
+    assert "bodycam_unknown_cancels_total 1.0" in metrics.text
+
+
+async def test_a_worker_that_does_not_answer_to_a_cancel_makes_nobody_suspect(world: World) -> None:
+    here, gone = await world.worker(0, "aa"), await world.worker(1, "bb")
+    hearing = asyncio.Event()
+
+    async def silent(_channel: object, verb: str, _body: object) -> None:
+        assert verb == "cancel"
+        hearing.set()
+        gone.channel.close()
+
+    gone.channel._handler = silent
+    here.channel.tell("cancel", {"key": b"somebody's"})
+    async with asyncio.timeout(2):
+        await hearing.wait()
+    await asyncio.sleep(0.1)
+    assert world.context.workers.unknown_cancels == 0
 
 
 async def test_renewals_and_new_limits_are_pushed(world: World) -> None:

@@ -183,9 +183,11 @@ class PlayedWorker:
 
     def __init__(self) -> None:
         self.orders: asyncio.Queue[tuple[str, Any]] = asyncio.Queue()
+        self.cancel_keys: set[bytes] = set()
 
-    async def hear(self, _channel: Channel, verb: str, body: Any) -> None:
+    async def hear(self, _channel: Channel, verb: str, body: Any) -> Any:
         self.orders.put_nowait((verb, body))
+        return {"found": body["key"] in self.cancel_keys} if verb == "cancel" else None
 
     async def told(self, verb: str, seconds: float = 2.0) -> Any:
         async with asyncio.timeout(seconds):

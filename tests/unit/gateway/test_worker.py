@@ -242,10 +242,11 @@ async def test_a_cancel_finds_its_link_here_or_asks_the_others() -> None:
 
     house.worker.pass_cancel(b"here")
     house.worker.pass_cancel(b"elsewhere")
-    house.worker.cancel_here(b"unknown")
+    assert not house.worker.cancel_here(b"unknown")
 
     assert isinstance(stage.link.machine, Relay)
     assert stage.link.machine.ended == ["cancel"]
+    assert house.worker.cancel_here(b"here")
     assert house.line.said("cancel") == [{"key": b"elsewhere"}]
     stage.link.cut("over")
     house.worker.pass_cancel(b"here")

@@ -14,6 +14,7 @@ import psycopg
 import pytest
 
 from bodycam.protocols.postgres.frontend import GSSENC_REQUEST, SSL_REQUEST, startup_message
+from bodycam.protocols.postgres.reading import message, text
 from tests import stage
 from tests.interop.raw import Client, bystanders, sessions, until
 
@@ -34,10 +35,12 @@ def refused(gateway: stage.Gateway, run: stage.Credential, database: str, **chan
     return caught.value
 
 
-def failed_login(gateway: stage.Gateway, run: stage.Credential, database: str) -> dict[str, str]:
+def failed_login(
+    gateway: stage.Gateway, run: stage.Credential, database: str, **parameters: str
+) -> dict[str, str]:
     """The error's own fields, for a login by password on loopback."""
     with Client(gateway) as client:
-        client.startup(user="token", database=database)
+        client.startup(user="token", database=database, **parameters)
         assert client.socket.recv(9) == b"R\0\0\0\x08\0\0\0\x03"
         secret = run.secret.encode() + b"\0"
         client.send(b"p" + (4 + len(secret)).to_bytes(4, "big") + secret)
@@ -72,9 +75,8 @@ def one_failed_session(gateway: stage.Gateway, run: stage.Credential) -> dict[st
         pytest.param(b"\0\0\0\x09\0\3\0\0\0", "28000", id="no user"),
         pytest.param(startup_message({"user": "x"}) + b"Q\0\0\0\x05;", "08P01", id="a query behind it"),
         pytest.param(SSL_REQUEST + b"\0\0\0\x09", "08P01", id="bytes behind SSLRequest"),
-        pytest.param(
-            startup_message({"user": "x", "replication": "true"}), "0A000", id="a replication connection"
-        ),
+        pytest.param(b"\0\0\0\x08\0\2\0\0", "0A000", id="protocol 2.0"),
+        pytest.param(b"\0\0\0\x08\0\4\0\0", "0A000", id="protocol 4.0"),
         pytest.param(startup_message({"user": "x", "a": "b" * 11_000}), "08P01", id="a huge startup packet"),
     ],
 )
@@ -222,6 +224,26 @@ def test_a_database_that_the_target_lacks_is_a_failed_session(
 
     assert (said["code"], "not_there" in said["message"]) == ("3D000", True)
     assert one_failed_session(gateway, run)["database"] == "not_there"
+
+
+@pytest.mark.parametrize("kind", ["true", "database"])
+def test_a_replication_connection_is_a_failed_session(
+    gateway: stage.Gateway, run: stage.Credential, kind: str
+) -> None:
+    said = failed_login(gateway, run, "shop", replication=kind)
+
+    assert (said["code"], "replication" in said["message"]) == ("0A000", True)
+    assert "replication" in one_failed_session(gateway, run)["reason"]
+    with pytest.raises(psycopg.OperationalError, match="Replicate from the database directly"):
+        psycopg.connect(run.dsn(), replication=kind)
+
+
+def test_replication_by_nobody_known_is_no_session(gateway: stage.Gateway) -> None:
+    with Client(gateway) as client:
+        client.startup(user="token", database="shop", replication="true")
+        assert client.message() == b"R\0\0\0\x08\0\0\0\x03"
+        client.send(message(b"p", text("bcr_wrong")))
+        assert client.error()["code"] == "28P01"
 
 
 @pytest.mark.parametrize("how", ["end", "revoke"])

@@ -269,19 +269,33 @@ def test_a_protocol_version_that_is_not_served(play: Play, major: int, minor: in
     assert play.needs == []
 
 
-@pytest.mark.parametrize("value", ["true", "on", "1", "database", "DATABASE"])
-def test_replication_is_not_served(play: Play, value: str) -> None:
-    play.client(wire.startup(user="token", replication=value))
+@pytest.mark.parametrize("value", ["true", "on", "1", "t", "yes", "database", "DATABASE", "maybe"])
+def test_replication_is_refused_when_it_is_known_who_asks_for_it(play: Play, value: str) -> None:
+    play.client(wire.startup(user="token", database="orders", replication=value))
+    play.answer(CHALLENGE_CLEARTEXT)
+    play.client(PASSWORD)
+    assert play.client_gets() == wire.AUTH_CLEARTEXT
+    play.answer(GRANT)
 
-    assert backend.error_map(play.client_gets())["code"] == "0A000"
-    assert play.closed
+    error = backend.error_map(play.client_gets())
+    assert (error["code"], "replication" in error["message"], bool(error["hint"])) == ("0A000", True, True)
+    assert (play.needs, play.target_sees(), play.closed) == ([], b"", True)
+    assert kinds(play)[0] is Kind.OPENED
+    assert closed(play) == ("failed", "replication connections are not served by this gateway")
 
 
-@pytest.mark.parametrize("value", ["false", "off", "no", "0"])
+@pytest.mark.parametrize("value", ["false", "off", "no", "0", "f", "F", "n", "of", ""])
 def test_no_replication_is_no_reason_to_refuse(play: Play, value: str) -> None:
     play.client(wire.startup(user="token", replication=value))
+    play.answer(CHALLENGE_CLEARTEXT)
+    play.client(PASSWORD)
+    play.answer(GRANT)
 
-    assert play.needs == [AskChallenge("token")]
+    assert play.needs == [AskDial(GRANT.dial)]  # type: ignore[arg-type]
+    play.answer(DIALLED)
+    at_target = frontend.startup(play.target_sees())
+    assert isinstance(at_target, frontend.Startup)
+    assert "replication" not in at_target.parameters
 
 
 # what the client asks for; which minor version it is told of (None: it is told nothing), and how long its

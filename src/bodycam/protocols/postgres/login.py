@@ -41,6 +41,9 @@ SQLSTATES = {
     RefusalCode.UNAVAILABLE: "57P03",
 }
 
+# what PostgreSQL reads as false, and nothing at all
+_NO = frozenset({"", "0", *("false"[:size] for size in range(1, 6)), "n", "no", "of", "off"})
+
 # what the gateway sets itself, or must never pass on
 _OURS = frozenset({"user", "database", "application_name", "replication"})
 
@@ -141,12 +144,6 @@ class Login:
                 f"Use protocol 3.0 to 3.{version.NEWEST_MINOR}, that of clients since PostgreSQL 7.4.",
             )
         parameters = startup.parameters
-        if parameters.get("replication", "false").lower() not in ("false", "off", "no", "0", ""):
-            raise LoginFailed(
-                "0A000",
-                "replication connections are not served by this gateway",
-                "Replicate from the database directly; the gateway records queries.",
-            )
         if not parameters.get("user"):
             raise LoginFailed("28000", "the startup message names no user", "Set PGUSER to the run's user.")
         self._spoken = version.agreed(startup)
@@ -218,6 +215,13 @@ class Login:
         if grant.dial is None:
             raise LoginFailed("XX000", "the gateway granted a session without a target", "Report this fault.")
         self.session = self._link.open(grant, self._claims())
+        if self._parameters.get("replication", "").lower() not in _NO:
+            # said only now, so that it is on the record who asked for it
+            raise LoginFailed(
+                "0A000",
+                "replication connections are not served by this gateway",
+                "Replicate from the database directly; the gateway records queries.",
+            )
         if grant.proof:
             self._link.send_client(backend.authentication_sasl_final(grant.proof))
         facts: dict[str, str | int | bool] = {

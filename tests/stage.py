@@ -24,7 +24,7 @@ from typing import Any
 import httpx
 import yaml
 
-from bodycam.net.authority import Authority, request
+from bodycam.net.authority import Authority, Usage, request
 
 PASSWORD = "target-password-0815"
 HBA = """\
@@ -32,6 +32,7 @@ local all all trust
 hostssl only_tls all 127.0.0.1/32 trust
 hostnossl only_plain all 127.0.0.1/32 trust
 host only_tls,only_plain all 127.0.0.1/32 reject
+hostssl all cert_user 127.0.0.1/32 cert
 host all scram_user 127.0.0.1/32 scram-sha-256
 host all md5_user 127.0.0.1/32 md5
 host all clear_user 127.0.0.1/32 password
@@ -63,6 +64,13 @@ class Postgres:
         self._max_connections = max_connections
         self.bin = postgres_bin()
         self.ca_file = folder / "ca.pem"
+        # the gateway's own certificate at this server, as the role cert_user
+        self.client_cert, self.client_key = folder / "client.pem", folder / "client.key"
+
+    @property
+    def pair(self) -> tuple[Path, Path]:
+        """The server's own key and certificate."""
+        return self.folder / "data" / "server.key", self.folder / "data" / "server.crt"
 
     def start(self) -> None:
         """Make the cluster and start it."""
@@ -73,20 +81,26 @@ class Postgres:
         self._run("initdb", "-D", str(data), "-A", "trust", "-U", "postgres", "--no-sync")
         authority = Authority.create("test targets")
         made = request("127.0.0.1")
-        key, chain = data / "server.key", data / "server.crt"
+        key, chain = self.pair
         key.write_bytes(made.key_pem)
         chain.write_bytes(authority.sign(made.csr_pem, names=["127.0.0.1"]))
         self.ca_file.write_bytes(authority.certificate_pem)
         self.ca_file.chmod(0o644)
+        clients, asked = Authority.create("test clients"), request("cert_user")
+        clients_ca = data / "clients.pem"
+        clients_ca.write_bytes(clients.certificate_pem)
+        self.client_cert.write_bytes(clients.sign(asked.csr_pem, names=["cert_user"], usage=Usage.CLIENT))
+        self.client_key.write_bytes(asked.key_pem)
+        self.client_key.chmod(0o600)
         (data / "pg_hba.conf").write_text(HBA)
         with (data / "postgresql.conf").open("a") as conf:
             conf.write(
                 f"port={self.port}\nlisten_addresses='127.0.0.1'\nunix_socket_directories='{self.folder}'\n"
-                f"ssl=on\nfsync=off\nmax_connections={self._max_connections}\nlog_statement=all\n"
+                f"ssl=on\nssl_ca_file='clients.pem'\nfsync=off\nmax_connections={self._max_connections}\nlog_statement=all\n"
                 "log_line_prefix='%p %a '\n"
                 "logging_collector=off\n"
             )
-        for file in (key, chain):
+        for file in (key, chain, clients_ca):
             file.chmod(0o600)
             if os.getuid() == 0:
                 shutil.chown(file, "postgres")
@@ -94,6 +108,7 @@ class Postgres:
         self._run("pg_ctl", "-D", str(data), "-l", str(self.log), "-w", "-t", "30", "start")
         self.sql(
             "create role app login superuser",
+            "create role cert_user login",
             "create database only_tls",
             "create database only_plain",
             f"create role scram_user login password '{PASSWORD}'",

@@ -13,7 +13,8 @@ from bodycam.protocols.postgres import backend, frontend, types
 from bodycam.protocols.postgres.codec import Framer, ProtocolViolation
 from bodycam.protocols.postgres.machine import PostgresMachine
 from bodycam.protocols.postgres.opening import Opening
-from bodycam.protocols.postgres.target_login import TargetLogin, TargetLoginFailed
+from bodycam.protocols.postgres.target_failure import TargetLoginFailed
+from bodycam.protocols.postgres.target_login import TargetLogin
 from bodycam.protocols.postgres.transcript import TRANSCRIPT
 from tests.playbook import wire
 from tests.playbook.conftest import log_in

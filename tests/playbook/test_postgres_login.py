@@ -8,7 +8,7 @@ import pytest
 
 from bodycam.model.event import Kind
 from bodycam.model.identity import Run
-from bodycam.model.target import Dial, TlsMode
+from bodycam.model.target import ChannelBinding, Dial, TlsMode
 from bodycam.protocols.postgres import backend, frontend
 from bodycam.protocols.postgres.login import SQLSTATES
 from bodycam.protocols.postgres.machine import PostgresMachine
@@ -464,6 +464,28 @@ def test_a_target_that_wants_it_the_other_way_is_dialled_once_more(
     assert isinstance(frontend.startup(play.target_sees()), frontend.Startup)
     play.target(no_entry)
     assert backend.error_map(play.client_gets())["code"] == "28000"
+
+
+@pytest.mark.parametrize("asked", [wire.AUTH_CLEARTEXT, backend.authentication_sasl(["SCRAM-SHA-256"])])
+def test_a_proof_that_was_refused_is_not_tried_again_without_tls(play: Play, asked: bytes) -> None:
+    dial = Dial("127.0.0.1", 5432, "app", "orders", "hunter2", TlsMode.PREFER)
+    to_dial(play, replace(GRANT, dial=dial)).answer(DialDone(secure=True))
+    play.target(asked)
+    play.target(wire.error("28000", "SCRAM channel binding check failed", "FATAL"))
+
+    assert play.needs == []
+    assert backend.error_map(play.client_gets())["code"] == "28000"
+
+
+@pytest.mark.parametrize("mode", [TlsMode.ALLOW, TlsMode.PREFER])
+def test_what_the_gateway_itself_refuses_is_not_tried_the_other_way(play: Play, mode: TlsMode) -> None:
+    dial = Dial("127.0.0.1", 5432, "app", "orders", "hunter2", mode, channel_binding=ChannelBinding.REQUIRE)
+    to_dial(play, replace(GRANT, dial=dial)).answer(DialDone(secure=mode is TlsMode.PREFER))
+    play.target_sees()
+    play.target(wire.AUTH_CLEARTEXT)
+
+    assert (play.needs, play.target_sees()) == ([], b"")
+    assert "channel binding is required" in backend.error_map(play.client_gets())["message"]
 
 
 def test_a_target_that_hangs_up_during_its_login(play: Play) -> None:

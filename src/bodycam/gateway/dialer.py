@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import socket
+import ssl
 from collections.abc import Callable
 from typing import Any, cast
 
@@ -68,16 +69,19 @@ async def _attempt(
                 await loop.create_connection(factory, sock=sock)
                 return DialDone(secure=False)
             case Tls(alpn=alpn):
-                context = await asyncio.to_thread(client_context, wanted.tls, wanted.ca_file, alpn=alpn)
+                context = await asyncio.to_thread(_context, wanted, alpn)
                 handed = True
-                await loop.create_connection(factory, sock=sock, ssl=context, server_hostname=wanted.host)
-                return DialDone(secure=True)
+                transport, _ = await loop.create_connection(
+                    factory, sock=sock, ssl=context, server_hostname=wanted.host
+                )
+                shown = transport.get_extra_info("ssl_object").getpeercert(binary_form=True)
+                return DialDone(secure=True, certificate=shown or b"")
             case Retry():
                 return step
             case Fail(message=message):
                 return DialFailed(message, "Check the target's `tls` setting against its server.")
     except TlsError as error:
-        return DialFailed(str(error), "Check the target's `tls` and `ca_file` settings.")
+        return DialFailed(str(error), "Check the target's `tls` settings and the files that they name.")
     except OSError as error:
         match opening.refused():
             case Retry() as again:
@@ -90,6 +94,13 @@ async def _attempt(
     finally:
         if not handed:
             sock.close()
+
+
+def _context(wanted: Dial, alpn: tuple[str, ...]) -> ssl.SSLContext:
+    own = None
+    if wanted.client_key is not None and wanted.client_cert is not None:
+        own = (wanted.client_key, wanted.client_cert)
+    return client_context(wanted.tls, wanted.ca_file, alpn=alpn, own=own)
 
 
 async def _connect(wanted: Dial) -> socket.socket:

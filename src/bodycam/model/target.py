@@ -28,9 +28,23 @@ class TlsMode(StrEnum):
     VERIFY_FULL = "verify-full"
 
 
+class ChannelBinding(StrEnum):
+    """Whether a proof has to be bound to the TLS connection it is given on, as libpq means `channel_binding`.
+
+    https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-CONNECT-CHANNEL-BINDING
+    """
+
+    DISABLE = "disable"
+    PREFER = "prefer"
+    REQUIRE = "require"
+
+
 @dataclass(frozen=True, slots=True)
 class Dial:
-    """All that a worker needs to open one connection to a target; it lives as long as the session."""
+    """All that a worker needs to open one connection to a target; it lives as long as the session.
+
+    `client_cert` and `client_key` are PEM, both or neither.
+    """
 
     host: str
     port: int
@@ -40,3 +54,6 @@ class Dial:
     tls: TlsMode = TlsMode.PREFER
     ca_file: str | None = None
     connect_timeout: float = 10.0
+    channel_binding: ChannelBinding = ChannelBinding.PREFER
+    client_cert: str | None = None
+    client_key: str | None = field(default=None, repr=False)

@@ -34,17 +34,23 @@ def server_context(key_pem: bytes, chain_pem: bytes, *, alpn: Sequence[str] = ()
 
 
 def client_context(
-    mode: TlsMode, ca_file: str | Path | None = None, *, alpn: Sequence[str] = ()
+    mode: TlsMode,
+    ca_file: str | Path | None = None,
+    *,
+    alpn: Sequence[str] = (),
+    own: tuple[str, str] | None = None,
 ) -> ssl.SSLContext:
     """The context with which a target is met, as libpq means `sslmode`.
 
     `verify-full` checks chain and host name, by `ca_file` or without one by the system's authorities;
     `verify-ca` checks the chain by `ca_file`. The weaker modes encrypt only, but check the chain too when a
     `ca_file` is given, as libpq does when it finds a root certificate. With a host that is an address, the
-    certificate must carry that address. The caller gives the host as `server_hostname`.
+    certificate must carry that address. The caller gives the host as `server_hostname`. `own` is our key and
+    certificate chain, in PEM, for a server that asks for one.
 
     Raises:
-        TlsError: no context exists for this mode, or the CA file is missing or bad.
+        TlsError: no context exists for this mode, the CA file is missing or bad, or our own key and
+            certificate are not usable together.
     """
     if mode is TlsMode.DISABLE:
         raise TlsError("TLS mode disable means no TLS at all, so there is no context for it")
@@ -54,6 +60,9 @@ def client_context(
     context.check_hostname = mode is TlsMode.VERIFY_FULL
     if alpn:
         context.set_alpn_protocols(list(alpn))
+    if own is not None:
+        key, chain = own
+        _load_chain(context, key.encode(), chain.encode())
     if ca_file is None and mode is TlsMode.VERIFY_CA:
         raise TlsError("TLS mode verify-ca needs a ca_file; give one, or use verify-full")
     if ca_file is not None and str(ca_file) != SYSTEM:

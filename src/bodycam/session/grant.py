@@ -10,7 +10,7 @@ from enum import StrEnum
 from typing import Any, Protocol
 
 from bodycam.model.identity import Grade, Principal, PrincipalKind, Run
-from bodycam.model.target import Dial, Target, TlsMode
+from bodycam.model.target import ChannelBinding, Dial, Target, TlsMode
 
 
 class Method(StrEnum):
@@ -130,7 +130,12 @@ def grant_from_wire(plain: Mapping[str, Any]) -> Grant:
         target=Target(**plain["target"]),
         database=plain["database"],
         policy=plain["policy"],
-        dial=None if dial is None else Dial(**{**dial, "tls": TlsMode(dial["tls"])}),
+        dial=None if dial is None else _dial(dial),
         proof=plain["proof"],
         limits=Limits(**plain["limits"]),
     )
+
+
+def _dial(plain: Mapping[str, Any]) -> Dial:
+    words = {"tls": TlsMode(plain["tls"]), "channel_binding": ChannelBinding(plain["channel_binding"])}
+    return Dial(**{**plain, **words})

@@ -48,9 +48,13 @@ class AskDial:
 
 @dataclass(frozen=True, slots=True)
 class DialDone:
-    """The target's connection stands. `secure` says whether it is encrypted."""
+    """The target's connection stands; `secure` says whether it is encrypted.
+
+    `certificate` is the one that the target showed, in DER: trusted as far as its TLS mode asks, no further.
+    """
 
     secure: bool
+    certificate: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)

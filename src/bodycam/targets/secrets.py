@@ -1,5 +1,7 @@
 """Reads a secret from where the settings say it is: a variable, a file, a command. Nothing is cached.
 
+A private key is a secret too: a whole file, under the same rules.
+
 A secret changed at its source is the one that the next session uses. Errors name the source, never the
 secret, and never what a command printed.
 """
@@ -9,8 +11,9 @@ import contextlib
 import os
 import signal
 import stat
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import BinaryIO
 
 from bodycam.config.secret import SecretSource
 
@@ -45,6 +48,38 @@ async def read_secret(
         raise SecretUnavailable(f"{source_name(source)} gave nothing within {timeout:g} seconds") from None
 
 
+async def read_key(path: Path, *, timeout: float = TIMEOUT) -> str:
+    """The text of a file with a private key.
+
+    Raises:
+        SecretUnavailable: it is not there, open to others, too long, no text, or not in time.
+    """
+    return await _whole(path, _private, timeout)
+
+
+async def read_certificate(path: Path, *, timeout: float = TIMEOUT) -> str:
+    """The text of a file with certificates, which anybody may read.
+
+    Raises:
+        SecretUnavailable: it is not there, too long, no text, or not in time.
+    """
+    return await _whole(path, _plain, timeout)
+
+
+async def _whole(path: Path, read: Callable[[Path], bytes], timeout: float) -> str:
+    try:
+        async with asyncio.timeout(timeout):
+            data = await asyncio.to_thread(read, path)
+    except TimeoutError:
+        raise SecretUnavailable(f"the file {path} gave nothing within {timeout:g} seconds") from None
+    if not data or len(data) > MAX_BYTES:
+        raise SecretUnavailable(f"the file {path} is {'too long' if data else 'empty'}")
+    try:
+        return data.decode("utf-8")
+    except UnicodeDecodeError:
+        raise SecretUnavailable(f"the file {path} is not text, as PEM is") from None
+
+
 def source_name(source: SecretSource) -> str:
     """A source in the words of its error: never the arguments of a command, which can tell too much."""
     if source.env is not None:
@@ -55,26 +90,44 @@ def source_name(source: SecretSource) -> str:
 
 
 def _from_file(path: Path) -> str:
-    try:
-        # not blocking, so that a FIFO in the file's place is seen and refused instead of waited for
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
-    except OSError as error:
-        raise SecretUnavailable(f"the file {path} can't be read: {error.strerror}") from error
-    with os.fdopen(descriptor, "rb") as file:
+    return _first_line(_private(path), f"the file {path}")
+
+
+def _private(path: Path) -> bytes:
+    """The content of a plain file that nobody but its owner can read, cut off behind the limit."""
+    with _opened(path) as file:
         status = os.fstat(file.fileno())
-        if not stat.S_ISREG(status.st_mode):
-            raise SecretUnavailable(f"{path} is not a plain file")
         if status.st_mode & 0o077:
             raise SecretUnavailable(
                 f"the file {path} is open to others (mode {stat.S_IMODE(status.st_mode):04o}); make it 0600"
             )
         if status.st_uid not in (os.geteuid(), 0):
             raise SecretUnavailable(f"the file {path} belongs to neither the gateway's user nor root")
-        try:
-            data = file.read(MAX_BYTES + 1)
-        except OSError as error:
-            raise SecretUnavailable(f"the file {path} can't be read: {error.strerror}") from error
-    return _first_line(data, f"the file {path}")
+        return _content(file, path)
+
+
+def _plain(path: Path) -> bytes:
+    with _opened(path) as file:
+        return _content(file, path)
+
+
+def _opened(path: Path) -> BinaryIO:
+    try:
+        # not blocking, so that a FIFO in the file's place is seen and refused instead of waited for
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    except OSError as error:
+        raise SecretUnavailable(f"the file {path} can't be read: {error.strerror}") from error
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise SecretUnavailable(f"{path} is not a plain file")
+    return os.fdopen(descriptor, "rb")
+
+
+def _content(file: BinaryIO, path: Path) -> bytes:
+    try:
+        return file.read(MAX_BYTES + 1)
+    except OSError as error:
+        raise SecretUnavailable(f"the file {path} can't be read: {error.strerror}") from error
 
 
 async def _from_command(command: tuple[str, ...]) -> str:

@@ -10,16 +10,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives import serialization
 
 from bodycam.gateway import dialer
 from bodycam.gateway.link import ProxyLink
 from bodycam.model.target import Dial, TlsMode
-from bodycam.net.authority import Authority, request
+from bodycam.net.authority import Authority, Usage, request
 from bodycam.net.tls import server_context
 from bodycam.protocols.postgres.frontend import SSL_REQUEST
 from bodycam.protocols.postgres.opening import TargetOpening
 from bodycam.session.link import DialDone, DialFailed
 from tests.unit.gateway.played import PlayedJournal, PlayedServices, Relay
+
+END = "-----END CERTIFICATE-----"
 
 Talk = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
@@ -95,11 +98,13 @@ async def heard(made: ProxyLink) -> bytes:
 
 @dataclass
 class Certificates:
-    """A server's context, the file of the authority behind it, and that of a stranger's."""
+    """A server's context and its certificate in DER, the file of the authority behind it, and a stranger's."""
 
     context: ssl.SSLContext
+    shown: bytes
     ca: Path
     stranger: Path
+    authority: Authority
 
 
 @pytest.fixture
@@ -108,8 +113,10 @@ def certificates(tmp_path: Path) -> Certificates:
     (tmp_path / "ca.pem").write_bytes(ours.certificate_pem)
     (tmp_path / "other.pem").write_bytes(other.certificate_pem)
     asked = request("target")
-    context = server_context(asked.key_pem, ours.sign(asked.csr_pem, names=["127.0.0.1"]))
-    return Certificates(context, tmp_path / "ca.pem", tmp_path / "other.pem")
+    chain = ours.sign(asked.csr_pem, names=["127.0.0.1"])
+    context = server_context(asked.key_pem, chain, alpn=["postgresql"])
+    shown = ssl.PEM_cert_to_DER_cert(chain.decode().partition("-----END CERTIFICATE-----")[0] + END)
+    return Certificates(context, shown, tmp_path / "ca.pem", tmp_path / "other.pem", ours)
 
 
 def answering(answer: bytes, context: ssl.SSLContext | None = None) -> Talk:
@@ -150,7 +157,73 @@ async def test_prefer_goes_on_without_tls_where_there_is_none() -> None:
 async def test_tls_where_there_is_some(mode: TlsMode, certificates: Certificates) -> None:
     async with serving(answering(b"S", certificates.context)) as server:
         outcome, made = await dial(server.port, mode, ca_file=str(certificates.ca))
-        assert (outcome, await heard(made)) == (DialDone(secure=True), b"hello")
+        assert (outcome, await heard(made)) == (DialDone(True, certificates.shown), b"hello")
+
+
+async def test_the_protocols_name_is_offered(certificates: Certificates) -> None:
+    agreed = list[str | None]()
+
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readexactly(8)
+        writer.write(b"S")
+        await writer.start_tls(certificates.context)
+        agreed.append(writer.get_extra_info("ssl_object").selected_alpn_protocol())
+        writer.write(b"hello")
+        await reader.read()
+
+    async with serving(talk) as server:
+        _, made = await dial(server.port, TlsMode.REQUIRE)
+        await heard(made)
+    assert agreed == ["postgresql"]
+
+
+@pytest.mark.parametrize("own", ["ours", "a stranger's", "none"])
+async def test_the_gateways_own_certificate_is_shown_to_a_server_that_asks(
+    certificates: Certificates, own: str
+) -> None:
+    certificates.context.verify_mode = ssl.CERT_REQUIRED
+    certificates.context.load_verify_locations(certificates.ca)
+    signed_by = certificates.authority if own == "ours" else Authority.create("somebody")
+    made = request("gateway")
+    chain = signed_by.sign(made.csr_pem, names=["gateway.internal"], usage=Usage.CLIENT)
+    pair = {"client_cert": chain.decode(), "client_key": made.key_pem.decode()}
+    async with serving(answering(b"S", certificates.context)) as server:
+        outcome, link = await dial(server.port, TlsMode.REQUIRE, **({} if own == "none" else pair))
+        if own == "ours":
+            assert await heard(link) == b"hello"
+        elif isinstance(outcome, DialDone):
+            # with TLS 1.3 the client's side of the handshake is over before the server has looked
+            async with asyncio.timeout(5):
+                while link.target is not None:
+                    await asyncio.sleep(0.01)
+            assert isinstance(link.machine, Heard)
+            assert link.machine.heard == b""
+
+
+@pytest.mark.parametrize("broken", ["another key", "no certificate", "a key under a passphrase"])
+async def test_a_key_and_certificate_that_can_not_be_used_are_named(
+    certificates: Certificates, broken: str
+) -> None:
+    made = request("gateway")
+    chain = certificates.authority.sign(made.csr_pem, names=["g"], usage=Usage.CLIENT).decode()
+    key = serialization.load_pem_private_key(made.key_pem, None)
+    locked = key.private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.BestAvailableEncryption(b"hunter2"),
+    ).decode()
+    pairs = {
+        "another key": (chain, request("other").key_pem.decode()),
+        "no certificate": ("", made.key_pem.decode()),
+        "a key under a passphrase": (chain, locked),
+    }
+    cert, own = pairs[broken]
+    async with serving(answering(b"S", certificates.context)) as server:
+        outcome, _ = await dial(server.port, TlsMode.REQUIRE, client_cert=cert, client_key=own)
+
+    assert isinstance(outcome, DialFailed)
+    assert "key" in outcome.message
+    assert "`tls`" in outcome.hint
 
 
 @pytest.mark.parametrize("answer", [b"N", b"E", b"?", b""])

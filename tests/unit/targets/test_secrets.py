@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from bodycam.config.secret import SecretSource
-from bodycam.targets.secrets import SecretUnavailable, read_secret
+from bodycam.targets.secrets import SecretUnavailable, read_certificate, read_key, read_secret
 
 
 async def test_a_variable() -> None:
@@ -49,6 +49,43 @@ async def test_a_fifo_in_the_files_place_is_refused_at_once(tmp_path: Path) -> N
         await read_secret(SecretSource(file=tmp_path / "pw"))
     with pytest.raises(SecretUnavailable, match="No such file"):
         await read_secret(SecretSource(file=tmp_path / "none"))
+
+
+async def test_a_key_is_a_whole_private_file_and_a_certificate_may_be_read_by_all(tmp_path: Path) -> None:
+    key, certificate = tmp_path / "key.pem", tmp_path / "cert.pem"
+    for path, mode in ((key, 0o600), (certificate, 0o644)):
+        path.write_text("-----BEGIN X-----\nhunter2\n-----END X-----\n")
+        path.chmod(mode)
+
+    assert await read_key(key) == key.read_text()
+    assert await read_certificate(certificate) == key.read_text()
+    key.chmod(0o640)
+    with pytest.raises(SecretUnavailable, match=r"open to others \(mode 0640\); make it 0600") as caught:
+        await read_key(key)
+    assert "hunter2" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("content", "said"), [(b"", "empty"), (b"hunter2" * 9999, "too long"), (b"hunter2\xff", "not text")]
+)
+async def test_a_key_or_certificate_that_will_not_do(tmp_path: Path, content: bytes, said: str) -> None:
+    path = tmp_path / "x.pem"
+    path.write_bytes(content)
+    path.chmod(0o600)
+    for read in (read_key, read_certificate):
+        with pytest.raises(SecretUnavailable, match=said) as caught:
+            await read(path)
+        assert str(path) in str(caught.value)
+        assert "hunter2" not in str(caught.value)
+        with pytest.raises(SecretUnavailable, match="No such file"):
+            await read(tmp_path / "none")
+
+
+async def test_a_fifo_in_a_key_s_place_is_refused_at_once(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "k", 0o600)
+    for read in (read_key, read_certificate):
+        with pytest.raises(SecretUnavailable, match="not a plain file"):
+            await read(tmp_path / "k")
 
 
 async def test_the_first_line_of_a_command() -> None:

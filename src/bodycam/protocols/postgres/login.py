@@ -13,7 +13,9 @@ from bodycam.model.operation import Operation, Weight
 from bodycam.model.target import Dial, TlsMode
 from bodycam.protocols.postgres import backend, frontend, version
 from bodycam.protocols.postgres.codec import Framer, ProtocolViolation
-from bodycam.protocols.postgres.target_login import TargetLogin, TargetLoginFailed
+from bodycam.protocols.postgres.target_failure import TargetLoginFailed
+from bodycam.protocols.postgres.target_login import TargetLogin
+from bodycam.protocols.postgres.target_scram import Channel
 from bodycam.session.grant import Challenge, Grant, Method, Refusal, RefusalCode, Wanted
 from bodycam.session.link import (
     Answer,
@@ -89,7 +91,7 @@ class Login:
         self._login = ""
         self._at_target: TargetLogin | None = None
         self._dial: Dial | None = None
-        self._target_secure = False
+        self._channel = Channel()
         self._exchange: Exchange | None = None
         self.session: Session | None = None
 
@@ -200,8 +202,8 @@ class Login:
                 self._link.send_client(backend.authentication_sasl_continue(answer))
             case Grant():
                 self._granted(answer)
-            case DialDone(secure=secure):
-                self._target_secure = secure
+            case DialDone(secure=secure, certificate=certificate):
+                self._channel = Channel(secure, certificate)
                 self._dialled()
             case DialFailed(message=message, hint=hint):
                 raise LoginFailed("08001", f"target {self._target()}: {message}", hint)
@@ -244,7 +246,7 @@ class Login:
             if name not in _OURS and not version.is_option(name)
         }
         passed["application_name"] = application_name(grant.run.id, grant.run.agent)
-        self._at_target = TargetLogin(self._dial, passed)
+        self._at_target = TargetLogin(self._dial, passed, self._channel)
         self.stage = Stage.TARGET
         self._link.send_target(self._at_target.start())
 
@@ -278,11 +280,12 @@ class Login:
     def _other_way(self, error: TargetLoginFailed) -> bool:
         """What libpq's `allow` and `prefer` do when pg_hba.conf refuses: once more, the other way."""
         dial = self._dial
-        if dial is None or error.sqlstate != "28000":
+        if dial is None or error.sqlstate != "28000" or not error.outright:
+            # what failed for a proof's sake must not be tried again on a weaker channel
             return False
-        if dial.tls is TlsMode.ALLOW and not self._target_secure:
+        if dial.tls is TlsMode.ALLOW and not self._channel.secure:
             again = replace(dial, tls=TlsMode.REQUIRE)
-        elif dial.tls is TlsMode.PREFER and self._target_secure:
+        elif dial.tls is TlsMode.PREFER and self._channel.secure:
             again = replace(dial, tls=TlsMode.DISABLE)
         else:
             return False

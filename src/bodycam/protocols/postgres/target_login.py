@@ -6,40 +6,26 @@ https://www.postgresql.org/docs/current/protocol-flow.html#PROTOCOL-FLOW-START-U
 import hashlib
 from collections.abc import Mapping
 
-from scramp import ScramClient, ScramException
-
-from bodycam.model.target import Dial
+from bodycam.model.target import ChannelBinding, Dial
 from bodycam.protocols.postgres import backend, frontend
 from bodycam.protocols.postgres.backend import Auth
 from bodycam.protocols.postgres.codec import ProtocolViolation
-
-SCRAM = "SCRAM-SHA-256"
-_SCRAM_USER = "user"
-"""PostgreSQL takes the name of the startup message and ignores this one; SASLprep refuses some real names."""
-
-_ITERATIONS_MOST = 1_000_000
-"""Half a second of computing; a hostile target could ask for hours, in which the worker serves nobody."""
+from bodycam.protocols.postgres.target_failure import TargetLoginFailed
+from bodycam.protocols.postgres.target_scram import OTHER_CHARACTERS, WITHOUT_BINDING, Channel, Scram
 
 _STATUS_MOST = 1024 * 1024
 """Bytes of ParameterStatus and notices that are kept until the login is over."""
 
-_OTHER_CHARACTERS = "Give the target's user a password of printable characters."
-
-
-class TargetLoginFailed(Exception):
-    """The target did not let the gateway in."""
-
-    def __init__(self, sqlstate: str, message: str, hint: str = "") -> None:
-        super().__init__(message)
-        self.sqlstate, self.message, self.hint = sqlstate, message, hint
+_SASL = frozenset({Auth.SASL, Auth.SASL_CONTINUE, Auth.SASL_FINAL})
 
 
 class TargetLogin:
     """One login; `parameters` go into the startup message beside user and database."""
 
-    def __init__(self, dial: Dial, parameters: Mapping[str, str]) -> None:
-        self._dial, self._parameters = dial, parameters
-        self._scram: ScramClient | None = None
+    def __init__(self, dial: Dial, parameters: Mapping[str, str], channel: Channel | None = None) -> None:
+        self._dial, self._parameters, self._channel = dial, parameters, channel or Channel()
+        self._scram: Scram | None = None
+        self._asked = False
         self._proved = False
         self._accepted = False
         self.ready = False
@@ -74,6 +60,7 @@ class TargetLogin:
     def _receive(self, raw: bytes) -> bytes | None:
         match raw[:1]:
             case b"R":
+                self._asked = True
                 return self._authentication(*backend.authentication(raw))
             case b"E":
                 said = backend.error_map(raw)
@@ -81,6 +68,7 @@ class TargetLogin:
                     said["code"],
                     said["message"],
                     said.get("hint") or "Check the target's user, password and database in the settings.",
+                    outright=not self._asked,
                 )
             case b"S" | b"N":
                 self._status_size += len(raw)
@@ -103,6 +91,8 @@ class TargetLogin:
     def _authentication(self, kind: int, data: bytes) -> bytes | None:
         if self._accepted:
             raise TargetLoginFailed("08P01", "the server goes on asking after it let the gateway in")
+        if self._dial.channel_binding is ChannelBinding.REQUIRE:
+            self._insist_on_binding(kind)
         match kind:
             case Auth.OK:
                 if self._scram is not None and not self._proved:
@@ -129,29 +119,30 @@ class TargetLogin:
                     "Let the gateway's user log in by scram-sha-256 in the server's pg_hba.conf.",
                 )
 
-    def _sasl(self, mechanisms: list[str]) -> bytes:
-        if SCRAM not in mechanisms:
-            raise TargetLoginFailed("0A000", f"the server offers no {SCRAM}, only {', '.join(mechanisms)}")
-        try:
-            self._scram = ScramClient([SCRAM], _SCRAM_USER, self._password())
-        except ScramException as error:
-            # RFC 4013: SASLprep has no form for control characters and for some mixes of scripts
+    def _insist_on_binding(self, kind: int) -> None:
+        """No other way of asking may get the password, and no other way in is the server that was meant."""
+        if kind == Auth.OK and self._scram is not None and self._scram.bound:
+            return
+        if kind not in _SASL:
             raise TargetLoginFailed(
-                "28P01", f"{SCRAM} can't carry the password: {error}", _OTHER_CHARACTERS
-            ) from error
-        return frontend.sasl_initial_message(SCRAM, self._scram.get_client_first().encode())
+                "28000",
+                "channel binding is required, and the server goes without it: "
+                + ("it let the gateway in" if kind == Auth.OK else "it asks for another proof"),
+                WITHOUT_BINDING,
+            )
+
+    def _sasl(self, mechanisms: list[str]) -> bytes:
+        if self._scram is not None:
+            raise TargetLoginFailed("08P01", "the server begins a second SASL exchange")
+        self._scram = Scram(mechanisms, self._password(), self._channel, self._dial.channel_binding)
+        return frontend.sasl_initial_message(self._scram.mechanism, self._scram.first())
 
     def _scram_step(self, kind: int, data: bytes) -> bytes | None:
         if self._scram is None:
             raise TargetLoginFailed("08P01", "the server goes on with a SASL exchange that did not begin")
-        try:
-            if kind == Auth.SASL_CONTINUE:
-                self._scram.set_server_first(data.decode())
-                _bound_iterations(data)
-                return frontend.sasl_message(self._scram.get_client_final().encode())
-            self._scram.set_server_final(data.decode())
-        except (ScramException, ValueError) as error:
-            raise TargetLoginFailed("28000", f"the server's proof does not hold: {error}") from error
+        if kind == Auth.SASL_CONTINUE:
+            return frontend.sasl_message(self._scram.final(data))
+        self._scram.finish(data)
         self._proved = True
         return None
 
@@ -160,7 +151,7 @@ class TargetLogin:
             return frontend.password_message(self._password())
         except ValueError as error:
             raise TargetLoginFailed(
-                "28P01", f"the password can't be sent: {error}", _OTHER_CHARACTERS
+                "28P01", f"the password can't be sent: {error}", OTHER_CHARACTERS
             ) from error
 
     def _password(self) -> str:
@@ -178,14 +169,3 @@ class TargetLogin:
         # the server chose it: https://www.postgresql.org/docs/current/auth-password.html
         inner = hashlib.md5((self._password() + self._dial.user).encode(), usedforsecurity=False).hexdigest()
         return "md5" + hashlib.md5(inner.encode() + salt, usedforsecurity=False).hexdigest()
-
-
-def _bound_iterations(server_first: bytes) -> None:
-    """RFC 5802, section 7: the iteration count is the attribute `i` of the server's first message."""
-    for attribute in server_first.split(b","):
-        if attribute.startswith(b"i=") and int(attribute[2:]) > _ITERATIONS_MOST:
-            raise TargetLoginFailed(
-                "28000",
-                f"the server asks for {int(attribute[2:])} SCRAM iterations",
-                f"Set the password again with scram_iterations of at most {_ITERATIONS_MOST}.",
-            )

@@ -13,7 +13,8 @@ from bodycam.model.target import Dial
 from bodycam.model.transcript import Body, Column, Columns, Message, Output, Rows
 from bodycam.protocols.postgres import frontend
 from bodycam.protocols.postgres.codec import Framer
-from bodycam.protocols.postgres.target_login import TargetLogin, TargetLoginFailed
+from bodycam.protocols.postgres.target_failure import TargetLoginFailed
+from bodycam.protocols.postgres.target_login import TargetLogin
 from bodycam.protocols.postgres.transcript import TRANSCRIPT
 from tests.playbook import wire
 

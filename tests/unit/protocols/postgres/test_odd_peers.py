@@ -9,7 +9,9 @@ from bodycam.net.opening import More
 from bodycam.protocols.postgres import backend
 from bodycam.protocols.postgres.opening import Opening
 from bodycam.protocols.postgres.reading import message
-from bodycam.protocols.postgres.target_login import SCRAM, TargetLogin, TargetLoginFailed
+from bodycam.protocols.postgres.target_failure import TargetLoginFailed
+from bodycam.protocols.postgres.target_login import TargetLogin
+from bodycam.protocols.postgres.target_scram import SCRAM
 
 
 def login(password: str) -> TargetLogin:

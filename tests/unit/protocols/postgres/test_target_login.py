@@ -2,24 +2,29 @@
 
 import hashlib
 import re
+import ssl
 import struct
 from dataclasses import replace
 
 import pytest
-from scramp import ScramMechanism
+from scramp import ScramException, ScramMechanism
 from scramp.core import ScramServer
 
-from bodycam.model.target import Dial
+from bodycam.model.target import ChannelBinding, Dial
+from bodycam.net.authority import Authority
+from bodycam.net.end_point import server_end_point
 from bodycam.protocols.postgres import backend, frontend
 from bodycam.protocols.postgres.reading import message
-from bodycam.protocols.postgres.target_login import SCRAM, TargetLogin, TargetLoginFailed
+from bodycam.protocols.postgres.target_failure import TargetLoginFailed
+from bodycam.protocols.postgres.target_login import TargetLogin
+from bodycam.protocols.postgres.target_scram import SCRAM, SCRAM_PLUS, Channel
 from tests.playbook import wire
 
 DIAL = Dial("127.0.0.1", 5432, "app", "orders", "hunter2")
 
 
-def login(dial: Dial = DIAL, **parameters: str) -> TargetLogin:
-    return TargetLogin(dial, parameters)
+def login(dial: Dial = DIAL, channel: Channel | None = None, **parameters: str) -> TargetLogin:
+    return TargetLogin(dial, parameters, channel)
 
 
 def fails(target: TargetLogin, *messages: bytes) -> TargetLoginFailed:
@@ -36,16 +41,21 @@ def md5_request(salt: bytes = b"\1\2\3\4") -> bytes:
 
 
 class ScramPeer:
-    """The server's side of SCRAM-SHA-256."""
+    """The server's side of SCRAM-SHA-256; with `binding` it has a certificate, and can tell that it has."""
 
-    def __init__(self, password: str = "hunter2", iterations: int = 4096) -> None:
+    def __init__(
+        self, password: str = "hunter2", iterations: int = 4096, binding: bytes | None = None
+    ) -> None:
         mechanism = ScramMechanism(SCRAM)
         keys = mechanism.make_auth_info(password, iteration_count=iterations)
-        self._server: ScramServer = mechanism.make_server(lambda _: keys)
+        bound = None if binding is None else ("tls-server-end-point", binding)
+        self._server: ScramServer = mechanism.make_server(lambda _: keys, bound)
+        self.header = b""
 
     def first(self, said: bytes) -> bytes:
         mechanism, first = frontend.sasl_initial_response(said)
-        assert mechanism == SCRAM
+        self.header = first.partition(b",")[0]
+        assert mechanism == (SCRAM_PLUS if self.header.startswith(b"p=") else SCRAM)
         self._server.set_client_first(first.decode())
         return backend.authentication_sasl_continue(self._server.get_server_first().encode())
 
@@ -54,9 +64,9 @@ class ScramPeer:
         return backend.authentication_sasl_final(self._server.get_server_final().encode())
 
 
-def after_scram(target: TargetLogin, peer: ScramPeer) -> bytes:
+def after_scram(target: TargetLogin, peer: ScramPeer, offered: tuple[str, ...] = (SCRAM,)) -> bytes:
     """Up to the server's own proof, which is returned and not yet given to the gateway."""
-    opening = target.receive(backend.authentication_sasl([SCRAM]))
+    opening = target.receive(backend.authentication_sasl(offered))
     assert opening is not None
     answer = target.receive(peer.first(opening))
     assert answer is not None
@@ -179,6 +189,101 @@ def test_a_server_that_asks_for_too_much_computing(iterations: bytes) -> None:
     first = b"r=" + nonce + b"srv,s=c2FsdHNhbHRzYWx0c2FsdA==,i=" + iterations
 
     assert fails(target, backend.authentication_sasl_continue(first)).sqlstate == "28000"
+
+
+# -- channel binding -----------------------------------------------------------------------------------
+
+DER = ssl.PEM_cert_to_DER_cert(Authority.create("a target").certificate_pem.decode())
+TLS = Channel(secure=True, certificate=DER)
+PLAIN = Channel()
+BOTH, ONE = (SCRAM_PLUS, SCRAM), (SCRAM,)
+NEVER, MAYBE, ALWAYS = ChannelBinding.DISABLE, ChannelBinding.PREFER, ChannelBinding.REQUIRE
+
+
+@pytest.mark.parametrize(
+    ("wanted", "channel", "offered", "header"),
+    [
+        (MAYBE, TLS, BOTH, b"p=tls-server-end-point"),
+        (ALWAYS, TLS, BOTH, b"p=tls-server-end-point"),
+        (MAYBE, TLS, (SCRAM_PLUS,), b"p=tls-server-end-point"),
+        (MAYBE, TLS, ONE, b"y"),
+        (NEVER, TLS, BOTH, b"n"),
+        (NEVER, TLS, ONE, b"n"),
+        (MAYBE, PLAIN, ONE, b"n"),
+        (NEVER, PLAIN, ONE, b"n"),
+    ],
+)
+def test_what_the_proof_says_of_its_binding(
+    wanted: ChannelBinding, channel: Channel, offered: tuple[str, ...], header: bytes
+) -> None:
+    target = login(replace(DIAL, channel_binding=wanted), channel)
+    peer = ScramPeer(binding=server_end_point(DER) if SCRAM_PLUS in offered else None)
+
+    target.receive(after_scram(target, peer, offered))
+    assert peer.header == header
+    target.receive(wire.AUTH_OK)
+    target.receive(wire.ready())
+    assert target.ready
+
+
+@pytest.mark.parametrize(
+    ("wanted", "channel", "offered", "said"),
+    [
+        (ALWAYS, TLS, ONE, "offers no SCRAM-SHA-256-PLUS"),
+        (ALWAYS, PLAIN, ONE, "has no TLS"),
+        (ALWAYS, PLAIN, BOTH, "has no TLS"),
+        (MAYBE, PLAIN, BOTH, "took TLS off"),
+        (NEVER, PLAIN, BOTH, "took TLS off"),
+        (NEVER, TLS, (SCRAM_PLUS,), "offers no SCRAM-SHA-256,"),
+        (MAYBE, Channel(True, b"no certificate"), BOTH, "can't be read"),
+        (ALWAYS, Channel(True, b""), BOTH, "can't be read"),
+    ],
+)
+def test_what_is_offered_and_will_not_do(
+    wanted: ChannelBinding, channel: Channel, offered: tuple[str, ...], said: str
+) -> None:
+    failed = fails(
+        login(replace(DIAL, channel_binding=wanted), channel), backend.authentication_sasl(offered)
+    )
+
+    assert said in failed.message
+    assert failed.sqlstate in ("28000", "0A000")
+
+
+def test_a_server_that_could_bind_finds_out_that_somebody_took_the_offer_away() -> None:
+    target = login(channel=TLS)
+    opening = target.receive(backend.authentication_sasl(ONE))
+    assert opening is not None
+
+    with pytest.raises(ScramException, match="channel binding"):
+        ScramPeer(binding=server_end_point(DER)).first(opening)
+
+
+def test_a_proof_given_to_somebody_with_another_certificate_is_worth_nothing() -> None:
+    other = ssl.PEM_cert_to_DER_cert(Authority.create("in between").certificate_pem.decode())
+    target = login(channel=Channel(True, other))
+
+    with pytest.raises(ScramException, match="channel bindings"):
+        after_scram(target, ScramPeer(binding=server_end_point(DER)), BOTH)
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [wire.AUTH_OK, wire.AUTH_CLEARTEXT, md5_request(), message(b"R", struct.pack(">i", 7))],
+    ids=["trust", "cleartext", "md5", "gss"],
+)
+def test_where_binding_is_required_nothing_else_will_do_and_no_password_leaves(raw: bytes) -> None:
+    for channel in (TLS, PLAIN):
+        failed = fails(login(replace(DIAL, channel_binding=ALWAYS), channel), raw)
+        assert failed.message.startswith("channel binding is required")
+        assert "channel_binding" in failed.hint
+
+
+def test_a_second_exchange_is_no_way_to_a_weaker_one() -> None:
+    target = login(channel=TLS)
+    target.receive(backend.authentication_sasl(BOTH))
+
+    assert fails(target, backend.authentication_sasl(ONE)).sqlstate == "08P01"
 
 
 # -- refusals and nonsense -----------------------------------------------------------------------------

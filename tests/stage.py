@@ -173,6 +173,8 @@ class Credential:
     run: str
     secret: str
     environment: dict[str, str] = field(repr=False)
+    certificate: str = ""
+    """In PEM, where one was asked for by `csr`."""
 
     def dsn(self, database: str = "shop") -> str:
         """A connection string for drivers that read no environment."""
@@ -308,7 +310,8 @@ class Gateway:
             "PGDATABASE": "shop",
             "PGSSLMODE": "disable",
         }
-        return Credential(said["run"]["id"], secret, environment)
+        certificate = said["certificate"]["pem"] if said["certificate"] else ""
+        return Credential(said["run"]["id"], secret, environment, certificate)
 
     def end(self, credential: Credential, wait: float = 20) -> dict[str, Any]:
         """End a run and wait until its sessions are sealed."""

@@ -3,6 +3,7 @@
 import contextlib
 import os
 import socket
+import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -34,13 +35,20 @@ class Client:
     def send(self, data: bytes) -> None:
         self.socket.sendall(data)
 
+    def begin_tls(self, gateway: stage.Gateway) -> None:
+        """Ask for TLS, and go on in it."""
+        self.send(frontend.SSL_REQUEST)
+        assert self.socket.recv(1) == b"S"
+        context = ssl.create_default_context(cafile=str(gateway.listener_ca))
+        self.socket = context.wrap_socket(self.socket, server_hostname="127.0.0.1")
+
     def startup(self, **parameters: str) -> None:
         self.send(frontend.startup_message(parameters))
 
     def rest(self) -> bytes:
         """All that comes until the gateway closes; a reset counts as a close."""
         received = b""
-        with contextlib.suppress(ConnectionResetError):
+        with contextlib.suppress(ConnectionResetError, ssl.SSLEOFError):
             while data := self.socket.recv(65536):
                 received += data
         return received

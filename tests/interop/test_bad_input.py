@@ -13,7 +13,12 @@ from typing import Any
 import psycopg
 import pytest
 
-from bodycam.protocols.postgres.frontend import GSSENC_REQUEST, SSL_REQUEST, startup_message
+from bodycam.protocols.postgres.frontend import (
+    GSSENC_REQUEST,
+    SSL_REQUEST,
+    sasl_initial_message,
+    startup_message,
+)
 from bodycam.protocols.postgres.reading import message, text
 from tests import stage
 from tests.interop.raw import Client, bystanders, sessions, until
@@ -132,6 +137,50 @@ def test_half_a_startup_packet_and_a_close_cost_nothing(gateway: stage.Gateway, 
     assert all(cpu_seconds(pid) - used < 0.7 for pid, used in before.items())
 
 
+def half_closed(client: Client, run: stage.Credential, at: str) -> None:
+    """Go as far as `at` in a login by password, and then send nothing more, ever."""
+    client.startup(user=run.run if at == "scram" else "token", database="shop")
+    assert client.message()[:1] == b"R"
+    if at == "scram":
+        client.send(sasl_initial_message("SCRAM-SHA-256", b"n,,n=,r=rOprNGfwEbeRWgbNEkqO"))
+        assert client.message()[:1] == b"R"
+    elif at == "half a proof":
+        client.send(b"p\0\0\0\x40bcr_run")
+    elif at in ("proof", "a statement"):
+        client.send(message(b"p", text(run.secret)))
+    if at == "a statement":
+        while client.message()[:1] != b"Z":
+            continue
+        client.send(message(b"Q", text("select pg_sleep(60)")))
+    # of the connection itself: what comes back is read on
+    socket.socket.shutdown(client.socket, socket.SHUT_WR)
+
+
+@pytest.mark.parametrize("tls", [False, True], ids=["plain", "tls"])
+@pytest.mark.parametrize("at", ["challenge", "scram", "half a proof", "proof", "a statement"])
+def test_a_client_that_half_closes_in_its_login_is_let_go_and_leaves_nothing(
+    gateway: stage.Gateway, server: stage.Postgres, run: stage.Credential, at: str, tls: bool
+) -> None:
+    with Client(gateway) as client:
+        if tls:
+            client.begin_tls(gateway)
+        half_closed(client, run, at)
+        began = time.monotonic()
+        client.rest()
+        assert time.monotonic() - began < 2.5  # the login's own deadline is 3 s
+
+    mine = f"select count(*) from pg_stat_activity where application_name like 'bodycam/{run.run}/%'"
+    until(lambda: server.sql(mine) == "0", "the end of the connection at the target", 5)
+    if at in ("proof", "a statement"):
+        # whether the end is seen before the login is over or right after it is a matter of moments
+        ends = [["failed"], ["ended"]] if at == "proof" else [["ended"]]
+        until(lambda: [one["outcome"] for one in sessions(gateway, run.run)] in ends, "the session's end")
+    else:
+        assert sessions(gateway, run.run) == []
+    with psycopg.connect(run.dsn()) as connection:
+        assert connection.execute("select 1").fetchone() == (1,)
+
+
 def test_a_startup_packet_byte_by_byte_is_a_startup_packet(gateway: stage.Gateway) -> None:
     with Client(gateway) as client:
         for byte in startup_message({"user": "run_nobody", "database": "shop"}):
@@ -179,7 +228,7 @@ def test_an_unknown_target_is_a_failed_session(gateway: stage.Gateway, run: stag
 
     assert said["code"] == "3D000"
     assert '"nowhere"' in said["message"]
-    assert "shop" in said["hint"]
+    assert "by-clear, by-md5" in said["hint"]
     assert one_failed_session(gateway, run)["target"] == "nowhere"
 
 

@@ -87,6 +87,42 @@ def test_cleartext(play: Play) -> None:
     assert play.client_gets().startswith(wire.AUTH_OK)
 
 
+def test_who_has_shown_a_certificate_is_asked_for_nothing(play: Play) -> None:
+    play.client(STARTUP)
+    play.answer(Challenge("login-1", Method.CERTIFICATE))
+    wanted = Wanted("postgres", "orders", "sales", play.address, {"application_name": "psql"})
+    assert play.needs == [AskOpen("login-1", b"", wanted)]
+    assert play.client_gets() == b""
+
+    play.answer(GRANT)
+    play.answer(DIALLED)
+    play.target(*AUTHENTICATED)
+    assert play.client_gets() == (
+        wire.AUTH_OK + wire.status("server_version", "16.2") + wire.key_data(play.keys[0]) + wire.ready()
+    )
+
+
+def test_a_password_that_nobody_asked_for_is_no_way_past_the_certificate(play: Play) -> None:
+    play.client(STARTUP)
+    play.answer(Challenge("login-1", Method.CERTIFICATE))
+    play.client(PASSWORD)
+
+    assert backend.error_map(play.client_gets())["code"] == "08P01"
+    assert play.closed
+
+
+@pytest.mark.parametrize("at", ["challenge", "open"])
+def test_a_certificate_that_proves_nothing_is_told_so(play: Play, at: str) -> None:
+    play.client(STARTUP)
+    if at == "open":
+        play.answer(Challenge("login-1", Method.CERTIFICATE))
+    play.answer(Refusal(RefusalCode.BAD_CERTIFICATE, "the client certificate has ended", "get another"))
+
+    said = backend.error_map(play.client_gets())
+    assert (said["code"], said["message"]) == ("28000", "the client certificate has ended")
+    assert play.closed
+
+
 def test_one_byte_at_a_time_it_is_the_same_login(play: Play) -> None:
     for byte in STARTUP:
         play.client(bytes((byte,)))

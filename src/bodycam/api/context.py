@@ -13,6 +13,7 @@ from bodycam.api.trail import Trail
 from bodycam.api.workers import Workers
 from bodycam.config import Settings, snapshot
 from bodycam.identity.api_keys import KeyStore
+from bodycam.identity.run_certificates import RunCertificates
 from bodycam.model.transcript import Transcript
 from bodycam.session.admission import Admission
 
@@ -22,8 +23,8 @@ class Control:
     """What the control API works with.
 
     `transcripts` are the protocols' decoders by the protocol's name; `ca_pem` is what clients of the
-    listeners are to trust, or None. `watchers` are the clients of /v1/tail; `closing` is set when the process
-    stops, and ends them.
+    listeners are to trust, or None; `certificates` gives runs theirs, and is None without TLS. `watchers` are
+    the clients of /v1/tail; `closing` is set when the process stops, and ends them.
     """
 
     catalog: Engine
@@ -36,6 +37,7 @@ class Control:
     transcripts: Mapping[str, Transcript]
     version: str
     ca_pem: str | None = None
+    certificates: RunCertificates | None = None
     watchers: set[object] = field(default_factory=set)
     closing: asyncio.Event = field(default_factory=asyncio.Event)
 

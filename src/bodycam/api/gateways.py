@@ -32,11 +32,12 @@ class TargetOut(BaseModel):
 
 
 class GatewayOut(BaseModel):
-    """What a client of an agent's run needs to know."""
+    """What a client of an agent's run needs to know; `certificates` says whether a run can have one."""
 
     version: str
     listeners: dict[str, ListenerOut]
     ca_pem: str | None
+    certificates: bool
     targets: list[TargetOut]
 
 
@@ -85,6 +86,7 @@ async def gateway(
         version=context.version,
         listeners=listeners,
         ca_pem=context.ca_pem,
+        certificates=context.certificates is not None,
         targets=[_target(context, name) for name in names],
     )
 

@@ -1,6 +1,7 @@
 """/v1/runs/{run}/...: renewing, ending and revoking a run."""
 
 import time
+from dataclasses import replace
 from typing import Any
 
 from fastapi import APIRouter
@@ -9,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from bodycam.api.archivist import ArchivistAway, ArchivistRefused, Settled
 from bodycam.api.caller import In, Who
 from bodycam.api.catalog_calls import read, write
+from bodycam.api.certificates import CertificateOut, Csr, certified
 from bodycam.api.context import Control
 from bodycam.api.errors import ApiError
 from bodycam.api.found import stoppable_run
@@ -26,17 +28,22 @@ MAX_WAIT = 60.0
 
 
 class RenewIn(BaseModel):
-    """From now on for `ttl` seconds; without it, for as long as the settings say (identity.run_ttl)."""
+    """From now on for `ttl` seconds; without it, for as long as the settings say (identity.run_ttl).
+
+    `csr` asks for a client certificate that is good as long; only the run's starter may.
+    """
 
     model_config = ConfigDict(extra="forbid")
 
     ttl: float | None = Field(default=None, ge=MIN_TTL, allow_inf_nan=False)
+    csr: Csr | None = None
 
 
 class RenewedOut(BaseModel):
-    """The new end of the run's lease."""
+    """The new end of the run's lease, and the certificate if one was asked for."""
 
     expires: float
+    certificate: CertificateOut | None
 
 
 class EndIn(BaseModel):
@@ -84,14 +91,24 @@ async def renew_run(run: str, context: In, who: Who, body: RenewIn | None = None
             f"{record.principal} may not start agent {record.agent!r} any more",
             "The lease is not extended; the run goes on until it runs out.",
         )
+    csr = body.csr if body else None
+    if csr is not None and record.principal != who.principal:
+        # an admin may stop others' runs, and must not be able to act in their name
+        raise ApiError(
+            403,
+            "forbidden",
+            "this run is somebody else's: its certificate is given to its starter only",
+            "Renew it without a request for one.",
+        )
     ttl = checked_ttl(context, body.ttl if body else None)
     expires = max(record.expires / 1e6, time.time() + ttl)
+    certificate = await certified(context, replace(record.run(), expires=expires), csr)
     if not await write(context.catalog, catalog.renew_run, run, round(expires * 1e6), now_micros()):
         raise ApiError(
             409, "run-not-active", f"run {run} has ended, expired or been revoked", "Start a new one."
         )
     context.workers.renewed(run, expires)
-    return RenewedOut(expires=expires)
+    return RenewedOut(expires=expires, certificate=certificate)
 
 
 @router.post("/v1/runs/{run}/end")

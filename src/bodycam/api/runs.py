@@ -10,6 +10,7 @@ from starlette.concurrency import run_in_threadpool
 
 from bodycam.api.caller import In, Who
 from bodycam.api.catalog_calls import read, write
+from bodycam.api.certificates import CertificateOut, Csr, certified
 from bodycam.api.context import Control
 from bodycam.api.errors import ApiError
 from bodycam.api.found import visible_run
@@ -37,7 +38,10 @@ LabelValue = Annotated[str, StringConstraints(max_length=255, pattern=WITHOUT_NU
 
 
 class RunIn(BaseModel):
-    """A run to start; `ttl` is how many seconds its credential lasts without renewal."""
+    """A run to start; `ttl` is how many seconds its credential lasts without renewal.
+
+    `csr` asks for a client certificate too; its key stays with who asks.
+    """
 
     model_config = ConfigDict(extra="forbid")
 
@@ -46,6 +50,7 @@ class RunIn(BaseModel):
     trace: str | None = Field(default=None, max_length=512)
     grade: Grade = Grade.ADVISORY
     ttl: float | None = Field(default=None, ge=MIN_TTL, allow_inf_nan=False)
+    csr: Csr | None = None
 
 
 class CredentialOut(BaseModel):
@@ -56,10 +61,11 @@ class CredentialOut(BaseModel):
 
 
 class StartedOut(BaseModel):
-    """A started run with its credential."""
+    """A started run with its credential, and the certificate if one was asked for."""
 
     run: RunOut
     credential: CredentialOut
+    certificate: CertificateOut | None
 
 
 class RunsOut(BaseModel):
@@ -104,13 +110,16 @@ async def start_run(body: RunIn, context: In, who: Who) -> StartedOut:
     # a malformed trace context is a claim that nobody can join on: it is left out, as its standard asks
     trace = body.trace if body.trace and _TRACE.fullmatch(body.trace) else None
     run = Run(new_id(RUN), who.principal, body.agent, time.time() + ttl, body.grade, body.labels, trace)
+    certificate = await certified(context, run, body.csr)
     credential, verifier = await run_in_threadpool(run_credentials.issue, run.id)
     stored = catalog.RunCredential(
         verifier.salt, verifier.iterations, verifier.stored_key, verifier.server_key, verifier.digest
     )
     record = await write(context.catalog, catalog.add_run, run, stored, now_micros())
     return StartedOut(
-        run=RunOut.of(record), credential=CredentialOut(user=credential.user, secret=credential.secret)
+        run=RunOut.of(record),
+        credential=CredentialOut(user=credential.user, secret=credential.secret),
+        certificate=certificate,
     )
 
 

@@ -146,7 +146,10 @@ class Workers:
         match verb:
             case "challenge":
                 said = await self._admission.challenge(
-                    str(body["name"]), secure=body["secure"] is True, address=str(body["address"])
+                    str(body["name"]),
+                    secure=body["secure"] is True,
+                    address=str(body["address"]),
+                    certificate=bytes(body.get("certificate") or b""),
                 )
                 return wire.challenge_answer(said)
             case "respond":

@@ -1,4 +1,4 @@
-"""The control process's wiring: identity, the listeners' CA, and target secrets as they are asked for."""
+"""The control process's wiring: identity, the two CAs, and target secrets as they are asked for."""
 
 import asyncio
 import signal
@@ -15,10 +15,18 @@ from bodycam.api.server import serve as serve_control
 from bodycam.api.settings_in_use import SettingsInUse
 from bodycam.api.trail import Trail
 from bodycam.api.workers import Workers
+from bodycam.app.key_files import (
+    LISTENER_AUTHORITY,
+    LISTENER_AUTHORITY_PUBLIC,
+    LOGIN_KEY,
+    RUN_AUTHORITY,
+    RUN_AUTHORITY_PUBLIC,
+)
 from bodycam.app.shared import ARCHIVIST_SOCKET, open_catalog, snapshot_file
 from bodycam.archive.keys import read_secret
 from bodycam.config import Settings, from_snapshot
 from bodycam.identity.catalog_store import CatalogStore
+from bodycam.identity.run_certificates import RunCertificates
 from bodycam.identity.run_prover import RunProver
 from bodycam.net.authority import Authority, request
 from bodycam.net.tls import server_context
@@ -32,14 +40,19 @@ RENEW_CERTIFICATE = 6 * 3600.0
 
 
 async def run_control(settings: Settings, stop: asyncio.Event) -> None:
-    """The control process: identity, the listeners' CA, target secrets as they are asked for."""
+    """The control process: identity, the listeners' and the runs' CA, target secrets as sessions open."""
     engine = await open_catalog(settings)
     catalog = CatalogStore(engine)
     authority = _listener_authority(settings)
     archivist = ArchivistClient(settings.storage.sockets / ARCHIVIST_SOCKET)
     in_use = SettingsInUse(settings)
+    certificates = _run_certificates(settings)
     admission = Admission(
-        settings, catalog, [RunProver(catalog)], read_secret(settings.keys / "control" / "login.key")
+        settings,
+        catalog,
+        [RunProver(catalog)],
+        read_secret(settings.keys / LOGIN_KEY),
+        certificates=certificates,
     )
     names = (*ALWAYS_NAMED, *settings.tls.names)
 
@@ -59,6 +72,7 @@ async def run_control(settings: Settings, stop: asyncio.Event) -> None:
         transcripts=TRANSCRIPTS,
         version=__version__,
         ca_pem=None if authority is None else authority.certificate_pem.decode(),
+        certificates=certificates,
     )
 
     adopting: set[asyncio.Task[None]] = set()
@@ -87,8 +101,15 @@ async def run_control(settings: Settings, stop: asyncio.Event) -> None:
 def _listener_authority(settings: Settings) -> Authority | None:
     if not settings.tls.enabled or settings.tls.certificate is not None:
         return None
-    return Authority.load(
-        settings.keys / "control" / "listener-ca.pem", settings.keys / "public" / "listener-ca.pem"
+    return Authority.load(settings.keys / LISTENER_AUTHORITY, settings.keys / LISTENER_AUTHORITY_PUBLIC)
+
+
+def _run_certificates(settings: Settings) -> RunCertificates | None:
+    """The runs' own authority, apart from the listeners': what it signs is good at this gateway alone."""
+    if not settings.tls.enabled:
+        return None
+    return RunCertificates(
+        Authority.load(settings.keys / RUN_AUTHORITY, settings.keys / RUN_AUTHORITY_PUBLIC)
     )
 
 

@@ -9,8 +9,8 @@ import structlog
 import uvloop
 
 from bodycam.app import data_lock
+from bodycam.app.keys_there import require_keys
 from bodycam.app.shared import log_as, snapshot_file, write_snapshot
-from bodycam.archive.keys import load_public
 from bodycam.config import Settings, changes_needing_restart, load
 from bodycam.config.problem import SettingsError
 from bodycam.gateway.supervisor import ChildSpec, Supervisor, bind, lifeline
@@ -30,13 +30,14 @@ def serve(settings_file: Path) -> None:
 
     Raises:
         SettingsError: the file is wrong; nothing was started.
+        KeysUnusable: a key is missing; nothing was started.
         DataFolderTaken: another gateway runs over the data folder.
         OSError: an address can't be bound, or a folder can't be made.
     """
     settings = load(settings_file, protocols=PROTOCOLS)
     log_as(settings)
     _make_folders(settings)
-    load_public(settings.keys)  # a gateway without keys starts nothing
+    require_keys(settings, settings_file)  # a gateway without keys starts nothing
     lock = data_lock.take(settings.storage.data)
     write_snapshot(settings)
     listeners = {

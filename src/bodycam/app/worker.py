@@ -1,4 +1,4 @@
-"""A worker's wiring: the archivist's public key, and no other."""
+"""A worker's wiring: the archivist's public key, the runs' authority's certificate, and no other key."""
 
 import asyncio
 import gc
@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from functools import partial
 
 from bodycam import __version__
+from bodycam.app.key_files import RUN_AUTHORITY_PUBLIC
 from bodycam.app.shared import CONTROL_SOCKET
 from bodycam.archive.keys import load_public
 from bodycam.config import Settings
@@ -15,7 +16,8 @@ from bodycam.config.keeping import Fsync as FsyncSetting
 from bodycam.gateway.certificate import ListenerCertificate
 from bodycam.gateway.control import ControlLine
 from bodycam.gateway.listener import Door, Listener
-from bodycam.gateway.worker import Worker, WorkerLimits
+from bodycam.gateway.worker import Worker
+from bodycam.gateway.worker_limits import WorkerLimits
 from bodycam.journal.settings import Fsync, JournalSettings
 from bodycam.journal.writer import JournalWriter
 from bodycam.policy.decision import DecisionPoint
@@ -28,7 +30,7 @@ GC_ALLOCATIONS = 50_000
 async def run_worker(
     settings: Settings, number: int, listeners: Mapping[str, int], stop: asyncio.Event
 ) -> None:
-    """A worker: it loads the archivist's public key, and no other."""
+    """A worker: it loads the archivist's public key and the public half of the runs' authority, no other."""
     incarnation = secrets.token_bytes(16)
     journal = await asyncio.to_thread(
         JournalWriter.create,
@@ -41,11 +43,14 @@ async def run_worker(
     own = None
     if settings.tls.certificate is not None and settings.tls.key is not None:
         own = (settings.tls.key, settings.tls.certificate)
+    clients = None
+    if settings.tls.enabled:
+        clients = (settings.keys / RUN_AUTHORITY_PUBLIC).read_bytes()
     worker = Worker(
         number,
         journal=journal,
         line=lambda orders: ControlLine(settings.storage.sockets / CONTROL_SOCKET, orders),
-        certificate=ListenerCertificate(enabled=settings.tls.enabled, own=own),
+        certificate=ListenerCertificate(enabled=settings.tls.enabled, own=own, clients=clients),
         policy=DecisionPoint(),
         redaction=Redactor(),
         limits=WorkerLimits(

@@ -28,12 +28,18 @@ from bodycam.net.control_client import ControlError, trust
 from bodycam.registry import PROTOCOLS
 
 SECONDS = 3.0
-_PUBLIC = ("public/archivist.pem", "public/signing.pem", "public/listener-ca.pem")
+_PUBLIC = (
+    "public/archivist.pem",
+    "public/signing.pem",
+    "public/listener-ca.pem",
+    "public/run-client-ca.pem",
+)
 _PRIVATE = (
     "archivist/journal.pem",
     "archivist/signing.pem",
     "archivist/wrapping.key",
     "control/listener-ca.pem",
+    "control/run-client-ca.pem",
     "control/login.key",
     "admin.key",
 )

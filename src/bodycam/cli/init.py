@@ -26,6 +26,11 @@ from bodycam.net.authority import Authority
 
 ADMIN = "admin"
 LISTEN = {"postgres": "127.0.0.1:7432"}
+# file, name, and what it means to make that one anew
+AUTHORITIES = (
+    ("listener-ca.pem", "Bodycam listeners", "make clients trust a new CA"),
+    ("run-client-ca.pem", "Bodycam runs", "let runs that go on get new certificates"),
+)
 _LOGIN_KEY_BYTES = 32
 
 
@@ -62,21 +67,26 @@ def _keys(folder: Path) -> list[str]:
     made = [str(folder / name) for name in keys.generate(folder)]
     control, public = folder / "control", folder / "public"
     control.mkdir(mode=0o700, exist_ok=True)
-    key_file, certificate_file = control / "listener-ca.pem", public / "listener-ca.pem"
-    if not key_file.exists() and not certificate_file.exists():
-        Authority.create("Bodycam listeners").save(key_file, certificate_file)
-        made += [str(key_file), str(certificate_file)]
-    elif not (key_file.exists() and certificate_file.exists()):
-        missing = certificate_file if key_file.exists() else key_file
-        raise Failure(
-            f"{missing} is missing beside its other half",
-            hint="put it back from the backup; or remove the other half, and make clients trust a new CA",
-        )
+    for file, name, anew in AUTHORITIES:
+        made += _authority(control / file, public / file, name, anew)
     login = control / "login.key"
     if not login.exists():
         keys.write_secret(login, secrets.token_bytes(_LOGIN_KEY_BYTES))
         made.append(str(login))
     return made
+
+
+def _authority(key_file: Path, certificate_file: Path, name: str, anew: str) -> list[str]:
+    if not key_file.exists() and not certificate_file.exists():
+        Authority.create(name).save(key_file, certificate_file)
+        return [str(key_file), str(certificate_file)]
+    if key_file.exists() and certificate_file.exists():
+        return []
+    missing = certificate_file if key_file.exists() else key_file
+    raise Failure(
+        f"{missing} is missing beside its other half",
+        hint=f"put it back from the backup; or remove the other half, and {anew}",
+    )
 
 
 def _catalog(settings: Settings) -> list[str]:

@@ -12,9 +12,15 @@ RENEW_AFTER = 6 * 3600.0
 
 
 class ListenerCertificate:
-    """Makes the listeners' TLS contexts; replaced whole when a new certificate comes."""
+    """Makes the listeners' TLS contexts; replaced whole when a new certificate comes.
 
-    def __init__(self, *, enabled: bool, own: tuple[Path, Path] | None = None) -> None:
+    `clients` is the authority, in PEM, whose certificates clients may show.
+    """
+
+    def __init__(
+        self, *, enabled: bool, own: tuple[Path, Path] | None = None, clients: bytes | None = None
+    ) -> None:
+        self._clients = clients
         self._pair: tuple[bytes, bytes] | None = None
         self._contexts: dict[tuple[str, ...], ssl.SSLContext] = {}
         self._request = None
@@ -31,7 +37,7 @@ class ListenerCertificate:
             return None
         made = self._contexts.get(alpn)
         if made is None:
-            made = self._contexts[alpn] = server_context(*self._pair, alpn=alpn)
+            made = self._contexts[alpn] = server_context(*self._pair, alpn=alpn, clients=self._clients)
         return made
 
     def request(self) -> str | None:
@@ -55,5 +61,5 @@ class ListenerCertificate:
 
     def _use(self, key: bytes, chain: bytes) -> None:
         # made once at once, so that what can't be used is found here and not at the first client
-        first = server_context(key, chain)
+        first = server_context(key, chain, clients=self._clients)
         self._pair, self._contexts = (key, chain), {(): first}

@@ -95,9 +95,11 @@ class ControlLine:
             with contextlib.suppress(ChannelClosed):
                 self._channel.tell(verb, body)
 
-    async def challenge(self, name: str, *, secure: bool, address: str) -> Challenge | Refusal:
-        """Ask how a claimed name is to be proved."""
-        body = {"name": name, "secure": secure, "address": address}
+    async def challenge(
+        self, name: str, *, secure: bool, address: str, certificate: bytes = b""
+    ) -> Challenge | Refusal:
+        """Ask how a claimed name is to be proved; the client's certificate is judged there and not here."""
+        body = {"name": name, "secure": secure, "address": address, "certificate": certificate}
         return await self._ask(
             "challenge", body, lambda said: Challenge(said["login"], Method(said["method"]))
         )

@@ -18,6 +18,7 @@ import structlog
 from bodycam.gateway.arrival import Arrival
 from bodycam.gateway.link import ProxyLink
 from bodycam.gateway.strangers import Stranger
+from bodycam.net.handshake import Handshake, watched
 from bodycam.net.opening import Begin, More, Refuse, Reply, StartTls
 from bodycam.protocols import Opening, Protocol
 from bodycam.session.link import Machine
@@ -43,7 +44,8 @@ class Door:
 
     protocol: Protocol
     tls: Callable[[], ssl.SSLContext | None]
-    make_link: Callable[[Callable[..., Machine], str, bool], ProxyLink]
+    make_link: Callable[[Callable[..., Machine], str, bool, bytes], ProxyLink]
+    """Of a machine, the client's `host:port`, whether it is secure, and the certificate it showed, in DER."""
     admit: Callable[[], str | None]
     """Why a new connection is turned away just now, or None."""
     stranger: Callable[[Stranger, str], None]
@@ -116,8 +118,9 @@ class Listener:
         address = f"{host}:{port}"
         deadline = loop.time() + door.login_timeout
         arrival: Arrival | None = None
+        handshake: Handshake | None = None
         try:
-            async with asyncio.timeout_at(deadline):
+            async with asyncio.timeout_at(deadline) as patience:
                 if client.family != socket.AF_UNIX:
                     client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                     client.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
@@ -132,6 +135,7 @@ class Listener:
                     return
                 arrival = Arrival(lambda transport: self._take(transport, found, address, deadline))
                 secure = isinstance(found, StartTls)
+                handshake = watched(lambda: _hasten(patience, min(deadline, loop.time() + LINGER)))
                 await loop.connect_accepted_socket(
                     lambda: arrival,
                     client,
@@ -141,7 +145,7 @@ class Listener:
                 if reason is not None and arrival.link is not None:
                     arrival.link.cut(reason)
         except TimeoutError:
-            if arrival is None or arrival.link is None:
+            if not self._failed(handshake, address) and (arrival is None or arrival.link is None):
                 door.stranger(Stranger.SILENT, address)
             if arrival is None:
                 with contextlib.suppress(OSError):
@@ -149,7 +153,8 @@ class Listener:
                     client.send(door.protocol.refuse(text, "Send a startup message and log in."))
                 await _part(client)
         except OSError as error:
-            log.info("a connection ended before its login", address=address, error=str(error))
+            if not self._failed(handshake, address):
+                log.info("a connection ended before its login", address=address, error=str(error))
             if arrival is not None and arrival.link is not None:
                 # no transport will ever tell this link that its client is gone
                 arrival.link.client_lost()
@@ -175,9 +180,20 @@ class Listener:
                 door.stranger(Stranger.NONSENSE, address)
                 return None
         host = address.rpartition(":")[0]
-        link = door.make_link(door.protocol.machine, address, secure or _is_loopback(host))
+        shown = None if handshake is None else handshake.getpeercert(binary_form=True)
+        link = door.make_link(door.protocol.machine, address, secure or _is_loopback(host), shown or b"")
         self._waiting[link] = asyncio.get_running_loop().call_at(deadline, self._too_slow, link)
         return link
+
+    def _failed(self, handshake: Handshake | None, address: str) -> bool:
+        """Whether it was the handshake that failed; a certificate of a strange authority is counted too."""
+        if handshake is None or handshake.failure is None:
+            return False
+        log.info("a TLS handshake failed", address=address, error=str(handshake.failure))
+        if isinstance(handshake.failure, ssl.SSLCertVerificationError):
+            self.refused += 1
+            self._door.stranger(Stranger.UNTRUSTED, address)
+        return True
 
     def _too_slow(self, link: ProxyLink) -> None:
         self._waiting.pop(link, None)
@@ -236,6 +252,12 @@ async def _readable(sock: socket.socket, wanted: int) -> None:
         await arrived.wait()
     finally:
         loop.remove_reader(sock)
+
+
+def _hasten(patience: asyncio.Timeout, when: float) -> None:
+    """Whoever was told by TLS that the handshake has failed has a moment to read it, and no more."""
+    with contextlib.suppress(RuntimeError):  # it is over in this very moment
+        patience.reschedule(when)
 
 
 def _hung_up(sock: socket.socket) -> bool:

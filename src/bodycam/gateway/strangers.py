@@ -11,6 +11,7 @@ class Stranger(StrEnum):
 
     NONSENSE = "nonsense"  # bytes that are not the protocol
     SILENT = "no-login-in-time"
+    UNTRUSTED = "untrusted-certificate"  # a client certificate of another authority than ours
 
 
 class Strangers:

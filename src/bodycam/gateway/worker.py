@@ -9,7 +9,6 @@ import os
 import time
 from collections import Counter
 from collections.abc import Callable, Coroutine, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import structlog
@@ -21,6 +20,7 @@ from bodycam.gateway.link import ProxyLink
 from bodycam.gateway.listener import Listener
 from bodycam.gateway.strangers import Stranger, Strangers
 from bodycam.gateway.turn import Turn
+from bodycam.gateway.worker_limits import WorkerLimits
 from bodycam.journal.pressure import Pressure
 from bodycam.journal.writer import JournalWriter
 from bodycam.model.event import SessionOutcome
@@ -35,17 +35,6 @@ log = structlog.get_logger(__name__)
 TICK = 0.1
 STATS_INTERVAL = 1.0
 MOVED = ("exchanges", "bytes_to_client", "bytes_to_target")
-
-
-@dataclass(frozen=True, slots=True)
-class WorkerLimits:
-    """Bounds of one worker; times in seconds."""
-
-    login_timeout: float
-    pending_logins: int
-    connections: int
-    message_size: int
-    drain_timeout: float
 
 
 class Worker:
@@ -72,6 +61,7 @@ class Worker:
         self._sessions: dict[str, ProxyLink] = {}
         self._expires: dict[str, float] = {}
         self._cancels: dict[bytes, ProxyLink] = {}
+        self._shown: dict[ProxyLink, bytes] = {}
         self._at_target: dict[ProxyLink, asyncio.TimerHandle] = {}
         self._listeners: list[Listener] = []
         self._target_openings: dict[str, Callable[[TlsMode], TargetOpening]] = {}
@@ -93,12 +83,16 @@ class Worker:
         self._listeners.append(listener)
         self._target_openings[protocol.name] = protocol.target_opening
 
-    def make_link(self, machine: Callable[..., Machine], address: str, secure: bool) -> ProxyLink:
-        """The link of an accepted connection."""
+    def make_link(
+        self, machine: Callable[..., Machine], address: str, secure: bool, certificate: bytes = b""
+    ) -> ProxyLink:
+        """The link of an accepted connection; `certificate` is what the client showed in TLS, in DER."""
         link = ProxyLink(
             self, machine, address=address, secure=secure, message_limit=self.limits.message_size
         )
         self._links.add(link)
+        if certificate:
+            self._shown[link] = certificate
         self.counts["connections"] += 1
         return link
 
@@ -218,13 +212,15 @@ class Worker:
         """Answer what a machine needs."""
         match need:
             case AskChallenge(name=name):
-                answer: Answer = await self._line.challenge(name, secure=link.secure, address=link.address)
+                answer: Answer = await self._line.challenge(
+                    name, secure=link.secure, address=link.address, certificate=self._shown.pop(link, b"")
+                )
             case AskRespond(login=login, data=data):
                 answer = await self._line.respond(login, data)
             case AskOpen(login=login, proof=proof, wanted=wanted):
                 answer = await self._line.open(login, proof, wanted)
-                if isinstance(answer, Grant) and link.client is None:
-                    self._line.tell("closed", {"session": answer.session})
+                if link.client is None:
+                    self._left(link, answer)
             case AskDial(dial=dial):
                 assert link.session is not None
                 opening = self._target_openings[link.session.grant.target.protocol](dial.tls)
@@ -235,6 +231,14 @@ class Worker:
         if isinstance(answer, Refusal):
             self.counts[f"refused_{answer.code.value}"] += 1
         return answer
+
+    def _left(self, link: ProxyLink, answer: Grant | Refusal) -> None:
+        """The client was gone when it was decided who it is: who is known is on the record all the same."""
+        grant = answer if isinstance(answer, Grant) else answer.grant
+        if grant is not None:
+            session = self.open(link, grant, {})
+            session.close(SessionOutcome.FAILED, "the client left before its login was over")
+            self.journal.commit()
 
     def _await_target(self, link: ProxyLink, timeout: float, began: float) -> None:
         """A target that takes the connection and then says nothing has until its own timeout."""
@@ -292,6 +296,7 @@ class Worker:
         self.link_ready(link)
         self._links.discard(link)
         self._turn.forget(link)
+        self._shown.pop(link, None)
         for key in [key for key, other in self._cancels.items() if other is link]:
             del self._cancels[key]
         if link.session is not None and not link.session.closed:

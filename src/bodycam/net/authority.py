@@ -130,32 +130,76 @@ class Authority:
             AuthorityError: the request is bad or not signed by its own key, a name is not one, or this
                 authority has ended.
         """
-        key = _requested_key(csr_pem)
-        now = now or datetime.now(UTC)
-        end = min(now + lifetime, self.certificate.not_valid_after_utc)
-        if end <= now:
-            raise AuthorityError(f"the authority's certificate has ended at {end.isoformat()}")
         if not names:
             raise AuthorityError("a certificate needs at least one name")
+        now = now or datetime.now(UTC)
+        leaf = self._leaf(
+            _requested_key(csr_pem),
+            _name(names[0][:64]),
+            [_general(name) for name in names],
+            usage,
+            now,
+            now + lifetime,
+        )
+        return leaf + self.certificate_pem
+
+    def vouch(
+        self,
+        csr_pem: bytes,
+        *,
+        name: str,
+        unit: str,
+        uris: Sequence[str],
+        end: datetime,
+        now: datetime | None = None,
+    ) -> bytes:
+        """A client's certificate for the request's key, until `end`: PEM, the leaf alone.
+
+        `name` and `unit` are its subject; `uris` are the names by which it is known.
+
+        Raises:
+            AuthorityError: the request is bad or not signed by its own key, a name is not one, or `end` or
+                this authority's own end is over.
+        """
+        now = now or datetime.now(UTC)
+        try:
+            known = [x509.UniformResourceIdentifier(uri) for uri in uris]
+        except ValueError as error:
+            raise AuthorityError(f"a name of the certificate is no URI in ASCII: {error}") from error
+        return self._leaf(_requested_key(csr_pem), _name(name, unit), known, Usage.CLIENT, now, end)
+
+    def _leaf(
+        self,
+        key: ec.EllipticCurvePublicKey,
+        subject: x509.Name,
+        names: Sequence[x509.GeneralName],
+        usage: Usage,
+        now: datetime,
+        end: datetime,
+    ) -> bytes:
+        ours = self.certificate.not_valid_after_utc
+        if min(end, ours) <= now:
+            what = "authority's certificate has" if ours <= now else "time that was asked for has"
+            raise AuthorityError(f"the {what} ended at {min(end, ours).isoformat()}")
         certificate = (
             x509.CertificateBuilder()
-            .subject_name(_name(names[0][:64]))
+            .subject_name(subject)
             .issuer_name(self.certificate.subject)
             .public_key(key)
             .serial_number(x509.random_serial_number())
             .not_valid_before(now - SKEW)
-            .not_valid_after(end)
+            .not_valid_after(min(end, ours))
             .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
             .add_extension(_key_usage(authority=False), critical=True)
             .add_extension(x509.ExtendedKeyUsage([usage.value]), critical=False)
-            .add_extension(x509.SubjectAlternativeName([_general(name) for name in names]), critical=False)
+            .add_extension(x509.SubjectAlternativeName(names), critical=False)
             .add_extension(x509.SubjectKeyIdentifier.from_public_key(key), critical=False)
             .add_extension(
                 x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key()), critical=False
             )
             .sign(self._key, hashes.SHA256())
         )
-        return certificate.public_bytes(serialization.Encoding.PEM) + self.certificate_pem
+        return certificate.public_bytes(serialization.Encoding.PEM)
 
 
 def _requested_key(csr_pem: bytes) -> ec.EllipticCurvePublicKey:
@@ -182,8 +226,11 @@ def _general(name: str) -> x509.GeneralName:
         raise AuthorityError(f"{name!r} is neither a host name nor an address") from error
 
 
-def _name(common_name: str) -> x509.Name:
-    return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name)])
+def _name(common_name: str, unit: str | None = None) -> x509.Name:
+    attributes = [x509.NameAttribute(NameOID.COMMON_NAME, common_name)]
+    if unit is not None:
+        attributes.insert(0, x509.NameAttribute(NameOID.ORGANIZATIONAL_UNIT_NAME, unit))
+    return x509.Name(attributes)
 
 
 def _key_usage(*, authority: bool) -> x509.KeyUsage:

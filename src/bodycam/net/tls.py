@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from bodycam.model.target import TlsMode
+from bodycam.net.handshake import Outspoken
 
 SYSTEM = "system"
 """The value of a CA file that means the system's own authorities, as libpq's `sslrootcert=system` does."""
@@ -18,19 +19,43 @@ class TlsError(Exception):
     """TLS can't be set up as the settings ask; the text says what to change."""
 
 
-def server_context(key_pem: bytes, chain_pem: bytes, *, alpn: Sequence[str] = ()) -> ssl.SSLContext:
+_NO_CHECK_TIME = 0x200000
+"""X509_V_FLAG_NO_CHECK_TIME of OpenSSL's x509_vfy.h, which Python's ssl has no name for."""
+
+
+def server_context(
+    key_pem: bytes, chain_pem: bytes, *, alpn: Sequence[str] = (), clients: bytes | None = None
+) -> ssl.SSLContext:
     """The context of a listener with this key and certificate chain (leaf first): TLS 1.2 or newer.
 
+    `clients` is an authority's certificate, in PEM: clients may then show a certificate of it, and no other.
+    That one may be out of date, for whoever decides about it to say so in the client's own protocol.
+
     Raises:
-        TlsError: key and chain are no PEM or do not belong together.
+        TlsError: key and chain are no PEM or do not belong together, or `clients` is no certificate.
     """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.sslobject_class = Outspoken
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.options |= ssl.OP_NO_COMPRESSION | ssl.OP_NO_RENEGOTIATION | ssl.OP_CIPHER_SERVER_PREFERENCE
     _load_chain(context, key_pem, chain_pem)
     if alpn:
         context.set_alpn_protocols(list(alpn))
+    if clients is not None:
+        _ask_for_certificates(context, clients)
     return context
+
+
+def _ask_for_certificates(context: ssl.SSLContext, authority: bytes) -> None:
+    try:
+        context.load_verify_locations(cadata=authority.decode("ascii"))
+    except (ssl.SSLError, ValueError) as error:
+        raise TlsError(f"the authority of the clients' certificates can't be used: {error}") from error
+    context.verify_mode = ssl.CERT_OPTIONAL
+    context.verify_flags |= _NO_CHECK_TIME
+    # each connection proves the key anew; a ticket would stand for a proof of long ago
+    context.options |= ssl.OP_NO_TICKET
+    context.num_tickets = 0
 
 
 def client_context(

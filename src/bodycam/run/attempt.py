@@ -5,10 +5,12 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 from bodycam.net.control_client import ControlClient, ControlError
 from bodycam.run.binding import Credential, Situation
+from bodycam.run.certificate import ClientCertificate
 from bodycam.run.child import HeldSignals
 from bodycam.run.environment import BINDINGS, bypasses, child_environment, detours, secret_names
 from bodycam.run.failure import RunFailure
@@ -56,11 +58,16 @@ class Attempt:
             stopped = signals.stop_asked()
             if stopped is not None:
                 return stopped
-            started = self._client.post("/v1/runs", self._request(wish, str(grade)), seconds=START_SECONDS)
+            certificate = ClientCertificate() if _certifiable(gateway, chosen) else None
+            body = self._request(wish, str(grade)) | _asking(certificate)
+            started = self._client.post("/v1/runs", body, seconds=START_SECONDS)
             run, credential = _started(started)
             code = 1
             try:
-                code = self._child(wish, gateway, chosen, credential, run, signals)
+                with PrivateFolder() as folder:
+                    files = None if certificate is None else certificate.put(folder, started)
+                    variables = self._variables(wish, gateway, chosen, credential, folder, files)
+                    code = self._child(wish, chosen, variables, run, certificate, signals)
             except RunFailure as failure:
                 code = failure.code
                 raise
@@ -86,41 +93,60 @@ class Attempt:
             "ttl": wish.ttl,
         }
 
-    def _child(
+    def _variables(
         self,
         wish: Wish,
         gateway: Gateway,
         chosen: Mapping[str, Reachable],
         credential: Credential,
+        folder: PrivateFolder,
+        files: tuple[Path, Path] | None,
+    ) -> Mapping[str, str]:
+        variables: dict[str, str] = {}
+        for binding in BINDINGS:
+            listener, target = gateway.listeners.get(binding.protocol), chosen.get(binding.protocol)
+            if listener is not None and target is not None:
+                situation = Situation(wish.agent, listener, target, credential, gateway.ca_pem, folder, files)
+                variables |= binding.make(situation)
+        if not variables:
+            raise RunFailure(
+                f"no client can be bound: the gateway has no listener for {', '.join(sorted(chosen))}",
+                hint="`listen` in the gateway's settings says where it listens",
+            )
+        return variables
+
+    def _child(
+        self,
+        wish: Wish,
+        chosen: Mapping[str, Reachable],
+        variables: Mapping[str, str],
         run: Mapping[str, Any],
+        certificate: ClientCertificate | None,
         signals: HeldSignals,
     ) -> int:
-        with PrivateFolder() as folder:
-            variables: dict[str, str] = {}
-            for binding in BINDINGS:
-                listener, target = gateway.listeners.get(binding.protocol), chosen.get(binding.protocol)
-                if listener is not None and target is not None:
-                    situation = Situation(wish.agent, listener, target, credential, gateway.ca_pem, folder)
-                    variables |= binding.make(situation)
-            if not variables:
-                raise RunFailure(
-                    f"no client can be bound: the gateway has no listener for {', '.join(sorted(chosen))}",
-                    hint="`listen` in the gateway's settings says where it listens",
-                )
-            unset = detours(self._environ, tuple(chosen))
-            if unset:
-                self._say(f"unset for the child, because it would go round the gateway: {', '.join(unset)}")
-            environ = child_environment(self._environ, variables, unset)
-            secrets = secret_names({name: environ[name] for name in environ if name not in variables})
-            if secrets:
-                self._say(f"the child gets variables that look like secrets: {', '.join(secrets)}")
-            path = f"/v1/runs/{run['id']}/renew"
-            with Lease(
-                moment(run["expires"]),
-                lambda: moment(self._client.post(path, seconds=START_SECONDS)["expires"]),
-                self._say,
-            ):
-                return signals.run(wish.command, environ)
+        unset = detours(self._environ, tuple(chosen))
+        if unset:
+            self._say(f"unset for the child, because it would go round the gateway: {', '.join(unset)}")
+        environ = child_environment(self._environ, variables, unset)
+        secrets = secret_names({name: environ[name] for name in environ if name not in variables})
+        if secrets:
+            self._say(f"the child gets variables that look like secrets: {', '.join(secrets)}")
+        path = f"/v1/runs/{run['id']}/renew"
+
+        def renew() -> float:
+            answer = self._client.post(path, _asking(certificate), seconds=START_SECONDS)
+            if certificate is not None:
+                self._keep_certificate(certificate, answer)
+            return moment(answer["expires"])
+
+        with Lease(moment(run["expires"]), renew, self._say):
+            return signals.run(wish.command, environ)
+
+    def _keep_certificate(self, certificate: ClientCertificate, answer: Mapping[str, Any]) -> None:
+        try:
+            certificate.renew(answer)
+        except OSError as error:
+            self._say(f"the run's new certificate can't be kept ({error.strerror}); the old one ends")
 
     def _end(self, run: Mapping[str, Any], grade: str, code: int) -> None:
         name = run["id"]
@@ -159,6 +185,16 @@ class Attempt:
         except OSError as error:
             return f", ledger head not kept ({error.strerror})"
         return ""
+
+
+def _certifiable(gateway: Gateway, chosen: Mapping[str, Reachable]) -> bool:
+    """Whether some client of the child will speak TLS to a gateway that takes certificates of runs."""
+    listeners = (gateway.listeners.get(protocol) for protocol in chosen)
+    return gateway.certificates and any(one is not None and one.tls for one in listeners)
+
+
+def _asking(certificate: ClientCertificate | None) -> dict[str, Any]:
+    return {} if certificate is None else {"csr": certificate.csr}
 
 
 def moment(value: object) -> float:

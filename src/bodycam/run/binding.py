@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from bodycam.run.gateway import Listener, Reachable
 from bodycam.run.private_folder import PrivateFolder
@@ -17,7 +18,11 @@ class Credential:
 
 @dataclass(frozen=True, slots=True)
 class Situation:
-    """All that a binding is made of; `ca_pem` is the gateway's CA, "" when it has none."""
+    """All that a binding is made of.
+
+    `ca_pem` is the gateway's CA, "" when it has none; `certificate` are the files of the run's own client
+    certificate and of its key.
+    """
 
     agent: str
     listener: Listener
@@ -25,6 +30,7 @@ class Situation:
     credential: Credential
     ca_pem: str
     folder: PrivateFolder
+    certificate: tuple[Path, Path] | None = None
 
 
 @dataclass(frozen=True, slots=True)

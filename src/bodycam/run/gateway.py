@@ -27,11 +27,12 @@ class Reachable:
 
 @dataclass(frozen=True, slots=True)
 class Gateway:
-    """One gateway as seen by one agent."""
+    """One gateway as seen by one agent; `certificates` says whether it gives runs client certificates."""
 
     listeners: Mapping[str, Listener]
     ca_pem: str
     targets: tuple[Reachable, ...]
+    certificates: bool = False
 
 
 def gateway_from(plain: Mapping[str, Any]) -> Gateway:
@@ -51,6 +52,7 @@ def gateway_from(plain: Mapping[str, Any]) -> Gateway:
                 Reachable(str(one["name"]), str(one["protocol"]), tuple(map(str, one.get("hosts") or ())))
                 for one in plain["targets"]
             ),
+            certificates=plain.get("certificates") is True,
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise RunFailure(

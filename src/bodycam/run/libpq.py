@@ -36,6 +36,9 @@ def _make(situation: Situation) -> Mapping[str, str]:
         trusted = situation.ca_pem or system_authorities()
         ca_file = situation.folder.write("gateway-ca.pem", trusted)
         variables |= {"PGSSLMODE": "verify-full", "PGSSLROOTCERT": str(ca_file)}
+        if situation.certificate is not None:
+            certificate, key = situation.certificate
+            variables |= {"PGSSLCERT": str(certificate), "PGSSLKEY": str(key)}
     return variables
 
 
@@ -66,6 +69,7 @@ BINDING = Binding(
         "PGREQUIRESSL",
         "PGSSLCRL",
         "PGSSLCRLDIR",
+        "PGSSLCERTMODE",
     ),
     make=_make,
 )

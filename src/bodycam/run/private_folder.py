@@ -22,6 +22,12 @@ class PrivateFolder:
             file.write(text)
         return path
 
+    def replace(self, name: str, text: str) -> Path:
+        """The file with this content instead of the one it had, never half of either."""
+        partial = f".{name}.new"
+        (self.path / partial).unlink(missing_ok=True)
+        return self.write(partial, text).replace(self.path / name)
+
     def __enter__(self) -> Self:
         return self
 

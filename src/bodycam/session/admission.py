@@ -13,6 +13,7 @@ from bodycam.config.settings import Settings
 from bodycam.identity.attempts import Attempts
 from bodycam.identity.failures import FailedLogin, FailedLogins
 from bodycam.identity.proof import KnownRun, Prover, RunStore
+from bodycam.identity.run_certificates import CertificateRefused, RunCertificates
 from bodycam.identity.scram import Decoys, ScramLogin, ScramRefused
 from bodycam.model.ids import RUN, SESSION, new_id
 from bodycam.model.target import Dial
@@ -33,14 +34,16 @@ Resolver = Callable[[Settings, str, str | None], Awaitable[Dial]]
 class _Login:
     name: str
     address: str
-    scram: ScramLogin | None
+    method: Method
+    scram: ScramLogin | None = None
     run: str | None = None
 
 
 class Admission:
     """The gatekeeper itself; `gatekeeper(worker)` is its view for one worker.
 
-    `provers` take cleartext proofs by their prefix. `wall` and `monotonic` give seconds.
+    `provers` take cleartext proofs by their prefix; without `certificates` no client certificate proves
+    anything. `wall` and `monotonic` give seconds.
     """
 
     def __init__(
@@ -50,12 +53,13 @@ class Admission:
         provers: Sequence[Prover],
         login_key: bytes,
         *,
+        certificates: RunCertificates | None = None,
         resolver: Resolver = resolve,
         wall: Callable[[], float] = time.time,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._settings, self._access = settings, AccessPolicy(settings)
-        self._runs, self._provers = runs, tuple(provers)
+        self._runs, self._provers, self._certificates = runs, tuple(provers), certificates
         self._decoys, self._resolver, self._wall = Decoys(login_key), resolver, wall
         self._logins: Attempts[_Login] = Attempts(
             settings.limits.pending_logins, settings.limits.login_timeout, monotonic
@@ -78,27 +82,27 @@ class Admission:
         """Count those who never said who they are, as a worker tells of them."""
         self._failures.add(what, "", host, times)
 
-    async def challenge(self, name: str, *, secure: bool, address: str) -> Challenge | Refusal:
-        """Begin a login: how the claimed name is to be proved. `secure` means TLS or loopback."""
+    async def challenge(
+        self, name: str, *, secure: bool, address: str, certificate: bytes = b""
+    ) -> Challenge | Refusal:
+        """Begin a login: how the claimed name is to be proved.
+
+        `secure` means TLS or loopback; `certificate` is the one that the client showed in its handshake, in
+        DER, and whose key it proved to have there.
+        """
         if not secure and (self._settings.tls.required or name == TOKEN_NAME):
             self._failures.add(RefusalCode.INSECURE, name, address)
             return refusals.insecure()
-        login = _Login(name, address, None)
-        method = Method.CLEARTEXT
-        if name != TOKEN_NAME:
-            method = Method.SCRAM_SHA_256
-            known = await self._known(name)
-            # a revoked credential's proof is still checked, so that its owner is told that it was revoked
-            if known is not None and known.verifier is not None:
-                login.run = name
-                login.scram = ScramLogin(known.verifier)
-            else:
-                login.scram = ScramLogin(self._decoys.verifier(name))
+        try:
+            login = await self._login(name, address, certificate)
+        except CertificateRefused as error:
+            self._failures.add(RefusalCode.BAD_CERTIFICATE, name, address)
+            return refusals.bad_certificate(str(error))
         handle = self._logins.begin(login)
         if handle is None:
             self._failures.add(RefusalCode.LIMIT, name, address)
             return refusals.too_many_logins()
-        return Challenge(handle, method)
+        return Challenge(handle, login.method)
 
     async def respond(self, login: str, data: bytes) -> bytes | Refusal:
         """SCRAM's first half: server-first-message for client-first-message."""
@@ -194,12 +198,31 @@ class Admission:
         self._logins.limit = settings.limits.pending_logins
         self._logins.timeout = settings.limits.login_timeout
 
+    async def _login(self, name: str, address: str, certificate: bytes) -> _Login:
+        if name == TOKEN_NAME:
+            # a token says itself whose it is, whoever carries it
+            return _Login(name, address, Method.CLEARTEXT)
+        if certificate and self._certificates is not None:
+            run = self._certificates.run_of(certificate, self._wall())
+            if run != name:
+                raise CertificateRefused(
+                    f'the client certificate is of run {run}, and the user name is "{name[:_MAX_NAME]}"'
+                )
+            return _Login(name, address, Method.CERTIFICATE, run=run)
+        known = await self._known(name)
+        # a revoked credential's proof is still checked, so that its owner is told that it was revoked
+        if known is not None and known.verifier is not None:
+            return _Login(name, address, Method.SCRAM_SHA_256, ScramLogin(known.verifier), run=name)
+        return _Login(name, address, Method.SCRAM_SHA_256, ScramLogin(self._decoys.verifier(name)))
+
     async def _known(self, name: str) -> KnownRun | None:
         if not name.startswith(f"{RUN}_") or len(name) > _MAX_NAME:
             return None
         return await self._runs.known_run(name)
 
     async def _prove(self, login: _Login, proof: bytes) -> tuple[KnownRun | None, bytes]:
+        if login.method is Method.CERTIFICATE:
+            return await self._known(login.name), b""
         if login.scram is None:
             try:
                 text = proof.decode("utf-8")
@@ -264,8 +287,10 @@ class _ForWorker:
     admission: Admission
     worker: str
 
-    async def challenge(self, name: str, *, secure: bool, address: str) -> Challenge | Refusal:
-        return await self.admission.challenge(name, secure=secure, address=address)
+    async def challenge(
+        self, name: str, *, secure: bool, address: str, certificate: bytes = b""
+    ) -> Challenge | Refusal:
+        return await self.admission.challenge(name, secure=secure, address=address, certificate=certificate)
 
     async def respond(self, login: str, data: bytes) -> bytes | Refusal:
         return await self.admission.respond(login, data)

@@ -18,12 +18,14 @@ class Method(StrEnum):
 
     SCRAM_SHA_256 = "scram-sha-256"  # RFC 5802, RFC 7677
     CLEARTEXT = "cleartext"  # over TLS or loopback only
+    CERTIFICATE = "certificate"  # proved by the TLS handshake already: there is nothing left to ask
 
 
 class RefusalCode(StrEnum):
     """Why a login or an opening was refused; each protocol has its own error for each."""
 
     BAD_CREDENTIAL = "bad-credential"  # unknown, wrong, revoked or expired: said alike to who is not known
+    BAD_CERTIFICATE = "bad-certificate"  # a client certificate that is over, somebody else's, or not ours
     RUN_ENDED = "run-ended"
     UNKNOWN_TARGET = "unknown-target"
     NOT_ALLOWED = "not-allowed"
@@ -94,7 +96,9 @@ class Gatekeeper(Protocol):
     caller fails closed.
     """
 
-    async def challenge(self, name: str, *, secure: bool, address: str) -> Challenge | Refusal: ...
+    async def challenge(
+        self, name: str, *, secure: bool, address: str, certificate: bytes = b""
+    ) -> Challenge | Refusal: ...
 
     async def respond(self, login: str, data: bytes) -> bytes | Refusal: ...
 

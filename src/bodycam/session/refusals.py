@@ -18,6 +18,15 @@ def bad_credential() -> Refusal:
     )
 
 
+def bad_certificate(why: str) -> Refusal:
+    """A client certificate that proves nothing; who shows one is not asked for a password instead."""
+    return Refusal(
+        RefusalCode.BAD_CERTIFICATE,
+        why,
+        "`bodycam run` gives a fresh one and keeps it so; or connect without it (sslcertmode=disable).",
+    )
+
+
 def insecure() -> Refusal:
     """The credential, or what follows it, would cross the network in the clear."""
     return Refusal(

@@ -199,6 +199,9 @@ class PlayedWorker:
     async def log_in(self, secret: str, target: str = "orders") -> dict[str, Any]:
         asked = {"name": "token", "secure": True, "address": "127.0.0.1"}
         begun = await self.channel.call("challenge", asked)
+        return await self.open(begun["login"], secret.encode(), target)
+
+    async def open(self, login: str, proof: bytes, target: str = "orders") -> dict[str, Any]:
         wanted = {
             "protocol": "postgres",
             "target": target,
@@ -206,7 +209,7 @@ class PlayedWorker:
             "address": "127.0.0.1",
             "claims": {},
         }
-        body = {"login": begun["login"], "proof": secret.encode(), "wanted": wanted}
+        body = {"login": login, "proof": proof, "wanted": wanted}
         return dict(await self.channel.call("open", body))
 
 

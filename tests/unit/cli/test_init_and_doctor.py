@@ -1,8 +1,11 @@
 import json
 import stat
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
+from cryptography import x509
 
 from bodycam.catalog import accounts
 from bodycam.catalog.engine import make_engine, reading
@@ -59,6 +62,52 @@ def test_half_a_ca_is_refused(folder: Path, capsys: pytest.CaptureFixture[str]) 
     (folder / "keys" / "control" / "listener-ca.pem").unlink()
     assert bodycam("init") == 1
     assert "control/listener-ca.pem is missing" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("half", ["control", "public"])
+def test_half_a_ca_of_the_runs_is_refused(
+    folder: Path, capsys: pytest.CaptureFixture[str], half: str
+) -> None:
+    assert bodycam("init") == 0
+    (folder / "keys" / half / "run-client-ca.pem").unlink()
+    assert bodycam("init") == 1
+    assert f"{half}/run-client-ca.pem is missing" in capsys.readouterr().err
+
+
+def test_keys_that_a_gateway_of_an_earlier_version_lacks_are_added_and_nothing_else(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert bodycam("init") == 0
+    added = [folder / "keys" / half / "run-client-ca.pem" for half in ("control", "public")]
+    for file in added:
+        file.unlink()
+    before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    capsys.readouterr()
+
+    # a process of its own: a gateway sets up the log of the whole process
+    serve = [sys.executable, "-m", "bodycam", "serve", "--settings", "bodycam.yaml"]
+    done = subprocess.run(serve, cwd=folder, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 2
+    assert "run-client-ca.pem is not there" in done.stderr
+    assert "bodycam init --settings bodycam.yaml" in done.stderr
+    assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == before
+
+    assert bodycam("init", "--json") == 0
+    assert json.loads(capsys.readouterr().out)["made"] == [str(file) for file in added]
+    assert {path: path.read_bytes() for path in before if path.suffix == ".pem"} == {
+        path: content for path, content in before.items() if path.suffix == ".pem"
+    }
+    assert stat.S_IMODE(added[0].stat().st_mode) == 0o600
+
+
+def test_the_two_authorities_are_apart(folder: Path) -> None:
+    assert bodycam("init") == 0
+    listeners, runs = (
+        x509.load_pem_x509_certificate((folder / "keys" / "public" / name).read_bytes())
+        for name in ("listener-ca.pem", "run-client-ca.pem")
+    )
+    assert listeners.public_key() != runs.public_key()
+    assert runs.subject.rfc4514_string() == "CN=Bodycam runs"
 
 
 def test_wrong_settings_are_named_and_left_alone(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

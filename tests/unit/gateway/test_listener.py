@@ -6,6 +6,7 @@ import socket
 import ssl
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from bodycam.gateway.certificate import ListenerCertificate
 from bodycam.gateway.link import ProxyLink
 from bodycam.gateway.listener import Door, Listener
 from bodycam.gateway.strangers import Stranger
-from bodycam.net.authority import Authority
+from bodycam.net.authority import Authority, request
 from bodycam.protocols.postgres.frontend import GSSENC_REQUEST, SSL_REQUEST
 from bodycam.protocols.postgres.protocol import PROTOCOL
 from bodycam.session.link import Machine
@@ -49,6 +50,7 @@ class House:
     sock: socket.socket
     links: list[ProxyLink] = field(default_factory=list)
     secure: list[bool] = field(default_factory=list)
+    shown: list[bytes] = field(default_factory=list)
     strangers: list[Stranger] = field(default_factory=list)
     listener: Listener = field(init=False)
 
@@ -56,11 +58,14 @@ class House:
     def port(self) -> int:
         return int(self.sock.getsockname()[1])
 
-    def make_link(self, machine: Callable[..., Machine], address: str, secure: bool) -> ProxyLink:
+    def make_link(
+        self, machine: Callable[..., Machine], address: str, secure: bool, certificate: bytes
+    ) -> ProxyLink:
         services = PlayedServices(PlayedJournal())
         made = ProxyLink(services, Heard, address=address, secure=secure, message_limit=1024)
         self.links.append(made)
         self.secure.append(secure)
+        self.shown.append(certificate)
         return made
 
     def client_context(self, *alpn: str) -> ssl.SSLContext:
@@ -76,11 +81,14 @@ class House:
 
 
 @contextlib.asynccontextmanager
-async def listening(folder: Path, *, tls: bool = True, login_timeout: float = 5.0) -> AsyncIterator[House]:
+async def listening(
+    folder: Path, *, tls: bool = True, login_timeout: float = 5.0, clients: Authority | None = None
+) -> AsyncIterator[House]:
     authority = Authority.create("listeners")
     ca = folder / "ca.pem"
     ca.write_bytes(authority.certificate_pem)
-    certificate = ListenerCertificate(enabled=tls)
+    trusted = None if clients is None else clients.certificate_pem
+    certificate = ListenerCertificate(enabled=tls, clients=trusted)
     if csr := certificate.request():
         certificate.adopt(authority.sign(csr.encode(), names=["127.0.0.1"]).decode())
     with socket.create_server(("127.0.0.1", 0)) as sock:
@@ -207,6 +215,23 @@ async def test_exactly_the_eight_bytes_of_the_request_are_taken(tmp_path: Path) 
         assert house.machine().heard == b"a startup message"
 
 
+async def test_who_was_told_that_the_handshake_failed_is_not_waited_for_longer_than_it_takes_to_read(
+    tmp_path: Path,
+) -> None:
+    async with listening(tmp_path, login_timeout=60) as house:
+        reader, writer = await asyncio.open_connection("127.0.0.1", house.port)
+        writer.write(SSL_REQUEST)
+        assert await reader.readexactly(1) == b"S"
+        writer.write(b"not a handshake at all")
+        async with asyncio.timeout(20):
+            with contextlib.suppress(ConnectionError):
+                assert (await reader.read())[:1] in (b"", b"\x15")
+        writer.close()
+        with contextlib.suppress(ConnectionError):
+            await writer.wait_closed()
+        assert (house.links, house.strangers) == ([], [])
+
+
 @pytest.mark.parametrize("how", ["request", "at once"])
 async def test_a_handshake_that_never_goes_on_has_the_logins_deadline(tmp_path: Path, how: str) -> None:
     async with listening(tmp_path, login_timeout=0.4) as house:
@@ -248,3 +273,81 @@ async def test_the_end_of_a_client_that_was_let_in_reaches_its_machine(tmp_path:
         assert await greeted(reader, writer)
         async with asyncio.timeout(5):
             await house.machine().gone.wait()
+
+
+# -- certificates of clients ---------------------------------------------------------------------------
+
+RUNS = Authority.create("Bodycam runs")
+NOW = datetime.now(UTC)
+
+
+def certified(
+    house: House, folder: Path, *, by: Authority = RUNS, end: datetime = NOW + timedelta(hours=1)
+) -> tuple[ssl.SSLContext, bytes]:
+    """A client's context that shows a certificate, and that certificate in DER."""
+    made = request("a client")
+    pem = by.vouch(
+        made.csr_pem, name="run_a", unit="bot", uris=["urn:x"], end=end, now=end - timedelta(hours=2)
+    )
+    (folder / "client.pem").write_bytes(made.key_pem + pem)
+    context = house.client_context(*OURS)
+    context.load_cert_chain(folder / "client.pem")
+    return context, ssl.PEM_cert_to_DER_cert(pem.decode())
+
+
+@pytest.mark.parametrize("begins", [asked_for_tls, at_once])
+async def test_a_certificate_that_the_client_shows_goes_with_its_link(tmp_path: Path, begins: Any) -> None:
+    async with listening(tmp_path, clients=RUNS) as house:
+        context, der = certified(house, tmp_path)
+        assert await greeted(*await begins(house, context))
+        assert (house.shown, house.secure) == ([der], [True])
+
+
+async def test_none_has_to_be_shown(tmp_path: Path) -> None:
+    async with listening(tmp_path, clients=RUNS) as house:
+        assert await greeted(*await at_once(house, house.client_context(*OURS)))
+        assert (house.shown, house.strangers) == ([b""], [])
+
+
+async def test_where_none_is_asked_for_none_comes(tmp_path: Path) -> None:
+    async with listening(tmp_path) as house:
+        context, _ = certified(house, tmp_path)
+        assert await greeted(*await at_once(house, context))
+        assert house.shown == [b""]
+
+
+async def test_one_that_is_over_is_passed_on_for_others_to_say_so(tmp_path: Path) -> None:
+    async with listening(tmp_path, clients=RUNS) as house:
+        context, der = certified(house, tmp_path, end=NOW - timedelta(hours=1))
+        assert await greeted(*await at_once(house, context))
+        assert house.shown == [der]
+
+
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+async def test_one_of_another_authority_ends_the_handshake_and_is_counted(
+    tmp_path: Path, version: ssl.TLSVersion
+) -> None:
+    async with listening(tmp_path, clients=RUNS) as house:
+        # the name is the same, the key is not
+        context, _ = certified(house, tmp_path, by=Authority.create("Bodycam runs"))
+        context.maximum_version = version
+        try:
+            let_in = await greeted(*await at_once(house, context))
+        except (ssl.SSLError, ConnectionError):
+            let_in = False
+        assert not let_in
+        async with asyncio.timeout(5):
+            while not house.strangers:
+                await asyncio.sleep(0.01)
+        assert (house.links, house.strangers) == ([], [Stranger.UNTRUSTED])
+
+
+async def test_each_connection_proves_the_key_anew(tmp_path: Path) -> None:
+    async with listening(tmp_path, clients=RUNS) as house:
+        context, _ = certified(house, tmp_path)
+        for version in (ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3):
+            context.maximum_version = version
+            reader, writer = await at_once(house, context)
+            assert await greeted(reader, writer)
+            session = writer.get_extra_info("ssl_object").session
+            assert session is None or not session.has_ticket

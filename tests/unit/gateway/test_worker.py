@@ -11,13 +11,14 @@ from typing import Any
 import pytest
 
 from bodycam.gateway.certificate import ListenerCertificate
-from bodycam.gateway.worker import Worker, WorkerLimits
+from bodycam.gateway.worker import Worker
+from bodycam.gateway.worker_limits import WorkerLimits
 from bodycam.journal.pressure import Pressure
 from bodycam.model.event import Kind
 from bodycam.model.target import Dial, TlsMode
 from bodycam.protocols.postgres.opening import TargetOpening
-from bodycam.session.grant import Limits, Refusal, RefusalCode
-from bodycam.session.link import AskChallenge, AskDial, DialDone
+from bodycam.session.grant import Grant, Limits, Refusal, RefusalCode, Wanted
+from bodycam.session.link import AskChallenge, AskDial, AskOpen, DialDone
 from tests.playbook.play import GRANT, RUN, Allow, NoRedaction
 from tests.unit.gateway.played import PlayedJournal, Relay, Stage
 
@@ -33,6 +34,8 @@ class PlayedLine:
         self.connected = asyncio.Event()
         self.connected.set()
         self.told: list[tuple[str, Any]] = []
+        self.shown: list[bytes] = []
+        self.opened: Grant | Refusal = GRANT
 
     async def run(self) -> None:
         await asyncio.Event().wait()
@@ -40,8 +43,12 @@ class PlayedLine:
     def tell(self, verb: str, body: Any) -> None:
         self.told.append((verb, body))
 
-    async def challenge(self, name: str, *, secure: bool, address: str) -> Refusal:
+    async def challenge(self, name: str, *, secure: bool, address: str, certificate: bytes) -> Refusal:
+        self.shown.append(certificate)
         return Refusal(RefusalCode.UNAVAILABLE, "away")
+
+    async def open(self, login: str, proof: bytes, wanted: Wanted) -> Grant | Refusal:
+        return self.opened
 
     def said(self, verb: str) -> list[Any]:
         return [body for one, body in self.told if one == verb]
@@ -293,6 +300,47 @@ async def test_openings_are_numbered_without_a_gap() -> None:
         stage.link.cut("over")
 
     assert numbers == [1, 2, 3]
+
+
+async def test_the_certificate_that_a_client_showed_goes_to_the_control_process_with_its_name() -> None:
+    house = House()
+    shown = house.worker.make_link(Relay, "127.0.0.1:9", True, b"in DER")
+    other = house.worker.make_link(Relay, "127.0.0.1:9", True)
+
+    for link in (other, shown, shown):
+        await house.worker.fulfil(link, AskChallenge("run_x"))
+    # it is asked for once in a login, and kept no longer
+    assert house.line.shown == [b"", b"in DER", b""]
+    gone = house.worker.make_link(Relay, "127.0.0.1:9", True, b"in DER")
+    for link in (shown, other, gone):
+        link.cut("over")
+    assert house.worker._shown == {}
+
+
+@pytest.mark.parametrize("decided", ["granted", "refused"])
+async def test_a_client_that_left_while_it_was_decided_is_on_the_record_if_it_is_known(decided: str) -> None:
+    house = House()
+    stage = house.link()
+    no = Refusal(RefusalCode.NOT_ALLOWED, "no", grant=replace(GRANT, dial=None))
+    house.line.opened = GRANT if decided == "granted" else no
+    stage.client_side.connection_lost(None)
+
+    await house.worker.fulfil(stage.link, AskOpen("login", b"proof", Wanted("postgres", "orders", None, "a")))
+
+    assert house.journal.kinds == [Kind.OPENED, Kind.CLOSED]
+    assert house.journal.committed == 2
+    assert house.line.said("closed") == [{"session": GRANT.session}]
+    assert house.worker.hello()["sessions"] == []
+
+
+async def test_a_client_that_left_and_is_not_known_is_on_no_record() -> None:
+    house = House()
+    stage = house.link()
+    house.line.opened = Refusal(RefusalCode.BAD_CREDENTIAL, "no")
+    stage.client_side.connection_lost(None)
+
+    await house.worker.fulfil(stage.link, AskOpen("login", b"proof", Wanted("postgres", "orders", None, "a")))
+    assert house.journal.kinds == []
 
 
 async def test_refusals_are_counted_by_their_reason() -> None:

@@ -9,12 +9,16 @@ import stat
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import serialization
 
+from bodycam.net.authority import Authority
 from tests.unit.cli.fake_control import FakeControl, fake_control
 
 RUN = "run_aaaabbbbccccdddd"
@@ -135,6 +139,100 @@ def test_the_child_gets_bindings_and_nothing_of_ours(control: FakeControl, tmp_p
     assert "PGPASSWORD, PGHOSTADDR" in done.stderr
     assert "OPENAI_API_KEY" in done.stderr
     assert "hidden" not in done.stderr
+
+
+TLS = {
+    "listeners": {"postgres": {"host": "127.0.0.1", "port": 7432, "tls": True}},
+    "ca_pem": "-----BEGIN CERTIFICATE-----\n",
+    "certificates": True,
+}
+RUNS = Authority.create("Bodycam runs")
+COPY = "for f in $PGSSLCERT $PGSSLKEY $PGSSLROOTCERT; do stat -c '%a %n' $f >> modes; cp $f .; done"
+
+
+def certify(csr: str, seconds: float = 3600) -> dict[str, Any]:
+    end = datetime.now(UTC) + timedelta(seconds=seconds)
+    pem = RUNS.vouch(csr.encode(), name=RUN, unit="bot", uris=[f"urn:bodycam:run:{RUN}"], end=end)
+    return {"pem": pem.decode(), "expires": end.timestamp()}
+
+
+def certifying(lease: float = 3600) -> dict[str, Any]:
+    """A control API that gives certificates, and whose leases are this long."""
+    plain = routes(**TLS)
+    started = plain["POST /v1/runs"]
+    started["run"]["expires"] = time.time() + lease
+
+    def renewed(_query: Any, body: Mapping[str, Any]) -> tuple[int, Any]:
+        return 200, {"expires": time.time() + 3600, "certificate": certify(body["csr"])}
+
+    return plain | {
+        "POST /v1/runs": lambda _query, body: (200, started | {"certificate": certify(body["csr"])}),
+        f"POST /v1/runs/{RUN}/renew": renewed,
+    }
+
+
+def test_where_the_listener_has_tls_the_child_gets_a_certificate_and_the_key_stays_here(
+    tmp_path: Path,
+) -> None:
+    with fake_control(certifying()) as control:
+        done = run(control, tmp_path, "sh", "-c", COPY, PGSSLCERT="elsewhere.pem", PGSSLCERTMODE="disable")
+    assert done.returncode == 0, done.stderr
+    [wish] = control.made("POST", "/v1/runs")
+    assert "BEGIN CERTIFICATE REQUEST" in wish.body["csr"]
+    assert "PRIVATE KEY" not in json.dumps(wish.body)
+
+    key = serialization.load_pem_private_key((tmp_path / "client.key").read_bytes(), None)
+    certificate = x509.load_pem_x509_certificate((tmp_path / "client.pem").read_bytes())
+    assert certificate.public_key() == key.public_key()
+    assert certificate.subject.rfc4514_string() == f"CN={RUN},OU=bot"
+    modes = [line.split() for line in (tmp_path / "modes").read_text().splitlines()]
+    assert [mode for mode, _ in modes] == ["600"] * 3
+    # all of it is gone with the run
+    assert not [file for _, file in modes if Path(file).exists()]
+    assert list((tmp_path / "tmp").iterdir()) == []
+    assert "PGSSLCERTMODE" in done.stderr
+
+
+def test_a_renewal_puts_a_new_certificate_in_the_place_of_the_old_one(tmp_path: Path) -> None:
+    script = (
+        "cp $PGSSLCERT first.pem; for i in $(seq 200); do cmp -s $PGSSLCERT first.pem || break; sleep 0.05; done;"
+        " cp $PGSSLCERT second.pem; cp $PGSSLKEY key.pem; stat -c %a $PGSSLCERT > mode; ls -A $(dirname $PGSSLCERT) > files"
+    )
+    with fake_control(certifying(lease=1.0)) as control:
+        done = run(control, tmp_path, "sh", "-c", script)
+    assert done.returncode == 0, done.stderr
+
+    first, second = (
+        x509.load_pem_x509_certificate((tmp_path / name).read_bytes()) for name in ("first.pem", "second.pem")
+    )
+    key = serialization.load_pem_private_key((tmp_path / "key.pem").read_bytes(), None)
+    assert first.serial_number != second.serial_number
+    assert second.public_key() == first.public_key() == key.public_key()
+    assert (tmp_path / "mode").read_text() == "600\n"
+    assert "new" not in (tmp_path / "files").read_text()
+    assert control.made("POST", f"/v1/runs/{RUN}/renew")[0].body["csr"]
+
+
+@pytest.mark.parametrize("without", ["certificates", "tls"])
+def test_where_there_are_none_none_is_asked_for(tmp_path: Path, without: str) -> None:
+    changed = dict(TLS)
+    if without == "certificates":
+        changed["certificates"] = False
+    else:
+        changed["listeners"] = {"postgres": {"host": "127.0.0.1", "port": 7432, "tls": False}}
+    with fake_control(routes(**changed)) as control:
+        done = run(control, tmp_path, "sh", "-c", 'test -z "$PGSSLCERT$PGSSLKEY"')
+    assert done.returncode == 0, done.stderr
+    assert "csr" not in control.made("POST", "/v1/runs")[0].body
+
+
+def test_a_gateway_that_promises_certificates_and_gives_none_starts_nothing(tmp_path: Path) -> None:
+    with fake_control(routes(**TLS)) as control:
+        done = run(control, tmp_path, "touch", "started")
+    assert done.returncode == 125
+    assert "no certificate" in done.stderr
+    assert not (tmp_path / "started").exists()
+    assert len(control.made("POST", f"/v1/runs/{RUN}/end")) == 1
 
 
 def test_at_the_end_the_files_are_gone_and_the_head_is_kept(control: FakeControl, tmp_path: Path) -> None:

@@ -1,6 +1,8 @@
 """Logins as the control process decides them, read as transcripts."""
 
+import ssl
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -10,9 +12,11 @@ from bodycam.catalog.runs import RunState
 from bodycam.config import Settings, parse
 from bodycam.identity import run_credentials
 from bodycam.identity.proof import KnownRun
+from bodycam.identity.run_certificates import RunCertificates
 from bodycam.identity.run_prover import RunProver
 from bodycam.model.identity import Principal, PrincipalKind, Run
 from bodycam.model.target import Dial
+from bodycam.net.authority import Authority, request
 from bodycam.session.admission import Admission
 from bodycam.session.grant import Challenge, Grant, Method, Refusal, RefusalCode, Wanted
 from bodycam.targets.dials import TargetUnready, resolve
@@ -33,6 +37,15 @@ RUN = "run_aaaaaaaaaaaaaaaa"
 CREDENTIAL, VERIFIER = run_credentials.issue(RUN)
 STARTER = Principal("bodycam", "ci", PrincipalKind.SERVICE, frozenset({"payments"}))
 ORDERS = Wanted("postgres", "orders", None, "127.0.0.1:9")
+
+
+CERTIFICATES = RunCertificates(Authority.create("Bodycam runs", now=datetime.fromtimestamp(1, UTC)))
+CSR = request("a client").csr_pem
+
+
+def shown(run: Run, certificates: RunCertificates = CERTIFICATES) -> bytes:
+    """The certificate of a run as a client shows it in its handshake."""
+    return ssl.PEM_cert_to_DER_cert(certificates.issue(run, CSR, now=900.0).pem)
 
 
 def settings(text: str = SETTINGS) -> Settings:
@@ -67,6 +80,7 @@ class Desk:
             self.store,
             [RunProver(self.store)],
             b"k" * 32,
+            certificates=CERTIFICATES,
             resolver=resolver,
             wall=clock,
             monotonic=clock,  # type: ignore[arg-type]
@@ -90,6 +104,17 @@ class Desk:
         if isinstance(opened, Grant):
             client.set_server_final(opened.proof.decode())
         return opened
+
+    async def certificate(
+        self, run: Run | None = None, name: str = RUN, wanted: Wanted = ORDERS
+    ) -> Grant | Refusal:
+        """A login with the certificate of a run, in which the client is asked for nothing."""
+        given = shown(run or self.store.known.run)
+        begun = await self.admission.challenge(name, secure=True, address="127.0.0.1", certificate=given)
+        if isinstance(begun, Refusal):
+            return begun
+        assert begun.method is Method.CERTIFICATE
+        return await self.admission.open(begun.login, b"", wanted)
 
     async def token(self, text: str, wanted: Wanted = ORDERS) -> Grant | Refusal:
         begun = await self.admission.challenge("token", secure=True, address="127.0.0.1")
@@ -182,6 +207,75 @@ async def test_a_login_is_good_once_and_not_for_long(desk: Desk) -> None:
     assert isinstance(await desk.admission.open(late.login, CREDENTIAL.secret.encode(), ORDERS), Refusal)
 
 
+async def test_a_certificate_of_the_run_needs_no_other_proof(desk: Desk) -> None:
+    grant = await desk.certificate()
+
+    assert isinstance(grant, Grant)
+    assert (grant.run.id, grant.target.name, grant.proof) == (RUN, "orders", b"")
+    assert grant.dial is not None
+    assert desk.admission.sessions.of_run(RUN) == [grant.session]
+
+
+async def test_whoever_claims_another_name_than_their_certificate_s_is_refused(desk: Desk) -> None:
+    other = Run("run_bbbbbbbbbbbbbbbb", STARTER, "billing-bot", 2000.0)
+    for run, name in ((other, RUN), (None, other.id), (None, "postgres"), (None, "")):
+        said = refused(await desk.certificate(run, name))
+        assert said.code is RefusalCode.BAD_CERTIFICATE
+        assert said.message == (
+            f'the client certificate is of run {(run or desk.store.known.run).id}, and the user name is "{name}"'
+        )
+        assert said.grant is None
+    assert [(one.reason, one.count) for one in desk.admission.failures()] == [("bad-certificate", 1)] * 4
+
+
+async def test_a_certificate_that_is_over_is_refused_and_no_password_is_asked_for_instead(desk: Desk) -> None:
+    given = shown(replace(desk.store.known.run, expires=1500.0))
+    desk.now = 1501.0
+    said = refused(await desk.admission.challenge(RUN, secure=True, address="127.0.0.1", certificate=given))
+    assert (said.code, "is not valid now" in said.message) == (RefusalCode.BAD_CERTIFICATE, True)
+    assert "sslcertmode=disable" in said.hint
+    # without it, the password is as good as before
+    assert isinstance(await desk.scram(), Grant)
+
+
+async def test_a_certificate_of_another_authority_or_of_a_run_that_is_not_known(desk: Desk) -> None:
+    stranger = RunCertificates(Authority.create("Bodycam runs", now=datetime.fromtimestamp(1, UTC)))
+    given = shown(desk.store.known.run, stranger)
+    said = refused(await desk.admission.challenge(RUN, secure=True, address="127.0.0.1", certificate=given))
+    assert said.code is RefusalCode.BAD_CERTIFICATE
+    assert "not one that this gateway gave" in said.message
+
+    gone = Run("run_cccccccccccccccc", STARTER, "billing-bot", 2000.0)
+    said = refused(await desk.certificate(gone, gone.id))
+    assert (said.code, said.grant) == (RefusalCode.BAD_CREDENTIAL, None)
+
+
+async def test_a_token_says_itself_whose_it_is_whatever_certificate_comes_with_it(desk: Desk) -> None:
+    other = shown(Run("run_bbbbbbbbbbbbbbbb", STARTER, "billing-bot", 2000.0))
+    begun = await desk.admission.challenge("token", secure=True, address="a", certificate=other)
+    assert isinstance(begun, Challenge)
+    assert begun.method is Method.CLEARTEXT
+    grant = await desk.admission.open(begun.login, CREDENTIAL.secret.encode(), ORDERS)
+    assert isinstance(grant, Grant)
+    assert grant.run.id == RUN
+
+
+async def test_a_login_by_certificate_is_open_to_no_other_proof(desk: Desk) -> None:
+    given = shown(desk.store.known.run)
+    begun = await desk.admission.challenge(RUN, secure=True, address="a", certificate=given)
+    assert isinstance(begun, Challenge)
+    assert refused(await desk.admission.respond(begun.login, b"n,,n=,r=x")).code is RefusalCode.BAD_CREDENTIAL
+    assert isinstance(await desk.admission.open(begun.login, b"", ORDERS), Refusal)
+
+
+async def test_without_an_authority_a_certificate_changes_nothing(desk: Desk) -> None:
+    given = shown(desk.store.known.run)
+    desk.admission._certificates = None
+    begun = await desk.admission.challenge(RUN, secure=True, address="a", certificate=given)
+    assert isinstance(begun, Challenge)
+    assert begun.method is Method.SCRAM_SHA_256
+
+
 async def test_a_flood_of_logins_is_bounded_and_gives_way(desk: Desk) -> None:
     for _ in range(3):
         assert isinstance(await desk.admission.challenge("token", secure=True, address="a"), Challenge)
@@ -222,7 +316,8 @@ async def test_who_proves_a_run_that_is_over_is_known_in_the_refusal(
     desk: Desk, change: dict[str, object]
 ) -> None:
     desk.store.known = replace(desk.store.known, **change)  # type: ignore[arg-type]
-    for said in (refused(await desk.scram()), refused(await desk.token(CREDENTIAL.secret))):
+    certified = refused(await desk.certificate(Run(RUN, STARTER, "billing-bot", 2000.0)))
+    for said in (refused(await desk.scram()), refused(await desk.token(CREDENTIAL.secret)), certified):
         assert said.code is RefusalCode.RUN_ENDED
         assert said.grant is not None
         assert (said.grant.run.id, said.grant.dial) == (RUN, None)

@@ -35,6 +35,7 @@ SCRAM = "SCRAM-SHA-256"
 
 SQLSTATES = {
     RefusalCode.BAD_CREDENTIAL: "28P01",
+    RefusalCode.BAD_CERTIFICATE: "28000",
     RefusalCode.RUN_ENDED: "28000",
     RefusalCode.UNKNOWN_TARGET: "3D000",
     RefusalCode.NOT_ALLOWED: "42501",
@@ -191,12 +192,7 @@ class Login:
                 self._refused(answer)
             case Challenge(login=login, method=method):
                 self._login = login
-                if method is Method.CLEARTEXT:
-                    self.stage = Stage.PASSWORD
-                    self._link.send_client(backend.authentication_cleartext())
-                else:
-                    self.stage = Stage.SASL_INITIAL
-                    self._link.send_client(backend.authentication_sasl([SCRAM]))
+                self._challenged(method)
             case bytes():
                 self.stage = Stage.SASL_FINAL
                 self._link.send_client(backend.authentication_sasl_continue(answer))
@@ -207,6 +203,18 @@ class Login:
                 self._dialled()
             case DialFailed(message=message, hint=hint):
                 raise LoginFailed("08001", f"target {self._target()}: {message}", hint)
+
+    def _challenged(self, method: Method) -> None:
+        match method:
+            case Method.CLEARTEXT:
+                self.stage = Stage.PASSWORD
+                self._link.send_client(backend.authentication_cleartext())
+            case Method.SCRAM_SHA_256:
+                self.stage = Stage.SASL_INITIAL
+                self._link.send_client(backend.authentication_sasl([SCRAM]))
+            case Method.CERTIFICATE:
+                self.stage = Stage.OPENING
+                self._link.ask(AskOpen(self._login, b"", self._wanted()))
 
     def _refused(self, refusal: Refusal) -> None:
         if refusal.grant is not None:

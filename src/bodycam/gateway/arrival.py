@@ -4,7 +4,8 @@ import asyncio
 from collections.abc import Callable
 from typing import cast
 
-from bodycam.gateway.link import ProxyLink, Side
+from bodycam.gateway.link import ProxyLink
+from bodycam.gateway.side import Side
 
 Take = Callable[[asyncio.Transport], ProxyLink | None]
 """Makes the link of a connection that stands, or says by None that it is to be closed."""

@@ -19,6 +19,7 @@ from bodycam.journal.folder import segments_of
 from bodycam.journal.follower import Follower, FollowState
 from bodycam.journal.settings import JournalSettings
 from bodycam.journal.writer import JournalWriter
+from tests.unit.archive.journals import checked
 from tests.unit.journal.conftest import abandon
 
 KEY = X25519PrivateKey.generate()
@@ -78,28 +79,51 @@ def test_any_entries_come_back(batches: list[list[tuple[int, int, int, bytes]]])
     assert (damage, follower.state, follower.torn) == (0, FollowState.DEAD, None)
 
 
+def altered(folder: Path, data: st.DataObject) -> None:
+    """Do something to the files of a journal."""
+    for _ in range(data.draw(st.integers(1, 4))):
+        _, path = data.draw(st.sampled_from(segments_of(folder)))
+        content = bytearray(path.read_bytes())
+        place = data.draw(st.integers(0, len(content)))
+        match data.draw(st.sampled_from(["set", "cut", "insert"])):
+            case "set":
+                put = data.draw(st.binary(max_size=64))
+                content[place : place + len(put)] = put
+            case "cut":
+                del content[place:]
+            case _:
+                content[place:place] = data.draw(st.binary(max_size=16))
+        path.write_bytes(content)
+
+
 @BOUNDED
 @given(st.data())
 def test_any_bytes_anywhere_never_crash_or_invent(data: st.DataObject) -> None:
     batches = [[(1, number, 4, bytes((number,)) * 900)] for number in range(40)]
     with written(batches) as writer:
-        for _ in range(data.draw(st.integers(1, 4))):
-            _, path = data.draw(st.sampled_from(segments_of(writer.folder)))
-            content = bytearray(path.read_bytes())
-            place = data.draw(st.integers(0, len(content)))
-            match data.draw(st.sampled_from(["set", "cut", "insert"])):
-                case "set":
-                    put = data.draw(st.binary(max_size=64))
-                    content[place : place + len(put)] = put
-                case "cut":
-                    del content[place:]
-                case _:
-                    content[place:place] = data.draw(st.binary(max_size=16))
-            path.write_bytes(content)
+        altered(writer.folder, data)
         entries, _, _ = everything(writer.folder)
     numbers = [e.exchange for e in entries]
     assert numbers == sorted(set(numbers))
     assert all(e.body == bytes((e.exchange,)) * 900 for e in entries)
+
+
+@BOUNDED
+@given(st.data(), st.booleans())
+def test_verification_of_any_bytes_names_files_and_never_crashes(data: st.DataObject, with_key: bool) -> None:
+    batches = [[(1, number, 4, bytes((number,)) * 900)] for number in range(40)]
+    with written(batches) as writer:
+        before = {path: path.read_bytes() for _, path in segments_of(writer.folder)}
+        altered(writer.folder, data)
+        after = {path: path.read_bytes() for path in before}
+        found = checked(writer.folder.parent, KEY if with_key else None)
+    assert all(one.where.startswith(str(writer.folder)) for one in [*found.findings, *found.torn])
+    # of what holds records nothing but zeros can go or come without a word
+    used = [path for path in before if any(before[path][layout.HEADER_BYTES :])]
+    if with_key and any(before[path].rstrip(b"\0") != after[path].rstrip(b"\0") for path in used):
+        assert found.findings or found.torn
+    if before == after:
+        assert (found.findings, found.torn) == ([], [])
 
 
 @BOUNDED

@@ -55,7 +55,8 @@ async def run_archivist(settings: Settings, stop: asyncio.Event) -> None:
     )
 
     def verify() -> dict[str, Any]:
-        return Verifier(data / "ledger", store, public.signing, pinned=False).run().to_plain()
+        verifier = Verifier(data / "ledger", store, public.signing, pinned=False, journal_key=keys.journal)
+        return verifier.run().to_plain()
 
     def find(session: str) -> catalog_sessions.Place | None:
         with reading(engine) as connection:

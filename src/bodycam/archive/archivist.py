@@ -6,7 +6,6 @@ is sealed or staged, a staging file when its session is in the ledger.
 """
 
 import fcntl
-import hashlib
 import os
 import sqlite3
 import threading
@@ -372,13 +371,12 @@ class Archivist:
             return None
 
     def _rename(self, builder: SessionBuilder) -> None:
-        """Record a session whose id is taken, which no honest worker gives, under one of its own."""
+        """Record a session whose id is taken under one of its own."""
         self.duplicates += 1
-        worker, opening = builder.key
-        own = hashlib.sha256(b"bodycam duplicate v1" + worker + opening.to_bytes(4, "big")).digest()[:16]
+        own = building.duplicate_id(builder.key)
         log.error(
             "a worker opened a session under an id that is taken; it is recorded under another",
-            worker=worker.hex(),
+            worker=builder.key[0].hex(),
             claimed=builder.opened["session"],
             recorded=ids.session_id(own),
         )

@@ -40,6 +40,12 @@ class Progress:
     open_exchanges: set[int] = field(default_factory=set)
 
 
+def duplicate_id(key: SessionKey) -> bytes:
+    """The raw id under which a session is recorded whose own id is taken, which no honest worker gives."""
+    worker, opening = key
+    return hashlib.sha256(b"bodycam duplicate v1" + worker + opening.to_bytes(4, "big")).digest()[:16]
+
+
 class SessionBuilder:
     """Builds one session's recording."""
 

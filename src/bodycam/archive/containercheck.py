@@ -17,8 +17,12 @@ from bodycam.archive.format.v1 import FormatDamaged
 from bodycam.archive.store import Store
 from bodycam.archive.story import Seen
 from bodycam.model import ids
+from bodycam.model.event import Marker
 
 WINDOW = 1 << 20
+MARKERS = (Marker.LOST_TAIL.value, Marker.TRUNCATED.value)
+"""What a sealed recording says of itself and people have to hear: something of it is not there."""
+
 _ARRAY_HEAD = 9  # the most bytes that the head of a CBOR array has
 
 Chain = Callable[[bytes], dict[int, bytes]]
@@ -121,7 +125,8 @@ class ContainerCheck:
 
     def _seen(self, name: str, session: bytes, encoded: bytes) -> Seen:
         manifest = v1.decode_manifest(encoded)
-        return Seen(session, name, v1.session_root(encoded), manifest.worker, manifest.opening)
+        told = tuple(marker for marker in MARKERS if marker in manifest.markers)
+        return Seen(session, name, v1.session_root(encoded), manifest.worker, manifest.opening, told)
 
 
 def _scan(read: Read, begin: int, length: int) -> _Scan:

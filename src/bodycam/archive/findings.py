@@ -32,13 +32,24 @@ MOST_FINDINGS = 1000
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """The whole answer. `counts` has sessions, containers, leaves, heads, bytes, deleted, open, findings;
-    `open` names sessions whose end the journal still has to bring."""
+    """The whole answer.
+
+    Attributes:
+        counts: sessions, containers, leaves, heads, bytes, sealed, deleted, open, torn, findings.
+        open: sessions whose end the journal still has to bring.
+        journals: how many folders, segments and records were looked at, and whether their `contents` were
+            `checked` or, without the archivist's key, their `structure`.
+        torn: what writers that died did not finish, or a loss of power took; no fault.
+        marked: by marker, how many sealed recordings say that something of them is lost, and which; no fault.
+    """
 
     state: Verified
     findings: tuple[Finding, ...]
     counts: Mapping[str, int]
-    open: tuple[str, ...] = field(default=())
+    open: tuple[str, ...] = ()
+    journals: Mapping[str, Any] = field(default_factory=dict)
+    torn: tuple[Finding, ...] = ()
+    marked: Mapping[str, Any] = field(default_factory=dict)
     head: Mapping[str, Any] | None = None
     key: str = ""
 
@@ -47,9 +58,12 @@ class Report:
         return {
             "state": self.state.value,
             "ok": self.state is not Verified.BROKEN,
-            "findings": [{"where": finding.where, "what": finding.what} for finding in self.findings],
+            "findings": [_plain(finding) for finding in self.findings],
             "counts": dict(self.counts),
             "open": list(self.open),
+            "journals": dict(self.journals),
+            "torn": [_plain(finding) for finding in self.torn],
+            "marked": dict(self.marked),
             "head": None if self.head is None else dict(self.head),
             "key": self.key,
         }
@@ -66,4 +80,9 @@ class Findings:
         """Note a fault."""
         self.count += 1
         if len(self.kept) < MOST_FINDINGS:
-            self.kept.append(Finding(where, what))
+            # names of files may have bytes that are no text
+            self.kept.append(Finding(where.encode(errors="backslashreplace").decode(), what))
+
+
+def _plain(finding: Finding) -> dict[str, str]:
+    return {"where": finding.where, "what": finding.what}

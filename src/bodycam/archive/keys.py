@@ -104,6 +104,15 @@ def load_archivist(folder: Path) -> ArchivistKeys:
     return keys
 
 
+def load_journal(folder: Path) -> X25519PrivateKey:
+    """The archivist's private key that opens journals.
+
+    Raises:
+        KeysUnusable: the file is missing, open to others, or not such a key.
+    """
+    return _private(folder / "archivist" / "journal.pem", X25519PrivateKey)
+
+
 def load_public(folder: Path) -> PublicKeys:
     """The public keys.
 

@@ -17,9 +17,9 @@ import cbor2
 from bodycam.archive.format import v1
 from bodycam.archive.format.container import header_session
 
-_LENGTH = struct.Struct(">I")
-_RECORD = struct.Struct(">II")
-_CHECK = 8
+LENGTH = struct.Struct(">I")
+RECORD = struct.Struct(">II")
+CHECK_BYTES = 8
 SUFFIX = ".part"
 
 
@@ -40,8 +40,8 @@ class StagingFile:
         staging = cls(folder / f"{incarnation.hex()}-{opening}{SUFFIX}", header)
         descriptor = os.open(staging.path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         with os.fdopen(descriptor, "wb") as stream:
-            stream.write(_LENGTH.pack(len(header)) + header)
-        staging._size = _LENGTH.size + len(header)
+            stream.write(LENGTH.pack(len(header)) + header)
+        staging._size = LENGTH.size + len(header)
         return staging
 
     @classmethod
@@ -50,7 +50,7 @@ class StagingFile:
         incarnation, _, opening = path.name.removesuffix(SUFFIX).partition("-")
         try:
             with path.open("rb") as stream:
-                (length,) = _LENGTH.unpack(stream.read(_LENGTH.size))
+                (length,) = LENGTH.unpack(stream.read(LENGTH.size))
                 header = stream.read(min(length, v1.MAX_META))
             header_session(header[v1.FRAME.size :])
             return cls(path, header), bytes.fromhex(incarnation), int(opening)
@@ -70,23 +70,23 @@ class StagingFile:
         """
         meta = cbor2.dumps({"covered": covered, "progress": progress})
         body = b"".join(blocks)
-        record = _RECORD.pack(len(meta), len(body)) + meta + body
+        record = RECORD.pack(len(meta), len(body)) + meta + body
         try:
             with self.path.open("r+b") as stream:
                 stream.seek(self._size)
-                stream.write(record + hashlib.sha256(record).digest()[:_CHECK])
+                stream.write(record + hashlib.sha256(record).digest()[:CHECK_BYTES])
                 stream.truncate()
                 stream.flush()
                 os.fdatasync(stream.fileno())
         except OSError:
             os.truncate(self.path, self._size)
             raise
-        self._size += len(record) + _CHECK
+        self._size += len(record) + CHECK_BYTES
 
     def recover(self) -> tuple[int, dict[str, Any]] | None:
         """Find the last whole record; returns the sequence it covers and its progress, None without one."""
         last = None
-        self._size = _LENGTH.size + len(self.header)
+        self._size = LENGTH.size + len(self.header)
         for meta, _, end in self._records(self.path.open("rb"), None):
             last, self._size = meta, end
         if last is None:
@@ -113,21 +113,21 @@ class StagingFile:
 
     def _records(self, stream: BinaryIO, until: int | None) -> Iterator[tuple[dict[str, Any], bytes, int]]:
         with stream:
-            position = _LENGTH.size + len(self.header)
+            position = LENGTH.size + len(self.header)
             stream.seek(position)
             while until is None or position < until:
-                head = stream.read(_RECORD.size)
-                if len(head) < _RECORD.size:
+                head = stream.read(RECORD.size)
+                if len(head) < RECORD.size:
                     return
-                meta_length, body_length = _RECORD.unpack(head)
-                rest = stream.read(meta_length + body_length + _CHECK)
-                if len(rest) < meta_length + body_length + _CHECK:
+                meta_length, body_length = RECORD.unpack(head)
+                rest = stream.read(meta_length + body_length + CHECK_BYTES)
+                if len(rest) < meta_length + body_length + CHECK_BYTES:
                     return
-                record, check = head + rest[:-_CHECK], rest[-_CHECK:]
-                if hashlib.sha256(record).digest()[:_CHECK] != check:
+                record, check = head + rest[:-CHECK_BYTES], rest[-CHECK_BYTES:]
+                if hashlib.sha256(record).digest()[:CHECK_BYTES] != check:
                     return
-                position += len(record) + _CHECK
-                yield cbor2.loads(rest[:meta_length]), rest[meta_length:-_CHECK], position
+                position += len(record) + CHECK_BYTES
+                yield cbor2.loads(rest[:meta_length]), rest[meta_length:-CHECK_BYTES], position
 
 
 def staged(folder: Path) -> list[Path]:

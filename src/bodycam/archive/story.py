@@ -9,8 +9,14 @@ from bodycam.archive.leaf import Leaf
 
 _SCHEMA = """
 CREATE TABLE ledger (
-  session BLOB PRIMARY KEY, worker BLOB, opening INTEGER, root BLOB, sealed INTEGER, deleted INTEGER
+  session BLOB PRIMARY KEY, worker BLOB, opening INTEGER, root BLOB,
+  opened INTEGER, sealed INTEGER, deleted INTEGER
 ) WITHOUT ROWID;
+CREATE INDEX openings ON ledger (worker, opening);
+CREATE TABLE held (
+  worker BLOB, opening INTEGER, session BLOB, PRIMARY KEY (worker, opening, session)
+) WITHOUT ROWID;
+CREATE TABLE marked (marker TEXT, session BLOB, PRIMARY KEY (marker, session)) WITHOUT ROWID;
 CREATE TABLE chain (session BLOB, blocks INTEGER, head BLOB, PRIMARY KEY (session, blocks)) WITHOUT ROWID;
 CREATE TABLE seen (
   session BLOB PRIMARY KEY, name TEXT, root BLOB, worker BLOB, opening INTEGER
@@ -29,6 +35,7 @@ class Seen:
     root: bytes | None = None
     worker: bytes = b""
     opening: int = 0
+    markers: tuple[str, ...] = ()
 
 
 class Story:
@@ -48,8 +55,9 @@ class Story:
         match leaf:
             case [Leaf.OPENED, _, session, worker, opening]:
                 run(_ROW, (session,))
-                update = "UPDATE ledger SET worker = ?, opening = ? WHERE session = ? AND worker IS NULL"
-                if not run(update, (worker, opening, session)).rowcount:
+                update = "UPDATE ledger SET worker = ?, opening = ?, opened = ?"
+                update += " WHERE session = ? AND worker IS NULL"
+                if not run(update, (worker, opening, index, session)).rowcount:
                     return "is opened twice"
             case [Leaf.HEAD, _, session, blocks, head]:
                 found = run("SELECT head FROM chain WHERE session = ? AND blocks = ?", (session, blocks))
@@ -97,6 +105,8 @@ class Story:
         """Take a session that a container holds; returns the container that holds it already."""
         row = (seen.session, seen.name, seen.root, seen.worker, seen.opening)
         if self._database.execute("INSERT OR IGNORE INTO seen VALUES (?, ?, ?, ?, ?)", row).rowcount:
+            marked = [(marker, seen.session) for marker in seen.markers]
+            self._database.executemany("INSERT OR IGNORE INTO marked VALUES (?, ?)", marked)
             return None
         found = self._database.execute("SELECT name FROM seen WHERE session = ?", (seen.session,)).fetchone()
         return str(found[0])
@@ -129,13 +139,45 @@ class Story:
             " OR seen.worker <> ledger.worker OR seen.opening <> ledger.opening)"
         )
 
-    def unsealed(self) -> Iterator[tuple[bytes, bytes, int, str | None]]:
-        """Sessions opened, neither sealed nor deleted: worker, opening number, and the container if any."""
+    def unsealed(self, before: int) -> Iterator[tuple[bytes, bytes, int, str | None]]:
+        """Sessions opened by a leaf before that index, neither sealed nor deleted.
+
+        Gives the session, its worker, its opening number, and the container that holds it if any does.
+        """
         yield from self._database.execute(
             "SELECT session, ledger.worker, ledger.opening, seen.name"
             " FROM ledger LEFT JOIN seen USING (session)"
-            " WHERE ledger.root IS NULL AND deleted IS NULL AND ledger.worker IS NOT NULL"
+            " WHERE ledger.root IS NULL AND deleted IS NULL AND opened < ?",
+            (before,),
         )
+
+    def hold(self, worker: bytes, opening: int, session: bytes) -> None:
+        """Take a session that a journal or a staging file holds."""
+        row = (worker, opening, session)
+        self._database.execute("INSERT OR IGNORE INTO held VALUES (?, ?, ?)", row)
+
+    def holds(self, worker: bytes, opening: int, session: bytes | None = None) -> bool:
+        """Whether `hold` was told of that session; of any under that number when none is named."""
+        found = self._database.execute(
+            "SELECT 1 FROM held WHERE worker = ? AND opening = ? AND session = coalesce(?, session)",
+            (worker, opening, session),
+        )
+        return found.fetchone() is not None
+
+    def opened_as(self, worker: bytes, opening: int) -> bytes | None:
+        """The session that the ledger has under a worker's opening number; None when it has none."""
+        found = self._database.execute(
+            "SELECT session FROM ledger WHERE worker = ? AND opening = ?", (worker, opening)
+        ).fetchone()
+        return None if found is None else bytes(found[0])
+
+    def marked(self, marker: str, most: int) -> tuple[int, list[bytes]]:
+        """How many sealed sessions have a marker, and which, `most` of them at most."""
+        count = self._database.execute("SELECT count(*) FROM marked WHERE marker = ?", (marker,))
+        rows = self._database.execute(
+            "SELECT session FROM marked WHERE marker = ? ORDER BY session LIMIT ?", (marker, most)
+        )
+        return int(count.fetchone()[0]), [row[0] for row in rows]
 
     def gaps(self) -> Iterator[tuple[bytes, int, int]]:
         """Workers whose opening numbers are not 1, 2, 3...: how many there are, and the highest."""

@@ -1,20 +1,24 @@
-"""Verification, offline and without secrets: ledger, heads and recordings must tell one story.
+"""Verification, offline and without secrets: ledger, heads, recordings and journals must tell one story.
 
-The ledger is read first, then the recordings, then what the ledger got meanwhile: an archivist may go on
-writing. Memory is bounded, whatever the sizes.
+The ledger is read first, then the recordings, then what the ledger got meanwhile, then the journals: an
+archivist and workers may go on writing. Memory is bounded, whatever the sizes.
 """
 
 import hashlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
-from bodycam.archive.containercheck import ContainerCheck
+from bodycam.archive.containercheck import MARKERS, ContainerCheck
 from bodycam.archive.findings import MOST_FINDINGS, Finding, Findings, Report, Verified
+from bodycam.archive.journalcheck import JournalCheck
 from bodycam.archive.ledger import Head
 from bodycam.archive.ledgercheck import LedgerCheck
+from bodycam.archive.stagingcheck import StagingCheck
 from bodycam.archive.store import ObjectMissing, Store, StoreUnavailable
 from bodycam.archive.story import Story
 from bodycam.model import ids
@@ -30,7 +34,8 @@ class Verifier:
 
     `pinned` says that the key came from elsewhere than the gateway that is verified; `kept` is a head that
     was kept elsewhere. Sessions that were opened and not sealed are in order as long as the journals (in
-    `journals`, by default `journal` beside the ledger) or the staging files (in `staging`) hold them.
+    `journals`, by default `journal` beside the ledger) or the staging files (in `staging`) hold them. With
+    `journal_key`, the archivist's, the contents of journals are checked, else their structure.
     """
 
     def __init__(
@@ -43,11 +48,13 @@ class Verifier:
         kept: Head | None = None,
         journals: Path | None = None,
         staging: Path | None = None,
+        journal_key: X25519PrivateKey | None = None,
     ) -> None:
         self._ledger, self._store, self._key = ledger, store, key
         self._pinned, self._kept = pinned, kept
         self._journals = journals or ledger.parent / "journal"
         self._staging = staging or ledger.parent / "staging"
+        self._journal_key = journal_key
 
     def run(self, progress: Progress | None = None) -> Report:
         """Read everything; never raises for what it finds. Takes as long as hashing all of it takes."""
@@ -63,13 +70,26 @@ class Verifier:
         before = ledger.leaves
         self._list(story, findings)
         containers, sessions, size = self._containers(story, findings, progress)
+        torn = Findings()
+        journals = JournalCheck(self._journals, self._journal_key, story, findings, torn)
+        staging = StagingCheck(self._staging, story, findings, torn)
         faults: list[Finding] = []
         open_sessions: list[bytes] = []
         for _ in range(_ROUNDS):
             ledger.advance()
+            opened = ledger.leaves
+            # what moves goes from the journal into staging and then into the ledger as sealed; so do we
+            journals.advance()
+            staging.advance()
+            ledger.advance()
             read = ledger.leaves
             open_sessions.clear()
-            faults = list(self._compare(story, before, open_sessions))
+            faults = list(self._compare(story, before))
+            for session, worker, opening, container in story.unsealed(opened):
+                if story.holds(worker, opening, session) or journals.holds(worker, opening, session):
+                    open_sessions.append(session)
+                else:
+                    faults.append(_lost(session, container))
             ledger.advance()
             if not faults or ledger.leaves == read:
                 break  # nothing was written while we compared
@@ -85,12 +105,21 @@ class Verifier:
             "sealed": story.count("sealed"),
             "deleted": story.count("deleted"),
             "open": len(open_sessions),
+            "torn": torn.count,
             "findings": findings.count,
         }
         names = tuple(ids.session_id(session) for session in open_sessions[:MOST_FINDINGS])
         head = None if ledger.newest is None else ledger.newest.to_plain()
         return Report(
-            self._state(findings), tuple(findings.kept), counts, names, head, fingerprint(self._key)
+            self._state(findings),
+            tuple(findings.kept),
+            counts,
+            names,
+            journals.to_plain(),
+            tuple(torn.kept),
+            _marked(story),
+            head,
+            fingerprint(self._key),
         )
 
     def _state(self, findings: Findings) -> Verified:
@@ -134,7 +163,7 @@ class Verifier:
                 progress(done, total)
         return containers, sessions, done
 
-    def _compare(self, story: Story, before: int, open_sessions: list[bytes]) -> Iterator[Finding]:
+    def _compare(self, story: Story, before: int) -> Iterator[Finding]:
         """What ledger and recordings say of each session, against each other."""
         for session in story.missing(before):
             yield _finding(session, "is sealed in the ledger, and its recording is missing")
@@ -144,13 +173,6 @@ class Verifier:
             yield _finding(session, "is not in the ledger", name)
         for session, name, what in story.different():
             yield _finding(session, what, name)
-        for session, worker, opening, container in story.unsealed():
-            if self._held(worker, opening):
-                open_sessions.append(session)
-            elif container is None:
-                yield _finding(session, "was opened, and neither a recording nor a journal has it")
-            else:
-                yield _finding(session, "is not in the ledger as sealed", container)
         for worker, count, highest in story.gaps():
             yield self._gap(story, worker, count, highest)
 
@@ -165,17 +187,27 @@ class Verifier:
             expected += 1
         return Finding(where, f"lacks the opening numbered {expected}: {count} of {highest} are there")
 
-    def _held(self, worker: bytes, opening: int) -> bool:
-        """Whether a session that is not sealed is still on its way."""
-        return (self._journals / worker.hex()).is_dir() or (
-            self._staging / f"{worker.hex()}-{opening}.part"
-        ).is_file()
-
 
 def fingerprint(key: Ed25519PublicKey) -> str:
     """SHA-256 of the raw public key, in hexadecimal: what people compare."""
     raw = key.public_bytes(serialization.Encoding.Raw, serialization.PublicFormat.Raw)
     return hashlib.sha256(raw).hexdigest()
+
+
+def _lost(session: bytes, container: str | None) -> Finding:
+    """A session that is not sealed, and that nothing holds on its way to that."""
+    if container is None:
+        return _finding(session, "was opened, and neither a recording nor a journal has it")
+    return _finding(session, "is not in the ledger as sealed", container)
+
+
+def _marked(story: Story) -> dict[str, Any]:
+    """The sealed recordings that say that something of them is lost, by marker."""
+    marked = {}
+    for marker in MARKERS:
+        count, sessions = story.marked(marker, MOST_FINDINGS)
+        marked[marker] = {"count": count, "sessions": [ids.session_id(session) for session in sessions]}
+    return marked
 
 
 def _finding(session: bytes, what: str, name: str | None = None) -> Finding:

@@ -6,12 +6,13 @@ from typing import Annotated, Any
 
 import typer
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from rich.console import Console
 from rich.progress import Progress
 
 from bodycam import config
 from bodycam.archive.head import Head
-from bodycam.archive.keys import KeysUnusable, load_signing_public
+from bodycam.archive.keys import KeysUnusable, load_journal, load_signing_public
 from bodycam.archive.store.local import LocalStore
 from bodycam.archive.verify import Verifier
 from bodycam.cli.door import knock
@@ -22,6 +23,8 @@ from bodycam.cli.printing import print_json, print_line, tell
 from bodycam.net.control_client import ControlClient, ControlError
 
 VERIFY_SECONDS = 3600.0
+MARKED_SHOWN = 20
+"""Sessions with a marker that the terminal shows; `--json` has more."""
 
 
 def command(
@@ -37,7 +40,7 @@ def command(
     as_json: Json = False,
     url: Url = None,
 ) -> None:
-    """Verify recordings and ledger; exits 0 if all holds and 1 if anything is broken, with every fault named.
+    """Verify recordings, ledger and journals; exits 0 if all holds and 1 if not, with every fault named.
 
     It says `authentic` only with a pinned key and a head that was kept outside, else `self-consistent`.
     """
@@ -58,13 +61,19 @@ def command(
 def _offline(
     data: Path | None, pinned: Ed25519PublicKey | None, kept: Head | None, file: Path
 ) -> dict[str, Any]:
-    found = config.load(file) if data is None or pinned is None else None
+    found = _settings(file, needed=data is None or pinned is None)
     folder = data or (found.storage.data if found else Path())
     if not (folder / "ledger").is_dir():
         raise Failure(f"{folder} has no ledger", hint="--data names the gateway's data folder", code=USAGE)
     key = pinned or _key((found.keys if found else Path()) / "public" / "signing.pem")
+    journal_key = _journal_key(found.keys, key) if found else None
     verifier = Verifier(
-        folder / "ledger", LocalStore(folder / "recordings"), key, pinned=pinned is not None, kept=kept
+        folder / "ledger",
+        LocalStore(folder / "recordings"),
+        key,
+        pinned=pinned is not None,
+        kept=kept,
+        journal_key=journal_key,
     )
     console = Console(stderr=True)
     with Progress(console=console, disable=not console.is_terminal, transient=True) as progress:
@@ -111,10 +120,51 @@ def _print(report: dict[str, Any]) -> None:
         )
     if report.get("open"):
         print_line(f"{len(report['open'])} sessions are open or not sealed yet")
+    _print_journals(report.get("journals") or {})
+    for one in report.get("torn") or []:
+        print_line(f"torn, by a crash: {one.get('where')}: {one.get('what')}")
+    for marker, told in (report.get("marked") or {}).items():
+        _print_marked(marker, told)
     for one in report.get("findings") or []:
         print_line(f"broken: {one.get('where')}: {one.get('what')}")
     if report.get("state") == "self-consistent":
         tell("`authentic` takes --offline with --key and --head: a key and a head that were kept elsewhere")
+
+
+def _settings(file: Path, *, needed: bool) -> config.Settings | None:
+    try:
+        return config.load(file)
+    except config.SettingsError:
+        if needed:
+            raise
+        return None
+
+
+def _print_journals(journals: dict[str, Any]) -> None:
+    if not journals.get("segments"):
+        return
+    looked = f"journals: {journals['segments']} segments with {journals.get('records')} records"
+    if journals.get("checked") == "contents":
+        print_line(f"{looked}, contents checked")
+    else:
+        print_line(f"{looked}, structure checked; contents take the archivist's journal.pem")
+
+
+def _print_marked(marker: str, told: dict[str, Any]) -> None:
+    sessions = told.get("sessions") or []
+    if sessions:
+        more = ", ..." if told.get("count", 0) > MARKED_SHOWN else ""
+        shown = ", ".join(sessions[:MARKED_SHOWN])
+        print_line(f"recordings marked {marker}: {told.get('count')} ({shown}{more})")
+
+
+def _journal_key(keys: Path, signing: Ed25519PublicKey) -> X25519PrivateKey | None:
+    """The key that opens the journals, if it can be read and is of the gateway that is verified."""
+    try:
+        own = load_signing_public(keys / "public" / "signing.pem")
+        return load_journal(keys) if own.public_bytes_raw() == signing.public_bytes_raw() else None
+    except KeysUnusable:
+        return None
 
 
 def _key(file: Path) -> Ed25519PublicKey:

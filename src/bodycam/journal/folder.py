@@ -11,6 +11,8 @@ from bodycam.journal import layout
 LOCK = "writer.lock"
 UNBORN = ".new"
 """Ends the name of a folder that its writer has not finished making."""
+SPENT = ".old"
+"""Ends the name of a folder that is being removed, so that nobody takes what is left of it for a journal."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +40,8 @@ def incarnations(root: Path) -> list[IncarnationFolder]:
             born = (path / LOCK).stat().st_mtime_ns
             live = is_live(path)
             segments = segments_of(path)
-        except FileNotFoundError:
-            continue  # removed meanwhile
+        except (FileNotFoundError, NotADirectoryError):
+            continue  # removed meanwhile, or never a journal
         total = used_bytes(segments)
         found.append((born, IncarnationFolder(path, incarnation, live, len(segments), total)))
     return [folder for _, folder in sorted(found, key=lambda item: item[0])]
@@ -102,17 +104,18 @@ def remove(folder: Path) -> None:
     """
     if is_live(folder):
         raise ValueError(f"the journal {folder} is being written and can't be removed")
-    shutil.rmtree(folder)
+    shutil.rmtree(folder.rename(folder.with_name(folder.name + SPENT)))
 
 
 def sweep(root: Path) -> int:
-    """Remove folders whose writer died before it had made them; returns how many.
+    """Remove folders whose writer died before it had made them, and what removing left; returns how many.
 
-    Such a folder holds nothing: a writer takes its first entry only after the folder got its name.
+    The first hold nothing, for a writer takes its first entry only after the folder got its name; of the
+    others all is sealed.
     """
     if not root.is_dir():
         return 0
-    dead = [path for path in root.iterdir() if path.name.endswith(UNBORN) and not is_live(path)]
+    dead = [path for path in root.iterdir() if path.name.endswith((UNBORN, SPENT)) and not is_live(path)]
     for path in dead:
         shutil.rmtree(path, ignore_errors=True)
     return len(dead)

@@ -265,7 +265,7 @@ class Follower:
             raise JournalDamaged(reader.path, unready.offset, unready.reason)
         if not self._writer_gone:
             return False
-        if not unready.empty or reader.rest():
+        if not unready.empty or reader.first_byte(unready.offset) is not None:
             self.torn = TornTail(reader.generation, unready.offset, unready.reason)
         elif self._assembly.open:
             self.torn = TornTail(reader.generation, unready.offset, "the end of an event is missing")

@@ -1,11 +1,13 @@
 """Small archives for the tests: sealed sessions in containers, with a ledger that tells of them."""
 
 import secrets
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import cbor2
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
 from bodycam.archive.findings import Report
 from bodycam.archive.format import v1
@@ -43,7 +45,12 @@ class Recorded:
 
 
 def record(
-    signing: Ed25519PrivateKey, opening: int, blocks: list[list[bytes]], *, worker: bytes = WORKER
+    signing: Ed25519PrivateKey,
+    opening: int,
+    blocks: list[list[bytes]],
+    *,
+    worker: bytes = WORKER,
+    markers: Sequence[str] = (),
 ) -> Recorded:
     session, key = secrets.token_bytes(16), secrets.token_bytes(32)
     writer = v1.SessionWriter(session, key, created=1_700_000_000)
@@ -53,7 +60,13 @@ def record(
         at += len(block)
     totals = {"exchanges": 1, "rows": at, "bytes_to_client": 0, "bytes_to_target": 0}
     tail, root = writer.finish(
-        signing, totals=totals, outcome="ended", markers=[], worker=worker, opening=opening, sealed=1
+        signing,
+        totals=totals,
+        outcome="ended",
+        markers=list(markers),
+        worker=worker,
+        opening=opening,
+        sealed=1,
     )
     return Recorded(session, key, data + tail, root, writer.entries)
 
@@ -78,12 +91,12 @@ class Archive:
         self.store = LocalStore(self.folder / "recordings")
         self.ledger = Ledger(self.folder / "ledger", self.signing)
 
-    def seal(self, name: str, rows: list[int]) -> list[Recorded]:
+    def seal(self, name: str, rows: list[int], *, markers: Sequence[str] = ()) -> list[Recorded]:
         """Record sessions with these numbers of rows, open them in the ledger, and seal them."""
         recorded = []
         for count in rows:
             self.openings += 1
-            one = record(self.signing, self.openings, blocks_of(count))
+            one = record(self.signing, self.openings, blocks_of(count), markers=markers)
             recorded.append(one)
             self.ledger.append([Leaf.OPENED, one.session, WORKER, self.openings])
             self.ledger.append([Leaf.HEAD, one.session, 1, one.entries[0].chain])
@@ -94,7 +107,14 @@ class Archive:
         self.ledger.commit()
         return recorded
 
-    def verify(self, *, kept: Head | None = None, pinned: bool = True) -> Report:
+    def verify(
+        self, *, kept: Head | None = None, pinned: bool = True, journal_key: X25519PrivateKey | None = None
+    ) -> Report:
         return Verifier(
-            self.folder / "ledger", self.store, self.signing.public_key(), pinned=pinned, kept=kept
+            self.folder / "ledger",
+            self.store,
+            self.signing.public_key(),
+            pinned=pinned,
+            kept=kept,
+            journal_key=journal_key,
         ).run()

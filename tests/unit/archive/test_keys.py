@@ -106,3 +106,16 @@ def test_public_keys_are_checked_too(folder: Path, content: bytes | None, told: 
         file.write_bytes(content)
     with pytest.raises(KeysUnusable, match=told):
         keys.load_signing_public(file)
+
+
+def test_the_journal_key_is_read_alone_and_only_from_a_file_of_its_own(folder: Path) -> None:
+    file = folder / "archivist" / "journal.pem"
+    journal = keys.load_archivist(folder).journal
+    (folder / "archivist" / "signing.pem").unlink()
+    assert keys.load_journal(folder).private_bytes_raw() == journal.private_bytes_raw()
+    file.chmod(0o644)
+    with pytest.raises(KeysUnusable, match="open to others"):
+        keys.load_journal(folder)
+    file.unlink()
+    with pytest.raises(KeysUnusable, match="can't be read"):
+        keys.load_journal(folder)

@@ -12,6 +12,7 @@ from bodycam.archive.head import Head
 from bodycam.archive.ledger import Leaf, Ledger
 from bodycam.archive.verify import Verifier
 from bodycam.model import ids
+from tests.unit.archive.journals import Journal
 from tests.unit.archive.recordings import WORKER, Archive, Recorded, blocks_of, container, record
 
 FIRST, SECOND = "2026/01/02/rec_a.bcr", "2026/01/02/rec_b.bcr"
@@ -265,24 +266,18 @@ class TestWhatTheLedgerSays:
         session = secrets.token_bytes(16)
         self.grown(archive, [Leaf.OPENED, session, WORKER, 4])
         named(archive, ids.session_id(session), "neither a recording nor a journal")
-        (archive.folder / "journal" / WORKER.hex()).mkdir(parents=True)
-        report = archive.verify(kept=archive.kept)
-        assert (report.state, report.open) == (Verified.AUTHENTIC, (ids.session_id(session),))
-
-    def test_or_a_staging_file(self, archive: Sealed) -> None:
-        session = secrets.token_bytes(16)
-        self.grown(archive, [Leaf.OPENED, session, WORKER, 4])
-        (archive.folder / "staging").mkdir()
-        (archive.folder / "staging" / f"{WORKER.hex()}-4.part").touch()
-        assert archive.verify().open == (ids.session_id(session),)
+        journal = Journal(archive.folder / "journal", incarnation=WORKER)
+        journal.open(4, session)
+        journal.die()
+        for key in (None, journal.private):
+            report = archive.verify(kept=archive.kept, journal_key=key)
+            assert (report.state, report.open) == (Verified.AUTHENTIC, (ids.session_id(session),))
 
     def test_a_gap_in_a_workers_openings(self, archive: Sealed) -> None:
-        (archive.folder / "journal" / WORKER.hex()).mkdir(parents=True)
         self.grown(archive, [Leaf.OPENED, secrets.token_bytes(16), WORKER, 6])
         named(archive, WORKER.hex(), "lacks the opening numbered 4: 4 of 6")
 
     def test_a_number_given_twice(self, archive: Sealed) -> None:
-        (archive.folder / "journal" / WORKER.hex()).mkdir(parents=True)
         self.grown(archive, [Leaf.OPENED, secrets.token_bytes(16), WORKER, 3])
         named(archive, WORKER.hex(), "two openings numbered 3")
 
@@ -305,8 +300,10 @@ class TestWhatTheLedgerSays:
         self.grown(archive, [Leaf.OPENED, one.session, WORKER, 4])
         named(archive, "rec_c.bcr", "is not in the ledger as sealed")
         # between the put and the leaf an archivist may have died: its journal is still there
-        (archive.folder / "journal" / WORKER.hex()).mkdir(parents=True)
-        assert archive.verify().open == (ids.session_id(one.session),)
+        journal = Journal(archive.folder / "journal", incarnation=WORKER)
+        journal.open(4, one.session)
+        journal.die()
+        assert archive.verify(journal_key=journal.private).open == (ids.session_id(one.session),)
 
     def test_another_worker_than_the_manifest(self, archive: Sealed) -> None:
         one = record(archive.signing, 1, blocks_of(1), worker=b"v" * 16)
@@ -356,7 +353,6 @@ class TestWhileAnArchivistWrites:
     @pytest.fixture
     def writing(self, tmp_path: Path) -> Iterator[Archive]:
         archive = Archive(tmp_path)
-        (tmp_path / "journal" / WORKER.hex()).mkdir(parents=True)
         yield archive
         archive.ledger.close()
 

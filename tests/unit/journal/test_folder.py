@@ -15,6 +15,7 @@ def test_incarnations_are_listed_with_their_size_and_life(make: Make, tmp_path: 
     put(first, b"x")
     abandon(first)
     (root / "something else").mkdir()
+    (root / ("e" * 32)).write_bytes(b"a file of that name is no journal")
     (root / ("f" * 32 + folders.UNBORN)).mkdir()
     assert second._supply._coming is not None
     second._supply._coming.result()
@@ -34,15 +35,21 @@ def test_a_live_journal_is_never_removed(make: Make) -> None:
     assert not writer.folder.exists()
 
 
-def test_sweeping_removes_only_folders_that_never_got_their_name(make: Make, tmp_path: Path) -> None:
+def test_sweeping_removes_only_folders_that_never_got_their_name_or_lost_it(
+    make: Make, tmp_path: Path
+) -> None:
     root = tmp_path / "journal"
     assert folders.sweep(root) == 0
     writer = make()
     unborn = root / ("a" * 32 + folders.UNBORN)
     unborn.mkdir()
     (unborn / folders.LOCK).touch()
-    assert folders.sweep(root) == 1
+    spent = root / ("b" * 32 + folders.SPENT)
+    spent.mkdir()
+    (spent / "00000003.seg").touch()
+    assert folders.sweep(root) == 2
     assert not unborn.exists()
+    assert not spent.exists()
     assert writer.folder.exists()
 
 

@@ -22,7 +22,7 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
 from bodycam.archive import builder as building
 from bodycam.archive.builder import SessionBuilder, SessionKey
-from bodycam.archive.checkpoint import Checkpointer, chain_heads
+from bodycam.archive.checkpoint import Checkpointer, chain_heads, with_largest
 from bodycam.archive.format.container import Place
 from bodycam.archive.keystore import KeyGone, KeyStore
 from bodycam.archive.ledger import Leaf, Ledger
@@ -127,7 +127,7 @@ class Archivist:
             self._sealer.forget()
         self._known.settle()
         for builder in staged_sessions(
-            self._folders.staging, self._keystore, self._known.sealed, self._settings.block
+            self._folders.staging, self._keystore, self._known.sealed, self._settings.plan
         ):
             self._resume(builder)
 
@@ -182,7 +182,7 @@ class Archivist:
             return None
         known = key in self._known.opened
         stored = self._stored_key if known else _no_key
-        builder = SessionBuilder.begin(key, entry, self._settings.block, stored)
+        builder = SessionBuilder.begin(key, entry, self._settings.plan, stored)
         builder.born = self._clock()
         if builder.session in self._known.sealed or builder.session in self._live:
             self._rename(builder)
@@ -284,16 +284,17 @@ class Archivist:
             yield from tail.builders.values()
 
     def _checkpoint(self, now: float, *, full: bool) -> bool:
-        """Stage what has lived for a while; everything, when memory is full.
+        """Stage what has lived for a while, and when memory is full what takes most of it.
 
         Returns whether all was done: many sessions are staged over several steps, so that openings go on
         reaching the ledger in time.
         """
         busy = set() if self._sealing is None else {b.key for b in self._sealing[0].builders}
-        since = now - self._settings.checkpoint_interval
-        due = [b for b in self._builders() if b.oldest is not None and b.key not in busy]
-        if not full:
-            due = [b for b in due if (b.ended if b.closed else b.born) <= since]
+        every = self._settings.checkpoint_interval
+        due = [b for tail in self._tails.values() for b in tail.due(now, every) if b.key not in busy]
+        if full:
+            others = [b for b in self._builders() if b.oldest is not None and b.key not in busy]
+            due = with_largest(due, others, self._unstaged() - self._settings.memory // 2)
         done = self._checkpointer.stage(due, all_at_once=full)
         for tail in self._tails.values():
             tail.retire()

@@ -13,6 +13,7 @@ from typing import Any
 
 import cbor2
 
+from bodycam.archive.blocks import BEHIND, BlockPlan
 from bodycam.archive.format import v1
 from bodycam.archive.staging import StagingFile
 from bodycam.journal.entry import Entry
@@ -50,12 +51,13 @@ class SessionBuilder:
     """Builds one session's recording."""
 
     def __init__(
-        self, key: SessionKey, opened: dict[str, Any], progress: Progress, data_key: bytes, block_size: int
+        self, key: SessionKey, opened: dict[str, Any], progress: Progress, data_key: bytes, plan: BlockPlan
     ) -> None:
         self.key, self.opened, self.progress, self.data_key = key, opened, progress, data_key
         self.session = ids.raw(opened["session"])
         self.born = self.ended = 0.0  # the archivist's clock when this process saw its opening and its end
-        self._block_size = block_size
+        self.staged_at = 0.0  # the same clock, when it was staged last
+        self._plan = plan
         self.writer = v1.SessionWriter(self.session, data_key, created=opened["started"] // 1_000_000)
         self.staging: StagingFile | None = None
         self.blocks: list[bytes] = []
@@ -70,7 +72,7 @@ class SessionBuilder:
 
     @classmethod
     def begin(
-        cls, key: SessionKey, entry: Entry, block_size: int, stored: Callable[[bytes], bytes | None]
+        cls, key: SessionKey, entry: Entry, plan: BlockPlan, stored: Callable[[bytes], bytes | None]
     ) -> "SessionBuilder":
         """Start with a session's OPENED entry.
 
@@ -79,7 +81,7 @@ class SessionBuilder:
         """
         opened = cbor2.loads(entry.body)
         data_key = stored(ids.raw(opened["session"])) or os.urandom(v1.KEY_BYTES)
-        return cls(key, opened, Progress(entry.at), data_key, block_size)
+        return cls(key, opened, Progress(entry.at), data_key, plan)
 
     def rename(self, session: bytes, data_key: bytes | None) -> None:
         """Take another id, before the first event."""
@@ -92,6 +94,20 @@ class SessionBuilder:
     def closed(self) -> bool:
         """Whether the session's last event is in."""
         return self.progress.outcome is not None
+
+    @property
+    def full(self) -> bool:
+        """Whether the recording has room for nothing but its end."""
+        return self._plan.spent(len(self.writer.entries))
+
+    def due(self, now: float, interval: float, generation: int) -> bool:
+        """Whether it is time to stage what has come; the journal is in that generation by now."""
+        if self.oldest is None:
+            return False
+        if self.closed or not self.staged_at:
+            return (self.ended if self.closed else self.born) + interval <= now
+        patience = self._plan.patience(len(self.writer.entries), interval)
+        return self.staged_at + patience <= now or generation - self.oldest >= BEHIND
 
     def add(self, entry: Entry, generation: int) -> int:
         """Take the next event; returns its time in microseconds since the opening."""
@@ -115,15 +131,24 @@ class SessionBuilder:
     def end_for_the_dead(self, generation: int, *, lost_tail: str | None) -> list[Event]:
         """Write the end of a session whose worker died: markers, unknown outcomes, CLOSED."""
         reason = "the gateway's worker died"
-        events: list[tuple[Kind, int, Any]] = [
-            (Kind.NOTE, 0, {"note": Marker.INTERRUPTED.value, "reason": reason})
-        ]
+        notes = [{"note": Marker.INTERRUPTED.value, "reason": reason}]
         if lost_tail is not None:
-            events.append((Kind.NOTE, 0, {"note": Marker.LOST_TAIL.value, "reason": lost_tail}))
+            notes.append({"note": Marker.LOST_TAIL.value, "reason": lost_tail})
+        return self._end(generation, notes, SessionOutcome.INTERRUPTED, reason)
+
+    def end_without_room(self, generation: int) -> list[Event]:
+        """Write the end of a recording that can hold no more, though its session goes on."""
+        reason = f"the recording has {len(self.writer.entries)} blocks and can hold no more"
+        notes = [{"note": Marker.TRUNCATED.value, "what": reason}]
+        return self._end(generation, notes, SessionOutcome.CUT, reason)
+
+    def _end(
+        self, generation: int, notes: list[dict[str, str]], outcome: SessionOutcome, reason: str
+    ) -> list[Event]:
+        events: list[tuple[Kind, int, Any]] = [(Kind.NOTE, 0, note) for note in notes]
         unknown = [Outcome.UNKNOWN.value, 0, 0, 0, None, None]
         events += [(Kind.FINISH, exchange, unknown) for exchange in sorted(self.progress.open_exchanges)]
-        closed = {"outcome": SessionOutcome.INTERRUPTED.value, "reason": reason}
-        events.append((Kind.CLOSED, 0, closed))
+        events.append((Kind.CLOSED, 0, {"outcome": outcome.value, "reason": reason}))
         at_ns = self.progress.opened_at + self.progress.last_at * 1000
         written = []
         for kind, exchange, body in events:
@@ -139,6 +164,11 @@ class SessionBuilder:
 
     def cut_block(self) -> None:
         """Make a block of what is pending."""
+        if self._pending and len(self.writer.entries) >= self._plan.most:
+            # only what was staged under another plan has no room for its end
+            self._noted({"note": Marker.TRUNCATED.value})
+            self.unstaged -= self._pending_size
+            self._pending, self._pending_size = [], 0
         if self._pending:
             events = b"".join(self._pending)
             count = len(self._pending)
@@ -147,13 +177,13 @@ class SessionBuilder:
             self.unstaged += len(block) - self._pending_size
             self._pending, self._pending_size = [], 0
 
-    def stage(self) -> None:
+    def stage(self, now: float) -> None:
         """Bring everything so far into the staging file; the journal is not needed for it any more."""
         assert self.staging is not None
         self.cut_block()
         self.staging.append(self.covered, _plain(self.progress), self.blocks)
         self.blocks = []
-        self.oldest, self.unstaged = None, 0
+        self.oldest, self.unstaged, self.staged_at = None, 0, now
         self.durable = len(self.writer.entries), self.writer.chain
 
     def adopt(self, writer: v1.SessionWriter, staging: StagingFile, covered: int) -> None:
@@ -190,7 +220,7 @@ class SessionBuilder:
         self._pending.append(event)
         self._pending_size += len(event)
         self.unstaged += len(event)
-        if self._pending_size >= self._block_size:
+        if self._pending_size >= self._plan.target(len(self.writer.entries)):
             self.cut_block()
 
     def _too_long(self, kind: int, at: int, exchange: int, body: bytes) -> bytes:
@@ -218,7 +248,7 @@ class SessionBuilder:
             self.progress.markers.append(str(note))
 
 
-def resume(staging: StagingFile, key: SessionKey, data_key: bytes, block_size: int) -> SessionBuilder | None:
+def resume(staging: StagingFile, key: SessionKey, data_key: bytes, plan: BlockPlan) -> SessionBuilder | None:
     """The builder that wrote a staging file, as far as the file goes; None when it holds no whole block.
 
     Raises:
@@ -228,12 +258,12 @@ def resume(staging: StagingFile, key: SessionKey, data_key: bytes, block_size: i
     if found is None:
         return None
     covered, plain = found
-    blocks = list(staging.blocks())
     session = staging.session
     started = v1.load(staging.header[v1.FRAME.size :], "header")["created"]
-    writer = v1.SessionWriter.resumed(data_key, staging.header, iter(blocks))
+    writer = v1.SessionWriter.resumed(data_key, staging.header, staging.blocks())
     chain = v1.chain_start(staging.header[v1.FRAME.size :])
-    first = next(v1.open_block(session, data_key, 0, chain, blocks[0][v1.FRAME.size :]))
+    begin = next(staging.blocks())
+    first = next(v1.open_block(session, data_key, 0, chain, begin[v1.FRAME.size :]))
     opened = {"started": started * 1_000_000, **first[3], "session": ids.session_id(session)}
     progress = Progress(
         plain["opened_at"],
@@ -243,7 +273,7 @@ def resume(staging: StagingFile, key: SessionKey, data_key: bytes, block_size: i
         plain["outcome"],
         set(plain["open_exchanges"]),
     )
-    builder = SessionBuilder(key, opened, progress, data_key, block_size)
+    builder = SessionBuilder(key, opened, progress, data_key, plan)
     builder.adopt(writer, staging, covered)
     return builder
 

@@ -49,7 +49,25 @@ class Checkpointer:
         if fresh:
             sync_folder(self._folder)
         for builder in builders:
-            builder.stage()
+            builder.stage(self._clock())
+
+
+def with_largest(
+    due: list[SessionBuilder], others: Iterable[SessionBuilder], size: int
+) -> list[SessionBuilder]:
+    """Those that are due, and of the others those that take most memory, until `size` bytes are together.
+
+    The rest is spared a block that is nearly empty: a recording may not have any number of them.
+    """
+    found = {builder.key: builder for builder in due}
+    size -= sum(builder.unstaged for builder in due)
+    for builder in sorted(others, key=lambda one: one.unstaged, reverse=True):
+        if size <= 0:
+            break
+        if builder.key not in found:
+            found[builder.key] = builder
+            size -= builder.unstaged
+    return list(found.values())
 
 
 def chain_heads(builders: Iterable[SessionBuilder], ledger: Ledger) -> None:

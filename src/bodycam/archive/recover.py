@@ -7,6 +7,7 @@ from pathlib import Path
 import structlog
 
 from bodycam.archive import builder as building
+from bodycam.archive.blocks import BlockPlan
 from bodycam.archive.builder import SessionBuilder, SessionKey
 from bodycam.archive.format.v1 import FormatDamaged
 from bodycam.archive.keystore import KeyGone, KeyStore
@@ -63,7 +64,7 @@ class Known:
 
 
 def staged_sessions(
-    folder: Path, keystore: KeyStore, sealed: set[bytes], block: int
+    folder: Path, keystore: KeyStore, sealed: set[bytes], plan: BlockPlan
 ) -> Iterator[SessionBuilder]:
     """The sessions that were being staged, as far as their files go; files without use are put away."""
     for path in staged(folder):
@@ -77,7 +78,7 @@ def staged_sessions(
             continue
         try:
             data_key = keystore.get(staging.session)
-            builder = building.resume(staging, (incarnation, opening), data_key, block)
+            builder = building.resume(staging, (incarnation, opening), data_key, plan)
         except (FormatDamaged, KeyGone) as error:
             _unusable(path, str(error))
             continue

@@ -2,13 +2,16 @@
 
 from dataclasses import dataclass
 
+from bodycam.archive.blocks import MOST, BlockPlan
+
 
 @dataclass(frozen=True, slots=True)
 class ArchiveSettings:
     """How the archivist works; times in seconds, sizes in bytes.
 
     `memory` bounds what is neither staged nor sealed, over all sessions; `container` is when a container is
-    full. A single read of a journal (1 MiB) and one block for each open session come on top.
+    full. A single read of a journal (1 MiB) and one block for each open session come on top. `block` is the
+    size of a session's first blocks, `most_blocks` how many it may have.
     """
 
     seal_interval: float = 0.5
@@ -17,3 +20,9 @@ class ArchiveSettings:
     block: int = 256 * 1024
     memory: int = 64 * 1024 * 1024
     container: int = 16 * 1024 * 1024
+    most_blocks: int = MOST
+
+    @property
+    def plan(self) -> BlockPlan:
+        """How sessions are cut into blocks."""
+        return BlockPlan(self.block, self.most_blocks)

@@ -11,7 +11,7 @@ from bodycam.journal.entry import Entry
 from bodycam.journal.failure import JournalDamaged
 from bodycam.journal.folder import IncarnationFolder
 from bodycam.journal.follower import Follower, FollowState
-from bodycam.model.event import Kind
+from bodycam.model.event import Event, Kind
 
 log = structlog.get_logger(__name__)
 
@@ -78,6 +78,11 @@ class Tail:
         """A session is sealed: its builder is done."""
         self.builders.pop(opening, None)
 
+    def due(self, now: float, interval: float) -> list[SessionBuilder]:
+        """The sessions that it is time to stage."""
+        generation = self._follower.position.generation
+        return [one for one in self.builders.values() if one.due(now, interval, generation)]
+
     def retire(self) -> None:
         """Remove the segments in which nothing is left that is neither sealed nor staged."""
         needed = [builder.oldest for builder in self.builders.values() if builder.oldest is not None]
@@ -107,6 +112,9 @@ class Tail:
         elif sequence <= builder.covered or builder.closed:
             self._openings = max(self._openings, entry.session)
             return  # staged before a restart
+        if builder.full and entry.kind != Kind.CLOSED:
+            self._no_room(builder, generation)
+            return
         try:
             at = builder.add(entry, generation)
         except MALFORMED as error:
@@ -132,18 +140,35 @@ class Tail:
         self.damages += 1
         log.error("a journal is damaged; reading goes on behind it", error=str(error))
         self._follower.pass_over()
+        generation = self._follower.position.generation or 1
         for builder in self._open():
-            builder.mark_lost(self._follower.position.generation or 1, str(error))
+            if builder.full:
+                self._no_room(builder, generation)
+            else:
+                builder.mark_lost(generation, str(error))
+
+    def _no_room(self, builder: SessionBuilder, generation: int) -> None:
+        """The last resort for a session without end: its recording ends, and says so."""
+        log.error(
+            "a recording is full and ends; what follows of its session is not recorded",
+            session=builder.opened["session"],
+            blocks=len(builder.writer.entries),
+        )
+        self._ended_by_us(builder, builder.end_without_room(generation))
 
     def _finish(self) -> None:
         torn = self._follower.torn
         lost = None if torn is None else f"{torn.reason} (segment {torn.generation}, offset {torn.offset})"
         for builder in self._open():
-            for event in builder.end_for_the_dead(self._follower.position.generation or 1, lost_tail=lost):
-                taken = entry_of(builder.key[1], event.kind, event.exchange, event.body)
-                self._sessions.event(builder, taken, event.at)
-            self._sessions.ended(builder)
+            generation = self._follower.position.generation or 1
+            self._ended_by_us(builder, builder.end_for_the_dead(generation, lost_tail=lost))
         self._ended = True
+
+    def _ended_by_us(self, builder: SessionBuilder, events: list[Event]) -> None:
+        for event in events:
+            taken = entry_of(builder.key[1], event.kind, event.exchange, event.body)
+            self._sessions.event(builder, taken, event.at)
+        self._sessions.ended(builder)
 
     def _open(self) -> list[SessionBuilder]:
         return [builder for builder in self.builders.values() if not builder.closed]

@@ -177,7 +177,9 @@ class Archive(Section):
         default=written("5s"), description="How often the chain head of a long session enters the ledger."
     )
     block_size: Size = Field(
-        default=written("256KiB"), description="How much of a session, before compression, makes one block."
+        default=written("256KiB"),
+        description="How much of a session, before compression, makes one block; "
+        "very long sessions get larger ones.",
     )
     index: Index = Field(default_factory=Index, description="What can be searched.")
 

@@ -1,214 +1,209 @@
-"""kill -9 of every process under load: what a client saw committed, and what a table holds, is recorded.
+"""kill -9 of every process under pgbench's TPC-B load: what a client saw committed, and every statement that
+reached the database, is in a recording that verifies.
 
-BODYCAM_FAULT_ROUNDS sets how often the worker and the archivist are killed before the supervisor is.
+`./dev test tests/faults/test_kill.py -s` prints the table of docs/operations.md;
+BODYCAM_FAULT_ROUNDS sets the number of rounds (20).
 """
 
 import contextlib
 import os
 import random
-import re
-import signal
-import threading
 import time
 from collections import defaultdict
-from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from pathlib import Path
 
 import httpx
-import psycopg
+import pytest
 
-from bodycam.archive.format.container import SessionReader, read_footer
-from bodycam.archive.keys import load_archivist
-from bodycam.archive.keystore import KeyStore
-from bodycam.archive.store.local import LocalStore
-from bodycam.model import ids
-from bodycam.model.event import Kind
 from tests import stage
+from tests.faults import database_log, victims
+from tests.faults.load import Bench, Token
+from tests.faults.recorded import Recorded, events, read
 
-ROUNDS = int(os.environ.get("BODYCAM_FAULT_ROUNDS", "1"))
-THREADS = 4
-PACE = 1.2
-TOKEN = re.compile(rb"mark-\d+-\d+-[0-9a-f]{16}")
+ROUNDS = int(os.environ.get("BODYCAM_FAULT_ROUNDS", "20"))
+VICTIMS = ("worker", "archivist", "worker", "control", "everything", "worker", "supervisor")
+MODES = ("simple", "prepared")
 
 
-@dataclass
-class Load:
-    """Threads that insert unique tokens, one transaction each, and come back whenever they are thrown out."""
+@dataclass(slots=True)
+class Round:
+    """One kill under load, and what became of it."""
 
-    dsn: str
-    committed: list[str] = field(default_factory=list)
-    tried: int = 0
+    number: int
+    victim: str
+    mode: str
+    run: stage.Credential
+    committed: set[Token] = field(default_factory=set)
     thrown_out: int = 0
-    unexpected: list[BaseException] = field(default_factory=list)
-    _stop: threading.Event = field(default_factory=threading.Event)
-
-    @contextlib.contextmanager
-    def running(self) -> Iterator[None]:
-        threads = [threading.Thread(target=self._work, args=(number,)) for number in range(THREADS)]
-        for thread in threads:
-            thread.start()
-        try:
-            yield
-        finally:
-            self._stop.set()
-            for thread in threads:
-                thread.join(20)
-        assert not self.unexpected, self.unexpected
-
-    def _work(self, number: int) -> None:
-        count = 0
-        try:
-            while not self._stop.is_set():
-                try:
-                    with contextlib.closing(psycopg.connect(self.dsn, connect_timeout=5)) as connection:
-                        while not self._stop.is_set():
-                            count += 1
-                            self._transaction(connection, f"mark-{number}-{count}-{os.urandom(8).hex()}")
-                except psycopg.OperationalError:
-                    self.thrown_out += 1
-                    time.sleep(0.05)
-        except BaseException as error:
-            self.unexpected.append(error)
-
-    def _transaction(self, connection: psycopg.Connection[Any], token: str) -> None:
-        self.tried += 1
-        connection.execute("insert into marks (token) values (%s)", (token,))
-        connection.commit()
-        self.committed.append(token)
+    back: float = 0.0
 
 
-def recordings(gateway: stage.Gateway) -> dict[str, list[list[Any]]]:
-    """Every event of every sealed session, read without the gateway; a session sealed twice fails."""
-    keys = load_archivist(gateway.folder / "keys")
-    store = LocalStore(gateway.data / "recordings")
-    keystore = KeyStore(gateway.data / "keystore" / "keys.db", keys.wrapping)
-    found: dict[str, list[list[Any]]] = {}
-    for name in store.list():
-
-        def read(at: int, size: int, name: str = name) -> bytes:
-            return store.get_range(name, at, size)
-
-        for place in read_footer(read, store.size(name))[0]:
-            session = ids.session_id(place.session)
-            assert session not in found, f"{session} is sealed twice"
-            key = keystore.get(place.session)
-            found[session] = list(SessionReader(read, place.offset, place.length).events(key))
-    keystore.close()
-    return found
-
-
-def asked(sessions: dict[str, list[list[Any]]]) -> set[str]:
-    """The tokens of every insert that was journaled before it went to the target."""
-    return {
-        token.decode()
-        for events in sessions.values()
-        for kind, _, _, body in events
-        if kind == Kind.REQUEST
-        for token in TOKEN.findall(repr(body[1:3]).encode())
-    }
+def play(number: int, gateway: stage.Gateway, bench: Bench) -> Round:
+    """Kill one process in the middle of a load; when clients lost their sessions, load once more."""
+    victim, mode = VICTIMS[number % len(VICTIMS)], MODES[number % len(MODES)]
+    this = Round(number + 1, victim, mode, gateway.run())
+    # long enough for the children of a dead supervisor to cut what goes on
+    load = bench.start(this.run.environment, mode, 6 if victim == "supervisor" else 2)
+    time.sleep(random.uniform(0.4, 1.6))
+    began = time.monotonic()
+    victims.kill(gateway, victim)
+    victims.until_served(gateway, this.run.dsn())
+    this.back = time.monotonic() - began
+    done = load.finish()
+    this.committed |= done.committed
+    this.thrown_out = done.thrown_out
+    if done.thrown_out:
+        again = bench.start(this.run.environment, mode, 1).finish()
+        assert not again.thrown_out, again.said
+        this.committed |= again.committed
+    assert len(this.committed) > 10, done.said
+    return this
 
 
-def answered(sessions: dict[str, list[list[Any]]]) -> set[str]:
-    """The tokens whose insert, and the commit after it, are recorded with the answer that the client got."""
-    found: set[str] = set()
-    for events in sessions.values():
-        tokens: dict[int, str] = {}
-        waiting: str | None = None
-        commits: set[int] = set()
-        for kind, _, exchange, body in events:
-            if kind == Kind.REQUEST:
-                for token in TOKEN.findall(repr(body[1:3]).encode()):
-                    tokens[exchange] = token.decode()
-                if body[1].lower() == "commit":
-                    commits.add(exchange)
-            elif kind == Kind.FINISH and body[0] == "ok":
-                if exchange in tokens:
-                    waiting = tokens[exchange]
-                elif exchange in commits and waiting is not None and body[4] == "COMMIT":
-                    found.add(waiting)
-                    waiting = None
-    return found
+def gaps(gateway: stage.Gateway) -> float:
+    """What the archivist counts as missing openings."""
+    lines = gateway.api("GET", "/metrics").text.splitlines()
+    (line,) = (line for line in lines if line.startswith("bodycam_journal_gaps_total "))
+    return float(line.split()[1])
 
 
-def kill(gateway: stage.Gateway, role: str) -> None:
-    """kill -9 of one child of that role, and wait until another stands in for it."""
-    pids = gateway.children()[role]
-    os.kill(random.choice(pids), signal.SIGKILL)
-    deadline = time.monotonic() + 20
-    while time.monotonic() < deadline:
-        now = gateway.children()[role]
-        if len(now) == len(pids) and now != pids:
-            return
-        time.sleep(0.02)
-    raise AssertionError(f"no {role} stands in for the one that was killed")
-
-
-def killed_supervisor(gateway: stage.Gateway) -> None:
-    """kill -9 of the supervisor; start the gateway again once its children have ended."""
-    gateway.signal(signal.SIGKILL)
-    gateway.stop()
-    deadline = time.monotonic() + 30
-    while True:
-        try:
-            gateway.start()
-            return
-        except RuntimeError:
-            assert time.monotonic() < deadline, "the children of the killed supervisor do not end"
-            gateway.stop()
-            time.sleep(0.2)
-
-
-def metrics(gateway: stage.Gateway) -> dict[str, float]:
-    """Every metric of the gateway without labels."""
-    text = gateway.api("GET", "/metrics").text
-    lines = (line.rpartition(" ") for line in text.splitlines() if line and not line.startswith("#"))
-    return {name: float(value) for name, _, value in lines}
-
-
-def test_what_was_committed_is_recorded(gateway: stage.Gateway, server: stage.Postgres) -> None:
-    server.sql("create table marks (token text primary key)")
-    run = gateway.run()
-    load = Load(run.dsn())
-    with load.running():
-        for _ in range(ROUNDS):
-            time.sleep(PACE * random.uniform(0.5, 1.5))
-            kill(gateway, "worker")
-            time.sleep(PACE * random.uniform(0.5, 1.5))
-            kill(gateway, "archivist")
-            time.sleep(PACE * random.uniform(0.1, 1.0))
-            kill(gateway, "worker")
-        before = len(load.committed)
-        killed_supervisor(gateway)
-        time.sleep(PACE)
-    assert len(load.committed) > before > 100
-    assert load.thrown_out
-
-    for _ in range(3):
+@pytest.mark.timeout(120 + 15 * ROUNDS)
+def test_what_was_committed_and_what_reached_the_database_is_recorded(
+    gateway: stage.Gateway, server: stage.Postgres, tmp_path: Path
+) -> None:
+    bench = Bench(server, tmp_path)
+    bench.prepare()
+    rounds = [play(number, gateway, bench) for number in range(ROUNDS)]
+    for one in rounds:
         with contextlib.suppress(httpx.HTTPError):
-            gateway.end(run, wait=30)
-            break
-    measured = metrics(gateway)
-    listed: list[dict[str, Any]] = gateway.api("GET", f"/v1/sessions?run={run.run}&limit=1000").json()[
-        "sessions"
-    ]
+            gateway.end(one.run, wait=30)
+    assert gaps(gateway) == 0
     assert gateway.stop() == 0
     code, report = gateway.verify()
     assert (code, report["findings"], report["open"]) == (0, [], [])
 
-    sessions = recordings(gateway)
-    assert {one["id"] for one in listed} == set(sessions)
-    in_table = set(server.sql("select token from marks").split())
-    assert set(load.committed) <= in_table
-    assert in_table <= asked(sessions)
-    assert set(load.committed) <= answered(sessions)
+    sessions = [read(told) for told in events(gateway).values()]
+    assert_no_opening_is_missing(sessions)
+    reached = database_log.statements(server.log)
+    in_table = bench.in_table()
+    table = [assess(one, sessions, reached, in_table) for one in rounds]
+    print(*render(table), sep="\n")  # noqa: T201
+    assert {token for one in rounds for token in one.committed} <= in_table
+    assert in_table <= {token for one in sessions for token in one.marked}
+    for row in table:
+        assert row.missing == [], row
 
-    outcomes = defaultdict(list)
-    for session, events in sessions.items():
-        assert events[0][0] == Kind.OPENED
-        assert events[-1][0] == Kind.CLOSED
-        notes = [body["note"] for kind, _, _, body in events if kind == Kind.NOTE]
-        outcomes[events[-1][3]["outcome"]].append(session)
-        assert ("interrupted" in notes) is (events[-1][3]["outcome"] == "interrupted"), session
-    assert len(outcomes["interrupted"]) >= ROUNDS
-    assert measured["bodycam_journal_gaps_total"] == 0
+
+def assert_no_opening_is_missing(sessions: list[Recorded]) -> None:
+    """Every worker's sessions are numbered 1, 2, 3, and every number has its recording."""
+    numbers = defaultdict(list)
+    for one in sessions:
+        numbers[one.worker].append(one.opening)
+    for worker, found in numbers.items():
+        assert sorted(found) == list(range(1, len(found) + 1)), worker.hex()
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A line of the table; `missing` says in words what should have been recorded and is not."""
+
+    number: int
+    victim: str
+    mode: str
+    committed: int
+    committed_recorded: int
+    statements: int
+    statements_recorded: int
+    sessions: int
+    thrown_out: int
+    interrupted: int
+    back: float
+    missing: list[str]
+
+
+def assess(
+    one: Round,
+    sessions: list[Recorded],
+    reached: dict[tuple[str, int], list[tuple[str, tuple[str, ...]]]],
+    in_table: set[Token],
+) -> Row:
+    """Compare what one round did with what is recorded of it."""
+    own = [session for session in sessions if session.run == one.run.run]
+    answered = {token for session in own for token in session.committed}
+    by_backend = {session.backend: session for session in own}
+    assert len(by_backend) == len(own), "two sessions name one process at the database"
+    missing: list[str] = []
+    at_database = recorded = 0
+    for (run, backend), said in reached.items():
+        if run != one.run.run:
+            continue
+        asked = by_backend[backend].asked if backend in by_backend else []
+        at_database += len(said)
+        same = sum(left == right for left, right in zip(said, asked, strict=False))
+        recorded += same
+        if same != len(said):
+            missing.append(
+                f"of backend {backend}: {said[same : same + 3]}, recorded {asked[same : same + 3]}"
+            )
+    if lost := one.committed - answered:
+        missing.append(f"committed: {sorted(lost)[:3]} and {len(lost)} in all")
+    for session in own:
+        if ("interrupted" in session.notes) is not (session.outcome == "interrupted"):
+            missing.append(f"the marker of session {session.opening} of {session.worker.hex()}")
+    interrupted = sum(session.outcome == "interrupted" for session in own)
+    # whoever lost a session to a dead worker has it marked; one that was cut has an end of its own
+    expected = one.thrown_out if one.victim in ("worker", "everything") else 0
+    if interrupted != expected:
+        missing.append(f"{expected} sessions were interrupted, {interrupted} are marked")
+    if one.victim in ("archivist", "control") and one.thrown_out:
+        missing.append(f"{one.thrown_out} clients were thrown out by the death of the {one.victim}")
+    return Row(
+        one.number,
+        one.victim,
+        one.mode,
+        len(one.committed),
+        len(one.committed & answered),
+        at_database,
+        recorded,
+        len(own),
+        one.thrown_out,
+        interrupted,
+        one.back,
+        missing,
+    )
+
+
+def render(table: list[Row]) -> list[str]:
+    """The rounds, and their sums by what was killed."""
+    lines = [
+        "",
+        "| round | killed | mode | committed | recorded | statements | recorded | sessions | thrown out | interrupted | back after |",
+        "|---|---|---|---|---|---|---|---|---|---|---|",
+    ]
+    for row in table:
+        lines.append(
+            f"| {row.number} | {row.victim} | {row.mode} | {row.committed} | {row.committed_recorded} "
+            f"| {row.statements} | {row.statements_recorded} | {row.sessions} | {row.thrown_out} "
+            f"| {row.interrupted} | {row.back:.1f} s |"
+        )
+    lines += [
+        "",
+        "| killed | rounds | committed | recorded | statements | recorded | thrown out | interrupted | back after |",
+        "|---|---|---|---|---|---|---|---|---|",
+    ]
+    for victim in dict.fromkeys(row.victim for row in table):
+        rows = [row for row in table if row.victim == victim]
+        sums = " | ".join(
+            str(sum(getattr(row, name) for row in rows))
+            for name in (
+                "committed",
+                "committed_recorded",
+                "statements",
+                "statements_recorded",
+                "thrown_out",
+                "interrupted",
+            )
+        )
+        lines.append(f"| {victim} | {len(rows)} | {sums} | at most {max(row.back for row in rows):.1f} s |")
+    return lines

@@ -120,6 +120,12 @@ class Postgres:
         """Stop the server."""
         self._run("pg_ctl", "-D", str(self.folder / "data"), "-m", "immediate", "-w", "stop")
 
+    def restart(self, **settings: str) -> None:
+        """Start it again with other settings."""
+        self.sql(*(f"alter system set {name} = '{value}'" for name, value in settings.items()))
+        data = str(self.folder / "data")
+        self._run("pg_ctl", "-D", data, "-l", str(self.log), "-w", "-t", "30", "-m", "fast", "restart")
+
     def sql(self, *statements: str, database: str = "postgres") -> str:
         """Run statements directly, as the superuser; returns what psql prints."""
         arguments = [part for one in statements for part in ("-c", one)]

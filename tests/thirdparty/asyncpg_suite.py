@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 
-from tests.thirdparty.cache import CACHE, Unavailable, call
+from tests.thirdparty.cache import CACHE, call
 
 PASSED, SKIPPED, FAILED = "passed", "skipped", "failed"
 

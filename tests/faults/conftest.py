@@ -1,10 +1,12 @@
 """A server and a gateway that a fault test may hurt."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from tests import stage
+from tests.faults.load import Bench
 
 
 @pytest.fixture
@@ -23,3 +25,13 @@ def gateway(server: stage.Postgres) -> Iterator[stage.Gateway]:
             yield made
         finally:
             made.stop()
+
+
+@pytest.fixture
+def bench(server: stage.Postgres, tmp_path: Path) -> Iterator[Bench]:
+    made = Bench(server, tmp_path)
+    made.prepare()
+    try:
+        yield made
+    finally:
+        made.close()

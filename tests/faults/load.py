@@ -49,9 +49,10 @@ class Done:
 class Bench:
     """Starts pgbench again and again on one database; no two loads share a token."""
 
-    def __init__(self, server: stage.Postgres, folder: Path, clients: int = 6) -> None:
-        self._server, self._folder, self._clients = server, folder, clients
+    def __init__(self, server: stage.Postgres, folder: Path) -> None:
+        self._server, self._folder = server, folder
         self._numbers = count(1)
+        self._started: list[subprocess.Popen[str]] = []
         self._script = folder / "tpcb.sql"
 
     def prepare(self) -> None:
@@ -68,7 +69,7 @@ class Bench:
             "create table marks (load bigint, client bigint, number bigint, primary key (load, client, number))"
         )
 
-    def start(self, environment: Mapping[str, str], mode: str, seconds: int) -> "Load":
+    def start(self, environment: Mapping[str, str], mode: str, seconds: int, clients: int = 6) -> "Load":
         """Start one load."""
         number = next(self._numbers)
         log = self._folder / f"load-{number}"
@@ -76,7 +77,7 @@ class Bench:
             [
                 *(self._server.bin / "pgbench", "-n", "-M", mode, "-f", self._script),
                 *("-s", "1", "-D", f"load={number}", "-D", "n=0"),
-                *("-c", str(self._clients), "-j", "2", "-T", str(seconds)),
+                *("-c", str(clients), "-j", "2", "-T", str(seconds)),
                 *("--log", f"--log-prefix={log}"),
             ],
             env=dict(environment),
@@ -85,7 +86,15 @@ class Bench:
             stderr=subprocess.PIPE,
             text=True,
         )
+        self._started.append(process)
         return Load(number, process, log)
+
+    def close(self) -> None:
+        """End what a failed test left running."""
+        for process in self._started:
+            if process.returncode is None:
+                process.kill()
+                process.communicate(timeout=10)
 
     def in_table(self) -> set[Token]:
         """The transactions that the database itself has committed."""

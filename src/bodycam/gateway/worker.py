@@ -19,6 +19,7 @@ from bodycam.gateway.control import ControlLine
 from bodycam.gateway.link import ProxyLink
 from bodycam.gateway.listener import Listener
 from bodycam.gateway.strangers import Stranger, Strangers
+from bodycam.gateway.throttle import Throttle
 from bodycam.gateway.turn import Turn
 from bodycam.gateway.worker_limits import WorkerLimits
 from bodycam.journal.pressure import Pressure
@@ -67,7 +68,7 @@ class Worker:
         self._target_openings: dict[str, Callable[[TlsMode], TargetOpening]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._draining = False
-        self._throttled = False
+        self._throttle = Throttle()
         self._unrecordable = asyncio.Event()
         self.counts: Counter[str] = Counter()
         self._done: Counter[str] = Counter()
@@ -195,16 +196,7 @@ class Worker:
             log.error("the journal is full; sessions end", worker=self.number)
             for link in list(self._sessions.values()):
                 link.cut("the gateway's journal is full")
-        throttle = pressure >= Pressure.THROTTLE
-        if throttle == self._throttled:
-            return
-        self._throttled = throttle
-        for link in self._links:
-            for side in ("client", "target"):
-                if throttle:
-                    link.pause(side, "journal")
-                else:
-                    link.resume(side, "journal")
+        self._throttle.tick(self._links, slow=pressure >= Pressure.THROTTLE)
 
     # -- Services of a link ------------------------------------------------------------------------
 

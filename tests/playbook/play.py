@@ -3,7 +3,7 @@
 The journal here checks law 1 as it goes: whatever reaches a peer after the login was recorded before.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -59,6 +59,9 @@ class NoRedaction:
 
     def redact_bytes(self, value: bytes) -> tuple[bytes, int]:
         return value, 0
+
+    def redact_values(self, values: Sequence[bytes | None]) -> tuple[Sequence[bytes | None], int]:
+        return values, 0
 
 
 class Allow:

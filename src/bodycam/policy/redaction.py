@@ -50,6 +50,16 @@ class Redactor:
         redacted, count = _replaced(text, found)
         return redacted.encode("latin-1"), count
 
+    def redact_values(self, values: Sequence[bytes | None]) -> tuple[Sequence[bytes | None], int]:
+        """`redact_bytes` for all values of one message; the same object when nothing was redacted."""
+        redacted: list[bytes | None] = []
+        places = 0
+        for value in values:
+            kept, count = (value, 0) if value is None else self.redact_bytes(value)
+            redacted.append(kept)
+            places += count
+        return (redacted, places) if places else (values, 0)
+
 
 def _replaced(text: str, found: list[tuple[int, int]]) -> tuple[str, int]:
     pieces: list[str] = []

@@ -5,11 +5,11 @@ to the link's outboxes with the journal position that must be released first (la
 """
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol, final
 
 from bodycam.model.event import Flavor, Kind, Marker, Outcome, SessionOutcome
-from bodycam.model.operation import Operation, Parameter
+from bodycam.model.operation import Operation
 from bodycam.model.verdict import Decision, Verdict
 from bodycam.net.outbox import Outbox
 from bodycam.session import encoding
@@ -29,6 +29,9 @@ class Redaction(Protocol):
     def redact(self, text: str) -> tuple[str, int]: ...
 
     def redact_bytes(self, value: bytes) -> tuple[bytes, int]: ...
+
+    def redact_values(self, values: Sequence[bytes | None]) -> tuple[Sequence[bytes | None], int]:
+        """`redact_bytes` for all values of one message; the same object when nothing was redacted."""
 
 
 Failure = Mapping[str, str]
@@ -186,13 +189,13 @@ class Session:
         text, redactions = redaction.redact(operation.text)
         parameters = operation.parameters
         if parameters:
-            kept: list[Parameter] = []
-            for kind, form, value in parameters:
-                if value is not None:
-                    value, count = redaction.redact_bytes(value)
-                    redactions += count
-                kept.append((kind, form, value))
-            parameters = tuple(kept)
+            values = [value for _, _, value in parameters]
+            kept, count = redaction.redact_values(values)
+            if count:
+                redactions += count
+                parameters = tuple(
+                    [(kind, form, kept[place]) for place, (kind, form, _) in enumerate(parameters)]
+                )
         said = None
         if verdict.decision is not Decision.ALLOW:
             said = (verdict.decision.value, verdict.rule, verdict.policy, verdict.message)

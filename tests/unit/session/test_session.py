@@ -1,5 +1,6 @@
 """A session's few verbs: what they decide, record and queue."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from bodycam.model.event import Kind, Outcome, SessionOutcome
@@ -22,6 +23,10 @@ class Stars:
 
     def redact_bytes(self, value: bytes) -> tuple[bytes, int]:
         return value.replace(b"hunter2", b"*"), value.count(b"hunter2")
+
+    def redact_values(self, values: Sequence[bytes | None]) -> tuple[Sequence[bytes | None], int]:
+        found = [(None, 0) if value is None else self.redact_bytes(value) for value in values]
+        return [value for value, _ in found], sum(count for _, count in found)
 
 
 def begin(policy: object = None, redaction: object = None) -> tuple[Session, MemoryJournal]:

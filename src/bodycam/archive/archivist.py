@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import structlog
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
@@ -24,6 +24,7 @@ from bodycam.archive import builder as building
 from bodycam.archive.builder import SessionBuilder, SessionKey
 from bodycam.archive.checkpoint import Checkpointer, chain_heads, with_largest
 from bodycam.archive.format.container import Place
+from bodycam.archive.indexed import Index
 from bodycam.archive.keystore import KeyGone, KeyStore
 from bodycam.archive.ledger import Leaf, Ledger
 from bodycam.archive.recover import Known, staged_incarnations, staged_sessions
@@ -53,20 +54,6 @@ class Folders:
 
     journal: Path
     staging: Path
-
-
-class Index(Protocol):
-    """Where exchanges become searchable; it catches up by itself, and never stops the archivist."""
-
-    def event(self, builder: SessionBuilder, entry: Entry, at: int) -> None: ...
-
-    def sealing(self, name: str) -> None:
-        """A container is in the store and about to enter the ledger; remember that it is to be indexed."""
-
-    def sealed(self, sealed: Sealed) -> None: ...
-
-    def backlog(self) -> int:
-        """How many containers wait to be indexed."""
 
 
 class Archivist:
@@ -384,8 +371,15 @@ class Archivist:
         builder.rename(own, self._stored_key(own))
 
     def _resume(self, builder: SessionBuilder) -> None:
-        for kind, at, exchange, body in builder.events():
-            self._index.event(builder, building.entry_of(builder.key[1], kind, exchange, body), at)
+        try:
+            for kind, at, exchange, body in builder.events():
+                self._index.event(builder, building.entry_of(builder.key[1], kind, exchange, body), at)
+        except OSError:
+            raise
+        except Exception as error:  # whatever it trips over is this session's: the others have to go on
+            log.error("what is staged does not decode", session=builder.opened["session"], error=str(error))
+            self._index.missed(builder)
+            builder.mark_unreadable(str(error))
         self._live[builder.session] = builder
         self._resumed.setdefault(builder.key[0], []).append(builder)
         if builder.closed:

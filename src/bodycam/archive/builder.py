@@ -1,6 +1,6 @@
 """One session on its way from the journal into a recording: events to blocks, blocks to staging.
 
-Data bodies are copied as the journal holds them, never decoded. What is decoded is small: openings, ends.
+Bodies are copied as the journal holds them, once their form is known to be sound; data is not decoded.
 """
 
 import hashlib
@@ -13,8 +13,10 @@ from typing import Any
 
 import cbor2
 
+from bodycam.archive import bodies
 from bodycam.archive.blocks import BEHIND, BlockPlan
 from bodycam.archive.format import v1
+from bodycam.archive.format.container import SESSION_BYTES
 from bodycam.archive.staging import StagingFile
 from bodycam.journal.entry import Entry
 from bodycam.model import ids
@@ -57,7 +59,7 @@ class SessionBuilder:
         self.session = ids.raw(opened["session"])
         self.born = self.ended = 0.0  # the archivist's clock when this process saw its opening and its end
         self.staged_at = 0.0  # the same clock, when it was staged last
-        self._plan = plan
+        self._plan, self._target = plan, plan.target(0)
         self.writer = v1.SessionWriter(self.session, data_key, created=opened["started"] // 1_000_000)
         self.staging: StagingFile | None = None
         self.blocks: list[bytes] = []
@@ -78,9 +80,15 @@ class SessionBuilder:
 
         `stored` gives the data key that an earlier process may have kept for the session: the key store never
         replaces a key, so a recording under another one could not be read.
+
+        Raises:
+            FormatDamaged, ValueError: it opens no session.
         """
-        opened = cbor2.loads(entry.body)
-        data_key = stored(ids.raw(opened["session"])) or os.urandom(v1.KEY_BYTES)
+        opened = bodies.opened(entry.body)
+        session = ids.raw(opened["session"])
+        if len(session) != SESSION_BYTES:
+            raise ValueError("an opening whose session is no id")
+        data_key = stored(session) or os.urandom(v1.KEY_BYTES)
         return cls(key, opened, Progress(entry.at), data_key, plan)
 
     def rename(self, session: bytes, data_key: bytes | None) -> None:
@@ -110,19 +118,23 @@ class SessionBuilder:
         return self.staged_at + patience <= now or generation - self.oldest >= BEHIND
 
     def add(self, entry: Entry, generation: int) -> int:
-        """Take the next event; returns its time in microseconds since the opening."""
-        progress = self.progress
+        """Take the next event; returns its time in microseconds since the opening.
+
+        Raises:
+            FormatDamaged, ValueError, TypeError, AttributeError: it makes no sense, and was not taken.
+        """
+        progress, body = self.progress, bodies.checked(entry.kind, entry.body)
         at = max(0, (entry.at - progress.opened_at) // 1000)
         progress.last_at = at = max(at, progress.last_at)
         if entry.kind == Kind.REQUEST:
             progress.totals["exchanges"] += 1
             progress.open_exchanges.add(entry.exchange)
         elif entry.kind == Kind.FINISH:
-            self._finished(entry)
+            self._finished(entry.exchange, bodies.moved(body))
         elif entry.kind == Kind.NOTE:
-            self._noted(cbor2.loads(entry.body))
+            self._noted(body)
         elif entry.kind == Kind.CLOSED:
-            progress.outcome = str(cbor2.loads(entry.body).get("outcome"))
+            progress.outcome = str(body.get("outcome"))
         self._append(entry.kind, at, entry.exchange, entry.body)
         if self.oldest is None:
             self.oldest = generation
@@ -156,6 +168,15 @@ class SessionBuilder:
             written.append(Event(kind, self.add(entry, generation), exchange, body))
         return written
 
+    def mark_unreadable(self, reason: str) -> None:
+        """Record, once, that something of what was staged can't be decoded; it is sealed as it is."""
+        note = {"note": Marker.TRUNCATED.value, "what": f"something before does not decode: {reason}"}
+        if self.closed or Marker.TRUNCATED.value in self.progress.markers:
+            self._noted(note)
+            return
+        at_ns = self.progress.opened_at + self.progress.last_at * 1000
+        self.add(Entry(self.key[1], 0, Kind.NOTE, at_ns, cbor2.dumps(note)), 1)
+
     def mark_lost(self, generation: int, reason: str) -> None:
         """Record that the journal lost something that may have been this session's."""
         body = cbor2.dumps({"note": Marker.LOST_TAIL.value, "reason": reason})
@@ -176,6 +197,7 @@ class SessionBuilder:
             self.blocks.append(block)
             self.unstaged += len(block) - self._pending_size
             self._pending, self._pending_size = [], 0
+            self._target = self._plan.target(len(self.writer.entries))
 
     def stage(self, now: float) -> None:
         """Bring everything so far into the staging file; the journal is not needed for it any more."""
@@ -190,6 +212,7 @@ class SessionBuilder:
         """Go on after a restart from what was staged."""
         self.writer, self.staging, self.covered = writer, staging, covered
         self.headed = len(writer.entries)
+        self._target = self._plan.target(self.headed)
         self.durable = self.headed, writer.chain
 
     def events(self) -> Iterator[list[Any]]:
@@ -220,7 +243,7 @@ class SessionBuilder:
         self._pending.append(event)
         self._pending_size += len(event)
         self.unstaged += len(event)
-        if self._pending_size >= self._plan.target(len(self.writer.entries)):
+        if self._pending_size >= self._target:
             self.cut_block()
 
     def _too_long(self, kind: int, at: int, exchange: int, body: bytes) -> bytes:
@@ -234,13 +257,11 @@ class SessionBuilder:
         self._noted(note)
         return b"\x84" + _uint(Kind.NOTE) + _uint(at) + _uint(exchange) + cbor2.dumps(note)
 
-    def _finished(self, entry: Entry) -> None:
-        _, rows, to_client, to_target, *_ = cbor2.loads(entry.body)
+    def _finished(self, exchange: int, moved: tuple[int, int, int]) -> None:
         totals = self.progress.totals
-        totals["rows"] += rows
-        totals["bytes_to_client"] += to_client
-        totals["bytes_to_target"] += to_target
-        self.progress.open_exchanges.discard(entry.exchange)
+        for name, number in zip(("rows", "bytes_to_client", "bytes_to_target"), moved, strict=True):
+            totals[name] += number
+        self.progress.open_exchanges.discard(exchange)
 
     def _noted(self, body: dict[str, Any]) -> None:
         note = body.get("note")
@@ -257,13 +278,27 @@ def resume(staging: StagingFile, key: SessionKey, data_key: bytes, plan: BlockPl
     found = staging.recover()
     if found is None:
         return None
-    covered, plain = found
+    try:
+        return _taken_up(staging, *found, key, data_key, plan)
+    except (struct.error, StopIteration, LookupError, TypeError, ValueError, AttributeError) as error:
+        raise v1.FormatDamaged(f"it is not what a builder wrote: {error!r}") from error
+
+
+def _taken_up(
+    staging: StagingFile,
+    covered: int,
+    plain: dict[str, Any],
+    key: SessionKey,
+    data_key: bytes,
+    plan: BlockPlan,
+) -> SessionBuilder:
     session = staging.session
     started = v1.load(staging.header[v1.FRAME.size :], "header")["created"]
     writer = v1.SessionWriter.resumed(data_key, staging.header, staging.blocks())
     chain = v1.chain_start(staging.header[v1.FRAME.size :])
     begin = next(staging.blocks())
-    first = next(v1.open_block(session, data_key, 0, chain, begin[v1.FRAME.size :]))
+    # what stands behind the opening may be anything; the session is sealed with it
+    first = v1.first_event(v1.block_plain(session, data_key, 0, chain, begin[v1.FRAME.size :]))
     opened = {"started": started * 1_000_000, **first[3], "session": ids.session_id(session)}
     progress = Progress(
         plain["opened_at"],

@@ -11,11 +11,13 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, select
 
+from bodycam.archive import told
+from bodycam.archive.told import opening_of, run_of
 from bodycam.catalog import deletion, ingest, runs, sessions, tail
 from bodycam.catalog.engine import writing
 from bodycam.catalog.tables import sessions as session_table
 from bodycam.model.event import Event, Kind, Outcome
-from bodycam.model.identity import Grade, Principal, PrincipalKind, Run
+from bodycam.model.identity import Run
 from bodycam.model.operation import Weight
 from bodycam.model.transcript import Asked, Entry, Message, Output, Reader, Rows, Transcript
 
@@ -185,7 +187,7 @@ class Indexer:
 
     def _open(self, session: str, event: Event) -> None:
         body: Mapping[str, Any] = event.body
-        opening, run = _opening(session, body), _run(body)
+        opening, run = opening_of(session, body), run_of(body)
         transcript = self._transcripts.get(opening.protocol)
         known = _Session(session, opening, run, None if transcript is None else transcript.reader())
         if known.reader is not None:
@@ -197,7 +199,7 @@ class Indexer:
         verb, text, parameters, _facts, weight, verdict, _redactions = event.body
         aside = weight == Weight.ASIDE
         statement = ingest.statement_of(text, self._settings.text)
-        asked = _Asked(event.at, verb, statement, aside, event)
+        asked = _Asked(event.at, told.text(verb, 64), statement, aside, event)
         if verdict is not None and verdict[0] != "allow":
             asked.error = str(verdict[3])[: self._settings.error]
         known.open[event.exchange] = asked
@@ -253,10 +255,11 @@ class Indexer:
             known.reader.feed(event)  # it may hold something until the exchange's end
         code = None
         if error is not None:
-            code = str(error.get("code") or "")[:64] or None
+            code = told.text(str(error.get("code") or ""), 64) or None
             said = (str(error[name]) for name in ("message", "detail", "hint") if error.get(name))
             asked.error = "\n".join(said)[: self._settings.error]
-        self._done(known, event.exchange, asked, outcome, event.at, rows, to_client + to_target, code)
+        rows, size = told.count(rows), told.count(to_client) + told.count(to_target)
+        self._done(known, event.exchange, asked, told.text(outcome, 16), event.at, rows, size, code)
 
     def _done(
         self,
@@ -271,7 +274,7 @@ class Indexer:
     ) -> None:
         asked.request = None
         duration = max(0, at - asked.at)
-        self._rows.append(_Row(known, number, asked, str(status), duration, rows, size, code))
+        self._rows.append(_Row(known, number, asked, status, duration, rows, size, code))
 
     def _close(self, known: _Session, event: Event) -> None:
         for number, asked in known.open.items():
@@ -281,7 +284,8 @@ class Indexer:
         del self._sessions[known.id]
         body: Mapping[str, Any] = event.body
         at = known.opening.opened + event.at
-        self._closed.append((known, str(body["outcome"]), str(body.get("reason") or ""), at))
+        outcome, reason = told.text(str(body["outcome"]), 32), told.text(str(body.get("reason") or ""))
+        self._closed.append((known, outcome, reason, at))
 
     def _write_session(self, connection: Connection, known: _Session) -> tuple[int, int]:
         if runs.get_run(connection, known.run.id) is None:
@@ -299,7 +303,7 @@ class Indexer:
             run=keys[1],
             number=row.number,
             started=row.session.opening.opened + asked.at,
-            verb=asked.verb[:64],
+            verb=asked.verb,
             aside=asked.aside,
             status=row.status,
             duration=row.duration,
@@ -311,40 +315,3 @@ class Indexer:
             error=ingest.storable(asked.error),
             output=ingest.storable(asked.output),
         )
-
-
-def _opening(session: str, body: Mapping[str, Any]) -> sessions.Opening:
-    principal = body["principal"]
-    worker = body["worker"]
-    return sessions.Opening(
-        id=session,
-        run=body["run"],
-        principal=f"{principal['subject']}@{principal['issuer']}",
-        agent=body["agent"],
-        target=body["target"]["name"],
-        protocol=body["target"]["protocol"],
-        database=ingest.storable(body.get("database") or ""),
-        address=body.get("address") or "",
-        claims={name: ingest.storable(str(value)) for name, value in (body.get("claims") or {}).items()},
-        policy=body.get("policy") or "",
-        opened=int(body["started"]),
-        worker=worker.hex() if isinstance(worker, bytes) else str(worker),
-        opening=int(body["opening"]),
-    )
-
-
-def _run(body: Mapping[str, Any]) -> Run:
-    """The run as the OPENED event tells it; its expiry is not recorded, so it counts as over."""
-    told = body["principal"]
-    principal = Principal(
-        told["issuer"], told["subject"], PrincipalKind(told["kind"]), frozenset(told.get("groups") or ())
-    )
-    return Run(
-        id=body["run"],
-        principal=principal,
-        agent=body["agent"],
-        expires=int(body["started"]) / 1e6,
-        grade=Grade(body["grade"]),
-        labels=dict(body.get("labels") or {}),
-        trace=body.get("trace"),
-    )

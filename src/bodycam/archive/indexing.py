@@ -7,9 +7,10 @@ reads again from the container, because the recording is the truth.
 import queue
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import cbor2
 import structlog
@@ -58,7 +59,13 @@ class ContainerIndexer:
         return read_footer(lambda at, size: self._store.get_range(name, at, size), self._store.size(name))[0]
 
     def session(self, name: str, place: Place) -> None:
-        """Feed one session of a container to the indexer, from its first event on."""
+        """Feed one session of a container to the indexer, from its first event on.
+
+        Raises:
+            FormatDamaged: it does not decode, or is nothing that can be indexed.
+            StoreUnavailable: it can't be read.
+            SQLAlchemyError, OSError: the catalog can't be written.
+        """
         session = ids.session_id(place.session)
         self.indexer.forget(session)
         try:
@@ -69,12 +76,19 @@ class ContainerIndexer:
         reader = SessionReader(
             lambda at, size: self._store.get_range(name, at, size), place.offset, place.length
         )
-        for kind, at, exchange, body in reader.events(key):
+        try:
+            self._feed(session, reader.events(key))
+        except FormatDamaged as error:
+            self.indexer.flush()  # what comes before it can be searched
+            self.indexer.forget(session)
+            raise FormatDamaged(f"session {session}: {error}") from error
+
+    def _feed(self, session: str, events: Iterator[list[Any]]) -> None:
+        for kind, at, exchange, body in events:
             try:
                 self.indexer.feed(session, Event(Kind(kind), at, exchange, body))
-            except (LookupError, ValueError, TypeError, AttributeError) as error:
-                self.indexer.forget(session)
-                raise FormatDamaged(f"session {session}: an event makes no sense: {error}") from error
+            except Exception as error:  # whatever the event says, it is this session's fault alone
+                raise FormatDamaged(f"an event makes no sense: {error!r}") from error
             if self.indexer.due:
                 self.indexer.flush()
 
@@ -142,6 +156,10 @@ class IndexThread:
         self._queued += len(entry.body)
         self._queue.put((session, entry.kind, at, entry.exchange, entry.body))
 
+    def missed(self, builder: SessionBuilder) -> None:
+        """Read this session from its recording once it is sealed."""
+        self._incomplete.add(builder.opened["session"])
+
     def sealing(self, name: str) -> None:
         """Leave a marker for a container that is about to enter the ledger."""
         self._markers.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -204,7 +222,10 @@ class IndexThread:
         for place in sealed.places:
             session = ids.session_id(place.session)
             if session in self._incomplete or session not in self._begun:
-                self._containers.session(sealed.name, place)
+                try:
+                    self._containers.session(sealed.name, place)
+                except FormatDamaged as error:
+                    log.error("a recording can't be indexed", container=sealed.name, error=str(error))
             self._containers.sealed(sealed.name, place)
             self._incomplete.discard(session)
             self._begun.discard(session)
@@ -237,9 +258,12 @@ def reindex(
     for name in names:
         try:
             for place in containers.places(name):
-                containers.session(name, place)
+                try:
+                    containers.session(name, place)
+                    done += 1
+                except FormatDamaged as error:
+                    faults.append(f"recording {name}: {error}")
                 containers.sealed(name, place)
-                done += 1
         except (FormatDamaged, StoreUnavailable) as error:
             faults.append(f"recording {name}: {error}")
         if progress is not None:

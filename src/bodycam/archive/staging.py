@@ -84,14 +84,22 @@ class StagingFile:
         self._size += len(record) + CHECK_BYTES
 
     def recover(self) -> tuple[int, dict[str, Any]] | None:
-        """Find the last whole record; returns the sequence it covers and its progress, None without one."""
-        last = None
-        self._size = LENGTH.size + len(self.header)
+        """Find the last whole record; returns the sequence it covers and its progress, None without one.
+
+        Raises:
+            FormatDamaged: a record is whole and is not what `append` writes.
+        """
+        last: Any = None
+        begin = self._size = LENGTH.size + len(self.header)
         for meta, _, end in self._records(self.path.open("rb"), None):
             last, self._size = meta, end
-        if last is None:
-            return None
-        return int(last["covered"]), last["progress"]
+        match last:
+            case None if self._size == begin:
+                return None
+            case {"covered": int(covered), "progress": dict(progress)}:
+                return covered, progress
+            case _:
+                raise v1.FormatDamaged("its last record says nothing of how far it goes")
 
     def blocks(self) -> Iterator[bytes]:
         """The staged block frames as they are now, in order; the file may grow or go meanwhile."""
@@ -127,7 +135,7 @@ class StagingFile:
                 if hashlib.sha256(record).digest()[:CHECK_BYTES] != check:
                     return
                 position += len(record) + CHECK_BYTES
-                yield cbor2.loads(rest[:meta_length]), rest[meta_length:-CHECK_BYTES], position
+                yield v1.load(rest[:meta_length], "record"), rest[meta_length:-CHECK_BYTES], position
 
 
 def staged(folder: Path) -> list[Path]:

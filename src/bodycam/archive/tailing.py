@@ -3,10 +3,10 @@
 from collections.abc import Iterable
 from typing import Protocol
 
-import cbor2
 import structlog
 
 from bodycam.archive.builder import SessionBuilder, SessionKey, entry_of
+from bodycam.archive.format.v1 import FormatDamaged
 from bodycam.journal.entry import Entry
 from bodycam.journal.failure import JournalDamaged
 from bodycam.journal.folder import IncarnationFolder
@@ -15,7 +15,7 @@ from bodycam.model.event import Event, Kind
 
 log = structlog.get_logger(__name__)
 
-MALFORMED = (cbor2.CBORDecodeError, ValueError, TypeError, LookupError, AttributeError)
+MALFORMED = (FormatDamaged, ValueError, TypeError, LookupError, AttributeError)
 
 
 class Sessions(Protocol):

@@ -252,6 +252,14 @@ def open_block(
     Raises:
         FormatDamaged: it is not that block of that session, or not under that key.
     """
+    events = list(decode_events(block_plain(session, key, number, previous, payload)))
+    if len(events) != BLOCK_HEAD.unpack_from(payload)[1]:
+        raise FormatDamaged(f"block {number} has {len(events)} events, and says it has another number")
+    yield from events
+
+
+def block_plain(session: bytes, key: bytes, number: int, previous: bytes, payload: bytes) -> bytes:
+    """A block's plaintext: its events one after another. Raises as `open_block` does."""
     if len(payload) < BLOCK_HEAD.size:
         raise FormatDamaged(f"block {number} is shorter than its own head")
     head = payload[: BLOCK_HEAD.size]
@@ -264,13 +272,26 @@ def open_block(
         # a frame that does not tell its size, or lies, could be a bomb
         if not 0 <= zstandard.frame_content_size(packed) <= MAX_PLAIN:
             raise FormatDamaged(f"block {number} does not say that it is at most {MAX_PLAIN} bytes")
-        plain = zstandard.ZstdDecompressor().decompress(packed, max_output_size=MAX_PLAIN)
+        return zstandard.ZstdDecompressor().decompress(packed, max_output_size=MAX_PLAIN)
     except zstandard.ZstdError as error:
         raise FormatDamaged(f"block {number} does not decompress: {error}") from error
-    events = list(decode_events(plain))
-    if len(events) != BLOCK_HEAD.unpack(head)[1]:
-        raise FormatDamaged(f"block {number} has {len(events)} events, and says it has another number")
-    yield from events
+
+
+def first_event(plain: bytes) -> list[Any]:
+    """The first of concatenated CBOR events, whatever follows it.
+
+    Raises:
+        FormatDamaged: there is none.
+    """
+    try:
+        event = cbor2.CBORDecoder(io.BytesIO(plain)).decode()
+    except Exception as error:  # a decoder of hostile bytes: whatever it trips over, they are damaged
+        raise FormatDamaged(f"the first event does not decode: {error}") from error
+    match event:
+        case [int(), int(), int(), _]:
+            return list(event)
+        case _:
+            raise FormatDamaged("the first event is not an array of kind, time, exchange and body")
 
 
 def decode_events(plain: bytes) -> Iterator[list[Any]]:

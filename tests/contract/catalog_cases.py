@@ -52,7 +52,12 @@ def exchange(keys: tuple[int, int], number: int, text: str, **changes: Any) -> i
         "code": None,
     } | changes
     return ingest.ExchangeRow(
-        session=keys[0], run=keys[1], number=number, statement=ingest.statement_of(text, 65_536), **given
+        session=keys[0],
+        session_id=f"ses_{keys[0]}",
+        run=keys[1],
+        number=number,
+        statement=ingest.statement_of(text, 65_536),
+        **given,
     )
 
 

@@ -300,6 +300,7 @@ class Indexer:
         asked = row.asked
         return ingest.ExchangeRow(
             session=keys[0],
+            session_id=row.session.id,
             run=keys[1],
             number=row.number,
             started=row.session.opening.opened + asked.at,

@@ -16,6 +16,7 @@ import cbor2
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
+from bodycam.archive import told
 from bodycam.archive.builder import SessionBuilder
 from bodycam.archive.format.container import Place, SessionReader, read_footer
 from bodycam.archive.format.v1 import FormatDamaged
@@ -93,9 +94,21 @@ class ContainerIndexer:
                 self.indexer.flush()
 
     def sealed(self, name: str, place: Place) -> None:
-        """Write where a session lies."""
+        """Write where a session lies, and when it was sealed.
+
+        Raises:
+            StoreUnavailable: it can't be read.
+            SQLAlchemyError, OSError: the catalog can't be written.
+        """
         where = catalog_sessions.Place(name, place.offset, place.length, place.root)
-        self.indexer.sealed(ids.session_id(place.session), where)
+        reader = SessionReader(
+            lambda at, size: self._store.get_range(name, at, size), place.offset, place.length
+        )
+        try:
+            at = told.count(reader.manifest().sealed) * 1000
+        except (FormatDamaged, ValueError):
+            at = None  # verification names it; the index does with the time of now
+        self.indexer.sealed(ids.session_id(place.session), where, at)
 
 
 class IndexThread:

@@ -31,9 +31,13 @@ class Statement:
 
 @dataclass(frozen=True, slots=True)
 class ExchangeRow:
-    """One finished exchange. `session` and `run` are keys; times and durations are microseconds."""
+    """One finished exchange. `session` and `run` are keys; times and durations are microseconds.
+
+    `session_id` is the same in every catalog that is built from the recordings, which a key is not.
+    """
 
     session: int
+    session_id: str
     run: int
     number: int
     started: int
@@ -136,7 +140,7 @@ def _unknown(connection: Connection, rows: Sequence[ExchangeRow]) -> list[Exchan
 
 def _with_ids(connection: Connection, rows: Sequence[ExchangeRow]) -> list[tuple[int, ExchangeRow]]:
     """Each row with its id: its start, then a discriminator that moves on where another exchange holds it."""
-    wanted = [first_id(r.started) | (crc32(b"%d" % r.session) + r.number) & _MASK for r in rows]
+    wanted = [first_id(r.started) | (crc32(r.session_id.encode()) + r.number) & _MASK for r in rows]
     taken: set[int] = set()
     for chunk in _chunks(wanted, _CHUNK):
         taken.update(connection.execute(select(exchanges.c.id).where(exchanges.c.id.in_(chunk))).scalars())

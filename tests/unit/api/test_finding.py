@@ -21,7 +21,8 @@ def index(world: World, session: str, *texts: str) -> list[int]:
             connection,
             [
                 ExchangeRow(
-                    session=found.key, run=run.key, number=number, started=2_000_000 + number, verb="query",
+                    session=found.key, session_id=session, run=run.key, number=number,
+                    started=2_000_000 + number, verb="query",
                     aside=text.startswith("--"), status="ok", duration=1500, rows=3, bytes=99, code=None,
                     statement=statement_of(text, 1000), values="$1 = 42",
                 )

@@ -4,17 +4,24 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from bodycam.policy.detectors import passwords
+from bodycam.policy.detectors.passwords import Found
 from bodycam.policy.detectors.values import REDACTED
+
+# stands for the rest of a text that holds more places than are looked at
+REST_REDACTED = b"[redacted from here on]"
+# nothing shorter holds a name, a sign and a value
+_SHORTEST = 5
+# a longer one is searched by the detectors themselves at once, which then costs less than the question
+_SHORT = 512
+_REMEMBERED = 1024
 
 
 class Detector(Protocol):
-    """Finds one kind of sensitive data. `suspicious` is the cheap question that comes first."""
+    """Finds one kind of sensitive data. `suspicious` is a cheap question about a text in lower case."""
 
-    def suspicious(self, text: str) -> bool: ...
+    def suspicious(self, folded: str) -> bool: ...
 
-    def suspicious_bytes(self, value: bytes) -> bool: ...
-
-    def spans(self, text: str) -> list[tuple[int, int]]: ...
+    def find(self, text: bytes) -> Found: ...
 
 
 DETECTORS: tuple[Detector, ...] = (passwords,)
@@ -25,30 +32,68 @@ class Redactor:
 
     def __init__(self, detectors: Sequence[Detector] = DETECTORS) -> None:
         self._detectors = tuple(detectors)
+        # statements come again and again; those in which nothing was found are known by themselves
+        self._clean: set[str] = set()
 
     def redact(self, text: str) -> tuple[str, int]:
         """The text for the record, and how many places were redacted; the same object when none was."""
-        found: list[tuple[int, int]] = []
-        for detector in self._detectors:
-            if detector.suspicious(text):
-                found += detector.spans(text)
-        if not found:
+        clean, short = self._clean, len(text) <= _SHORT
+        if short and text in clean:
             return text, 0
-        return _replaced(text, found)
+        if not short or self._suspicious(text.lower()):
+            # surrogates stand for bytes of which nobody knows the encoding
+            redacted, count = self._redacted(text.encode("utf-8", "surrogatepass"))
+            if count:
+                return redacted.decode("utf-8", "surrogatepass"), count
+        if short:
+            if len(clean) >= _REMEMBERED:
+                clean.clear()
+            clean.add(text)
+        return text, 0
 
     def redact_bytes(self, value: bytes) -> tuple[bytes, int]:
         """`redact` for bytes of unknown encoding in which ASCII is ASCII; other bytes stay as they are."""
-        found: list[tuple[int, int]] = []
-        text = ""
-        for detector in self._detectors:
-            if detector.suspicious_bytes(value):
-                # one character a byte, so that places in the text are places in the bytes
-                text = text or value.decode("latin-1")
-                found += detector.spans(text)
-        if not found:
+        size = len(value)
+        if size < _SHORTEST or value.isalnum():
             return value, 0
-        redacted, count = _replaced(text, found)
-        return redacted.encode("latin-1"), count
+        if size <= _SHORT and not self._suspicious(value.decode("latin-1").lower()):
+            return value, 0
+        return self._redacted(value)
+
+    def redact_values(self, values: Sequence[bytes | None]) -> tuple[Sequence[bytes | None], int]:
+        """`redact_bytes` for all values of one message: one look at them together is enough for most.
+
+        The same object when nothing was redacted.
+        """
+        joined = b" ".join([value for value in values if value and not value.isalnum()])
+        if not joined:
+            return values, 0
+        if len(joined) <= _SHORT and not self._suspicious(joined.decode("latin-1").lower()):
+            return values, 0
+        redacted: list[bytes | None] = []
+        places = 0
+        for value in values:
+            kept, count = (value, 0) if value is None else self.redact_bytes(value)
+            redacted.append(kept)
+            places += count
+        return (redacted, places) if places else (values, 0)
+
+    def _suspicious(self, folded: str) -> bool:
+        for detector in self._detectors:  # noqa: SIM110 - a generator costs as much as the question
+            if detector.suspicious(folded):
+                return True
+        return False
+
+    def _redacted(self, text: bytes) -> tuple[bytes, int]:
+        spans: list[tuple[int, int]] = []
+        rest = len(text)
+        for detector in self._detectors:
+            found = detector.find(text)
+            spans += found.spans
+            rest = rest if found.rest is None else min(rest, found.rest)
+        if not spans and rest == len(text):
+            return text, 0
+        return _replaced(text, sorted(spans), rest)
 
     def redact_values(self, values: Sequence[bytes | None]) -> tuple[Sequence[bytes | None], int]:
         """`redact_bytes` for all values of one message; the same object when nothing was redacted."""
@@ -61,10 +106,12 @@ class Redactor:
         return (redacted, places) if places else (values, 0)
 
 
-def _replaced(text: str, found: list[tuple[int, int]]) -> tuple[str, int]:
-    pieces: list[str] = []
+def _replaced(text: bytes, spans: Sequence[tuple[int, int]], rest: int) -> tuple[bytes, int]:
+    pieces: list[bytes] = []
     position = count = 0
-    for start, end in sorted(found):
+    for start, end in spans:
+        if start >= rest:
+            break
         if start < position:
             # two detectors found pieces that overlap: what is left of the second goes with the first
             position = max(position, end)
@@ -72,5 +119,8 @@ def _replaced(text: str, found: list[tuple[int, int]]) -> tuple[str, int]:
         pieces += (text[position:start], REDACTED)
         position = end
         count += 1
-    pieces.append(text[position:])
-    return "".join(pieces), count
+    pieces.append(text[position:rest])
+    if rest < len(text):
+        pieces.append(REST_REDACTED)
+        count += 1
+    return b"".join(pieces), count

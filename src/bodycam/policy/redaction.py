@@ -95,16 +95,6 @@ class Redactor:
             return text, 0
         return _replaced(text, sorted(spans), rest)
 
-    def redact_values(self, values: Sequence[bytes | None]) -> tuple[Sequence[bytes | None], int]:
-        """`redact_bytes` for all values of one message; the same object when nothing was redacted."""
-        redacted: list[bytes | None] = []
-        places = 0
-        for value in values:
-            kept, count = (value, 0) if value is None else self.redact_bytes(value)
-            redacted.append(kept)
-            places += count
-        return (redacted, places) if places else (values, 0)
-
 
 def _replaced(text: bytes, spans: Sequence[tuple[int, int]], rest: int) -> tuple[bytes, int]:
     pieces: list[bytes] = []

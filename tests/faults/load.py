@@ -2,6 +2,7 @@
 
 import re
 import subprocess
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import count
@@ -95,6 +96,15 @@ class Bench:
             if process.returncode is None:
                 process.kill()
                 process.communicate(timeout=10)
+
+    def under_way(self, load: "Load", transactions: int = 10) -> None:
+        """Wait until a load has so many transactions behind it."""
+        count = f"select count(*) from marks where load = {load.number}"
+        deadline = time.monotonic() + 30
+        while int(self._server.sql(count)) < transactions:
+            assert load.process.poll() is None, f"the load ended before it began: {load.finish().said}"
+            assert time.monotonic() < deadline, "the load does not get under way"
+            time.sleep(0.02)
 
     def in_table(self) -> set[Token]:
         """The transactions that the database itself has committed."""

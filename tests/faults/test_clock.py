@@ -70,7 +70,7 @@ def test_a_clock_that_jumps_back_an_hour_and_forward_again(
     run, brief = gateway.run(), gateway.run(ttl=10)
     began = time.monotonic()
     first = bench.start(run.environment, "simple", 4)
-    until(lambda: len(bench.in_table()) > 50, "a load that goes on")
+    bench.under_way(first, 50)
     assert served(brief)
 
     clock.jump(-HOUR)

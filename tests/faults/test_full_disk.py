@@ -47,7 +47,7 @@ def test_sessions_end_with_an_error_before_anything_is_lost(
     children = gateway.children()
     run = gateway.run()
     load = bench.start(run.environment, "simple", 90)
-    until(lambda: len(bench.in_table()) > 100, "a load that goes on")
+    bench.under_way(load, 50)
 
     disk.fill(left)
 
@@ -86,7 +86,7 @@ def test_a_disk_that_is_nearly_full_slows_sessions_down_and_stops_none(
     gateway.start()
     run = gateway.run()
     load = bench.start(run.environment, "simple", 8, clients=2)
-    until(lambda: len(bench.in_table()) > 50, "a load that goes on")
+    bench.under_way(load, 50)
 
     # above the reserve there is room for less than the sixteen segments that mean plenty
     disk.fill(RESERVE + 14 * MIB)

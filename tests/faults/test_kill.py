@@ -43,7 +43,8 @@ def play(number: int, gateway: stage.Gateway, bench: Bench) -> Round:
     this = Round(number + 1, victim, mode, gateway.run())
     # long enough for the children of a dead supervisor to cut what goes on
     load = bench.start(this.run.environment, mode, 6 if victim == "supervisor" else 2)
-    time.sleep(random.uniform(0.4, 1.6))
+    bench.under_way(load)
+    time.sleep(random.uniform(0.0, 1.0))
     began = time.monotonic()
     victims.kill(gateway, victim)
     victims.until_served(gateway, this.run.dsn())

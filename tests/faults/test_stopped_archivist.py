@@ -39,7 +39,7 @@ def test_it_catches_up_and_says_how_far_it_was_behind(
     children = gateway.children()
     run = gateway.run()
     load = bench.start(run.environment, "simple", PAUSE + 2)
-    until(lambda: len(bench.in_table()) > 50, "a load that goes on")
+    bench.under_way(load, 50)
 
     with stopped(gateway):
         began = time.monotonic()
@@ -84,7 +84,7 @@ def test_a_journal_that_fills_slows_refuses_and_ends_and_then_all_goes_on(
 ) -> None:
     gateway, run = small, small.run()
     load = bench.start(run.environment, "simple", 120)
-    until(lambda: len(bench.in_table()) > 50, "a load that goes on")
+    bench.under_way(load, 50)
 
     seen: set[int] = set()
     with stopped(gateway):

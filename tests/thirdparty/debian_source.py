@@ -1,4 +1,4 @@
-"""PostgreSQL's regression tests out of Debian's source package, fetched by apt under the system's own sources.
+"""PostgreSQL's own tests out of Debian's source package, fetched by apt under the system's own sources.
 
 apt works in folders of the cache, so that nothing of the system is changed and no root is needed.
 """
@@ -13,11 +13,12 @@ from tests import stage
 from tests.thirdparty.cache import CACHE, Unavailable, call
 
 APT = Path("/etc/apt")
-SUITE = "src/test/regress/"
+WANTED = ("src/test/regress/", "src/test/modules/libpq_pipeline/")
+MISSING = "not-built"
 
 
-def regress() -> Path:
-    """The folder `src/test/regress` of the PostgreSQL that is installed, with `regress.so` where it can be built.
+def suites() -> Path:
+    """A folder with `regress` and `libpq_pipeline` of the PostgreSQL that is installed, built where that goes.
 
     Raises:
         Unavailable: there is no apt, or no such source package, or it can't be fetched.
@@ -29,7 +30,19 @@ def regress() -> Path:
         with tempfile.TemporaryDirectory() as work:
             _fetch(Path(work), kept, major)
         (kept / "fetched").touch()
-    return kept / "regress"
+    return kept
+
+
+def program(kept: Path, name: str) -> Path:
+    """A program of the suites.
+
+    Raises:
+        Unavailable: it could not be built.
+    """
+    built = kept / name / name
+    if not built.exists():
+        raise Unavailable((kept / MISSING).read_text().strip())
+    return built
 
 
 def _fetch(work: Path, kept: Path, major: str) -> None:
@@ -53,7 +66,7 @@ def _fetch(work: Path, kept: Path, major: str) -> None:
             reason = str(error)
             continue
         _unpack(work, kept, package)
-        _build(work, kept / "regress", options, f"postgresql-server-dev-{major}={version}")
+        _build(work, kept, options, [f"postgresql-server-dev-{major}={version}", f"libpq-dev={version}"])
         return
     raise Unavailable(f"the source package {package} can't be fetched: {reason}")
 
@@ -96,25 +109,35 @@ def _unpack(work: Path, kept: Path, package: str) -> None:
     with tarfile.open(source) as archive:
         for member in archive:
             _, _, inside = member.name.partition("/")
-            if inside.startswith(SUITE):
-                member.name = inside.removeprefix("src/test/")
-                archive.extract(member, kept, filter="data")
+            for wanted in WANTED:
+                if inside.startswith(wanted):
+                    member.name = f"{Path(wanted).name}/{inside.removeprefix(wanted)}"
+                    archive.extract(member, kept, filter="data")
 
 
-def _build(work: Path, suite: Path, options: list[str], headers: str) -> None:
-    """Build the suite's own C functions; without a compiler its tests of them fail, both ways alike."""
+def _build(work: Path, kept: Path, options: list[str], packages: list[str]) -> None:
+    """Build the suites' own C functions and programs; the headers are Debian's and are not installed.
+
+    Without a compiler the regression tests of C functions fail, both ways alike.
+    """
     try:
-        call(["apt-get", *options, "-q", "download", headers], cwd=work)
-        (package,) = work.glob("postgresql-server-dev-*.deb")
-        call(["dpkg-deb", "-x", package, work / "headers"], cwd=work)
-        (server,) = (work / "headers/usr/include/postgresql").glob("*/server")
-        include = ["-I", server, "-I", "/usr/include/postgresql", "-I", "/usr/include/postgresql/internal"]
-        define = '-DDLSUFFIX=".so"'
-        library = ["-o", suite / "regress.so", suite / "regress.c"]
-        call(["cc", "-shared", "-fPIC", "-O1", *include, define, *library], cwd=work)
+        call(["apt-get", *options, "-q", "download", *packages], cwd=work)
+        for package in work.glob("*.deb"):
+            call(["dpkg-deb", "-x", package, work / "built"], cwd=work)
+        headers = work / "built/usr/include/postgresql"
+        (server,) = headers.glob("*/server")
+        compiler = ["cc", "-O1", "-I", server, "-I", headers, "-I", headers / "internal"]
+        regress, pipeline = kept / "regress/regress", kept / "libpq_pipeline/libpq_pipeline"
+        call(
+            [*compiler, "-shared", "-fPIC", '-DDLSUFFIX=".so"', "-o", f"{regress}.so", f"{regress}.c"],
+            cwd=work,
+        )
+        folders = {file.parent for file in (work / "built").rglob("libpgcommon.a")}
+        libraries = [*(f"-L{folder}" for folder in folders), "-lpgcommon", "-lpgport", "-l:libpq.so.5"]
+        call([*compiler, "-o", pipeline, f"{pipeline}.c", *libraries], cwd=work)
     except Unavailable as error:
-        (suite / "regress.so.missing").write_text(f"{error}\n")
+        (kept / MISSING).write_text(f"{error}\n")
     for name in ("autoinc.so", "refint.so"):
         built = stage.postgres_bin().parent / "lib" / name
         if built.exists():
-            shutil.copy(built, suite)
+            shutil.copy(built, kept / "regress")

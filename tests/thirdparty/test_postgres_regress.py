@@ -38,7 +38,7 @@ def server() -> Iterator[stage.Postgres]:
 @pytest.fixture
 def source() -> Path:
     try:
-        return debian_source.regress()
+        return debian_source.suites() / "regress"
     except Unavailable as reason:
         pytest.skip(str(reason))
 

@@ -10,6 +10,7 @@ from zlib import crc32
 from sqlalchemy import Connection, and_, bindparam, or_, select, update
 
 from bodycam.catalog import documents
+from bodycam.catalog.free_ids import FreeIds
 from bodycam.catalog.tables import exchanges, extras, sessions, statements
 from bodycam.catalog.words import words
 
@@ -144,18 +145,8 @@ def _with_ids(connection: Connection, rows: Sequence[ExchangeRow]) -> list[tuple
     taken: set[int] = set()
     for chunk in _chunks(wanted, _CHUNK):
         taken.update(connection.execute(select(exchanges.c.id).where(exchanges.c.id.in_(chunk))).scalars())
-    keyed: list[tuple[int, ExchangeRow]] = []
-    for key, row in zip(wanted, rows, strict=True):
-        free = key
-        while free in taken or (free != key and _held(connection, free)):
-            free += 1
-        taken.add(free)
-        keyed.append((free, row))
-    return keyed
-
-
-def _held(connection: Connection, key: int) -> bool:
-    return connection.execute(select(exchanges.c.id).where(exchanges.c.id == key)).first() is not None
+    ids = FreeIds(connection, taken)
+    return [(ids.take(key), row) for key, row in zip(wanted, rows, strict=True)]
 
 
 def _statements(connection: Connection, rows: Sequence[ExchangeRow]) -> dict[bytes, int]:

@@ -72,10 +72,12 @@ class Redactor:
             return values, 0
         redacted: list[bytes | None] = []
         places = 0
-        for value in values:
-            kept, count = (value, 0) if value is None else self.redact_bytes(value)
+        for one in values:
+            kept = one
+            if one is not None:
+                kept, count = self.redact_bytes(one)
+                places += count
             redacted.append(kept)
-            places += count
         return (redacted, places) if places else (values, 0)
 
     def _suspicious(self, folded: str) -> bool:

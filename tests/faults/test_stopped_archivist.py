@@ -69,10 +69,10 @@ def test_it_catches_up_and_says_how_far_it_was_behind(
 
 @pytest.fixture
 def small(server: stage.Postgres) -> Iterator[stage.Gateway]:
-    """A gateway whose journals are as small as they may be."""
+    """A gateway with one journal, as small as it may be."""
     with stage.folder() as folder:
         size = {"segment_size": "1MiB", "max_size": "4MiB"}
-        made = stage.Gateway(folder / "g", {"shop": stage.shop(server)}, workers=2, journal=size)
+        made = stage.Gateway(folder / "g", {"shop": stage.shop(server)}, workers=1, journal=size)
         made.init()
         made.start()
         try:

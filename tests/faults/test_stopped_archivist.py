@@ -99,8 +99,9 @@ def test_a_journal_that_fills_slows_refuses_and_ends_and_then_all_goes_on(
         with pytest.raises(psycopg.OperationalError, match="journal is nearly full"):
             psycopg.connect(run.dsn())
         assert metrics.total(gateway, "bodycam_journal_failed") == 0
-    assert seen >= {2}
-    assert seen & {1, 3}
+    # each step may be too short to be seen, but not the way up as a whole
+    assert seen & {1, 2}
+    assert seen & {2, 3}
 
     victims.until_served(gateway, run.dsn())
     until(lambda: max(metrics.samples(gateway, "bodycam_journal_pressure")) == 0, "there is room again")

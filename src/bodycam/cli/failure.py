@@ -2,7 +2,7 @@
 
 OK = 0
 NO = 1  # the answer is no: refused, not found, or `verify` found something broken
-USAGE = 2  # wrong options or wrong settings
+USAGE = 2  # wrong options or wrong settings, such as a URL that would send the key in clear
 UNREACHABLE = 3  # the gateway can't be reached, or there is no key to call it with
 INTERRUPTED = 130
 

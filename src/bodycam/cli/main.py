@@ -9,7 +9,7 @@ import typer
 from bodycam.cli.failure import INTERRUPTED, NO, OK, UNREACHABLE, USAGE, Failure
 from bodycam.cli.printing import tell
 from bodycam.config import SettingsError
-from bodycam.net.control_access import NoAccess
+from bodycam.net.control_access import InClear, NoAccess
 from bodycam.net.control_client import ControlError, GatewayUnreachable
 
 # name -> module of this package; a module has `command`, or `app` where the command has its own commands
@@ -92,6 +92,8 @@ def _told(error: Exception) -> tuple[str, str, int] | None:
             return error.message, error.hint, UNREACHABLE
         case ControlError():
             return error.message, error.hint, NO
+        case InClear():
+            return error.message, error.hint, USAGE
         case NoAccess():
             return error.message, error.hint, UNREACHABLE
         case SettingsError():

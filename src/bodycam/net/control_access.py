@@ -7,6 +7,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from bodycam.config import Settings, SettingsError, load
+from bodycam.config.types import HostPort
 
 URL = "BODYCAM_URL"
 API_KEY = "BODYCAM_API_KEY"
@@ -24,6 +25,16 @@ class NoAccess(Exception):
     def __init__(self, message: str, hint: str) -> None:
         super().__init__(message)
         self.message, self.hint = message, hint
+
+
+class InClear(NoAccess):
+    """The URL would send the API key over a network without encryption."""
+
+    def __init__(self, url: str) -> None:
+        super().__init__(
+            f"{url} is plain http to another machine, and the API key would go there in clear",
+            f"set {URL}, or --url, to the control API's https:// address; plain http is for loopback only",
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +56,7 @@ def find_access(
     BODYCAM_SETTINGS, else bodycam.yaml in `folder` (the working directory).
 
     Raises:
+        InClear: the URL is plain http to anything but loopback; no key was read.
         NoAccess: neither says where the gateway is or which key to use, one of them is no URL or no key, or a
             named file can't be used.
     """
@@ -54,6 +66,9 @@ def find_access(
     address = wanted or (control_url(settings) if settings else "")
     if not _is_url(address):
         raise NoAccess(f"{address!r} is not a URL of a control API", f"set {URL} to http(s)://HOST:PORT")
+    parts = urlsplit(address)
+    if not kept_private(parts.scheme, parts.hostname or ""):
+        raise InClear(f"http://{parts.hostname}")
     key_file = settings.keys / "admin.key" if settings else None
     return ControlAccess(address.rstrip("/"), _sendable(_key(environ, key_file)), _ca(environ, settings))
 
@@ -64,6 +79,14 @@ def control_url(settings: Settings) -> str:
     host = _EVERY_ADDRESS.get(address.host, address.host)
     shown = f"[{host}]" if ":" in host else host
     return f"{'https' if settings.tls.enabled else 'http'}://{shown}:{address.port}"
+
+
+def kept_private(scheme: str, host: str) -> bool:
+    """Whether nobody on a network can read what is sent there: it is encrypted, or stays on this machine.
+
+    A name counts as loopback only if it is `localhost`: what another one means is for a resolver to say.
+    """
+    return scheme == "https" or HostPort(host, 0).loopback
 
 
 def _is_url(address: str) -> bool:

@@ -12,7 +12,7 @@ from typing import Any, Self
 
 import httpx
 
-from bodycam.net.control_access import ControlAccess
+from bodycam.net.control_access import ControlAccess, InClear, kept_private
 
 CONNECT_SECONDS = 5.0
 READ_SECONDS = 30.0
@@ -51,7 +51,12 @@ class ControlClient:
 
         Raises:
             ControlError: the CA file can't be read.
+            InClear: there is a key, and the URL is plain http to anything but loopback.
         """
+        # asked of the URL as it will be dialled
+        dialled = httpx.URL(access.url)
+        if access.key and not kept_private(dialled.scheme, dialled.host):
+            raise InClear(f"{dialled.scheme}://{dialled.host}")
         self.url = access.url
         headers = {"Accept": "application/json", "User-Agent": "bodycam-cli"}
         if access.key:

@@ -227,6 +227,7 @@ def test_an_export_that_breaks_off_leaves_no_file(control: FakeControl, tmp_path
         (["runs", "list", "--no-such-option"], 2, "No such option"),
         (["runs", "list", "--url", "http://127.0.0.1:1"], 3, "can't be reached"),
         (["runs", "list", "--url", "ftp://x"], 3, "not a URL"),
+        (["runs", "list", "--url", "http://gateway.example:7888"], 2, "in clear"),
     ],
 )
 def test_errors_say_what_and_exit(

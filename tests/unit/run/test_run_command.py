@@ -280,6 +280,21 @@ def test_an_unreachable_gateway_starts_nothing(tmp_path: Path) -> None:
     assert not (tmp_path / "started").exists()
 
 
+def test_a_url_that_would_send_the_key_in_clear_starts_nothing(tmp_path: Path) -> None:
+    done = subprocess.run(
+        arguments("touch", "started"),
+        env=environment("http://gateway.example:7888", tmp_path),
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=20,
+        check=False,
+    )
+    assert done.returncode == 125
+    assert "the API key would go there in clear" in done.stderr
+    assert not (tmp_path / "started").exists()
+
+
 def test_a_gateway_that_accepts_and_never_answers_starts_nothing(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         url = f"http://127.0.0.1:{silent.getsockname()[1]}"

@@ -75,6 +75,7 @@ class Worker:
         self._spent: Counter[str] = Counter()
         self.strangers = Strangers()
         self._turn = Turn(journal)
+        self.moved: Callable[[ProxyLink], None] = self._turn.moved
         journal.on_release = lambda: self._turn.released(lambda: self._links)
 
     # -- life ------------------------------------------------------------------------------------
@@ -272,10 +273,6 @@ class Worker:
     def stranger(self, link: ProxyLink) -> None:
         """Count somebody who broke the protocol before anybody knew who it was."""
         self.strangers.add(Stranger.NONSENSE, link.address)
-
-    def moved(self, link: ProxyLink) -> None:
-        """A link waits for the end of the loop's turn."""
-        self._turn.moved(link)
 
     def link_ready(self, link: ProxyLink) -> None:
         """A login is over."""

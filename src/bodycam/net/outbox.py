@@ -1,6 +1,6 @@
 """The output queue of one direction of a link: bytes that wait for their journal position to be released."""
 
-from collections import deque
+from bisect import bisect_right
 from typing import final
 
 
@@ -12,41 +12,42 @@ class Outbox:
     the journal holds.
     """
 
-    __slots__ = ("_waiting", "size")
+    __slots__ = ("_positions", "_waiting", "size")
 
     def __init__(self) -> None:
-        self._waiting: deque[tuple[int, bytes]] = deque()
+        # beside each other and not in pairs: one pair for each message would have to be made and taken apart
+        self._positions: list[int] = []
+        self._waiting: list[bytes] = []
         self.size = 0
 
     def append(self, data: bytes, position: int) -> None:
         """Queue `data`, to leave once `position` is released, and after all that was queued before."""
-        if self._waiting and self._waiting[-1][0] > position:
-            position = self._waiting[-1][0]
-        self._waiting.append((position, data))
+        positions = self._positions
+        if positions and positions[-1] > position:
+            position = positions[-1]
+        positions.append(position)
+        self._waiting.append(data)
         self.size += len(data)
 
     def release(self, watermark: int) -> list[bytes]:
         """Take out, in order, all that waits for positions at or below `watermark`."""
-        waiting = self._waiting
-        if not waiting or waiting[0][0] > watermark:
+        positions = self._positions
+        if not positions or positions[0] > watermark:
             return []
-        if len(waiting) == 1:
-            self.size = 0
-            return [waiting.popleft()[1]]
-        if waiting[-1][0] <= watermark:
-            freed = [data for _, data in waiting]
-            waiting.clear()
-            self.size = 0
+        if positions[-1] <= watermark:
+            freed = self._waiting
+            self._positions, self._waiting, self.size = [], [], 0
             return freed
-        freed = []
-        while waiting[0][0] <= watermark:
-            data = waiting.popleft()[1]
+        count = bisect_right(positions, watermark)
+        freed = self._waiting[:count]
+        del positions[:count]
+        del self._waiting[:count]
+        for data in freed:
             self.size -= len(data)
-            freed.append(data)
         return freed
 
     def discard(self) -> int:
         """Drop what still waits; returns how many bytes that was."""
         dropped, self.size = self.size, 0
-        self._waiting.clear()
+        self._positions, self._waiting = [], []
         return dropped

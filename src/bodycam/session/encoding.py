@@ -9,8 +9,15 @@ from typing import Final
 
 from bodycam.model.operation import Fact, Parameter
 
-_NULL, _FALSE, _TRUE = b"\xf6", b"\xf4", b"\xf5"
-_UNSIGNED, _NEGATIVE, _BYTES, _TEXT, _ARRAY, _MAP = 0x00, 0x20, 0x40, 0x60, 0x80, 0xA0
+_NULL: Final = b"\xf6"
+_FALSE: Final = b"\xf4"
+_TRUE: Final = b"\xf5"
+_UNSIGNED: Final = 0x00
+_NEGATIVE: Final = 0x20
+_BYTES: Final = 0x40
+_TEXT: Final = 0x60
+_ARRAY: Final = 0x80
+_MAP: Final = 0xA0
 _SMALL: Final = [bytes((number,)) for number in range(256)]
 
 

@@ -6,7 +6,7 @@ to the link's outboxes with the journal position that must be released first (la
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import Protocol, final
+from typing import Final, Protocol, final
 
 from bodycam.model.event import Flavor, Kind, Marker, Outcome, SessionOutcome
 from bodycam.model.operation import Operation
@@ -35,6 +35,14 @@ class Redaction(Protocol):
 
 
 Failure = Mapping[str, str]
+
+# asked for with every message: an enumeration's member is looked up in its class each time, a constant is not
+ALLOWED: Final = Decision.ALLOW
+REQUEST: Final = Kind.REQUEST
+TO_TARGET: Final = Kind.TO_TARGET
+TO_CLIENT: Final = Kind.TO_CLIENT
+FINISH: Final = Kind.FINISH
+CHUNK: Final = Flavor.CHUNK
 
 
 @final
@@ -134,7 +142,7 @@ class Session:
         self.exchanges += 1
         exchange = Exchange(self, self.exchanges, verdict)
         self._open.add(exchange)
-        self.record.encoded(Kind.REQUEST, exchange.number, self._body(operation, verdict))
+        self.record.encoded(REQUEST, exchange.number, self._body(operation, verdict))
         return exchange
 
     def forward(self, data: bytes) -> None:
@@ -197,7 +205,7 @@ class Session:
                     [(kind, form, kept[place]) for place, (kind, form, _) in enumerate(parameters)]
                 )
         said = None
-        if verdict.decision is not Decision.ALLOW:
+        if verdict.decision is not ALLOWED:
             said = (verdict.decision.value, verdict.rule, verdict.policy, verdict.message)
         facts = operation.facts
         if facts:
@@ -226,18 +234,18 @@ class Exchange:
     @property
     def allowed(self) -> bool:
         """Whether it may be forwarded."""
-        return self.verdict is None or self.verdict.decision is Decision.ALLOW
+        return self.verdict is None or self.verdict.decision is ALLOWED
 
-    def to_target(self, data: bytes, *, flavor: Flavor = Flavor.CHUNK, count: int = 0) -> None:
+    def to_target(self, data: bytes, *, flavor: Flavor = CHUNK, count: int = 0) -> None:
         """Journal bytes that the operation streams to the target, and queue them for it."""
         session = self._session
         self.bytes_to_target += len(data)
         session.moved += len(data)
-        position = session.record.data(Kind.TO_TARGET, self.number, flavor, count, data)
+        position = session.record.data(TO_TARGET, self.number, flavor, count, data)
         session.to_target.append(data, position)
 
     def to_client(
-        self, data: bytes, *, flavor: Flavor = Flavor.CHUNK, count: int = 0, recorded: bytes | None = None
+        self, data: bytes, *, flavor: Flavor = CHUNK, count: int = 0, recorded: bytes | None = None
     ) -> None:
         """Journal bytes for the client and queue them; `recorded` is their redacted form where it differs."""
         session = self._session
@@ -245,7 +253,7 @@ class Exchange:
         self.bytes_to_client += len(data)
         session.moved += len(data)
         kept = data if recorded is None else recorded
-        position = session.record.data(Kind.TO_CLIENT, self.number, flavor, count, kept)
+        position = session.record.data(TO_CLIENT, self.number, flavor, count, kept)
         session.to_client.append(data, position)
 
     def columns(self, data: bytes) -> None:
@@ -269,5 +277,5 @@ class Exchange:
             body = encoding.finish(outcome, rows, to_client, to_target, tag, error)
         except UnicodeEncodeError:
             body = encode([outcome.value, rows, to_client, to_target, tag, error])
-        session.record.encoded(Kind.FINISH, self.number, body)
+        session.record.encoded(FINISH, self.number, body)
         session.finished(self)

@@ -1,5 +1,7 @@
 """Accounts, runs, sessions, exchanges and the audit trail, alike in both databases."""
 
+import threading
+
 import pytest
 from sqlalchemy import Engine
 
@@ -35,6 +37,65 @@ def test_keys_are_usable_until_revoked_or_expired(catalog: Engine) -> None:
             ("key_1", None),
             ("key_2", 6),
         ]
+
+
+def test_the_last_use_of_a_key_only_goes_forward(catalog: Engine) -> None:
+    with writing(catalog) as connection:
+        account = accounts.add_account(connection, id="sva_1", name="ci", groups=[], now=1)
+        for key in ("key_1", "key_2"):
+            accounts.add_key(connection, id=key, account=account.id, hash=b"h", now=1)
+        accounts.keys_used(connection, {"key_1": 50, "key_gone": 50})
+        accounts.keys_used(connection, {"key_1": 40})
+        accounts.keys_used(connection, {})
+    with reading(catalog) as connection:
+        assert [(key.id, key.last_used) for key in accounts.keys_of(connection, account.id)] == [
+            ("key_1", 50),
+            ("key_2", None),
+        ]
+        found = accounts.key_with_account(connection, "key_1")
+        assert found is not None
+        assert found[0].last_used == 50
+
+
+def test_the_runs_of_a_key_are_revoked_with_it(catalog: Engine) -> None:
+    with writing(catalog) as connection:
+        for name, key in (("a", "key_1"), ("b", "key_2"), ("c", "key_1"), ("d", None), ("e", "key_1")):
+            expires = 0.00001 if name == "e" else 1.0
+            added = runs.add_run(connection, Run(f"run_{name}", CI, "bot", expires), CREDENTIAL, 1, key)
+            assert added.api_key == key
+        assert runs.end_run(connection, "run_c", 0, now=5)
+        assert runs.revoke_runs_of_key(connection, "key_1", "stolen", 20) == ("run_a",)
+        assert runs.revoke_runs_of_key(connection, "key_1", "stolen", 21) == ()
+        ids = [f"run_{name}" for name in "abcde"]
+        states = {run: state.value for run, state in runs.states_of(connection, ids, 30).items()}
+        assert states == dict(zip(ids, ["revoked", "active", "ended", "active", "expired"], strict=True))
+        credential = runs.credential_of(connection, "run_a")
+        assert credential is not None
+        assert credential.revoked == 20
+
+
+def test_a_run_that_is_being_started_is_seen_by_the_revocation_of_its_key(catalog: Engine) -> None:
+    with writing(catalog) as connection:
+        account = accounts.add_account(connection, id="sva_1", name="ci", groups=[], now=1)
+        accounts.add_key(connection, id="key_1", account=account.id, hash=b"h", now=1)
+    revoked: list[str] = []
+
+    def revoke() -> None:
+        with writing(catalog) as connection:
+            assert accounts.revoke_key(connection, "sva_1", "key_1", 2)
+            revoked.extend(runs.revoke_runs_of_key(connection, "key_1", "stolen", 2))
+
+    revoking = threading.Thread(target=revoke)
+    with writing(catalog) as connection:
+        found = accounts.key_with_account(connection, "key_1", hold=True)
+        assert found is not None
+        assert found[0].usable(2)
+        revoking.start()
+        # it has to wait for this transaction; one that did not would be through by then, without the run
+        revoking.join(1)
+        runs.add_run(connection, Run("run_a", CI, "bot", 1.0), CREDENTIAL, 1, "key_1")
+    revoking.join(30)
+    assert revoked == ["run_a"]
 
 
 def test_a_name_is_given_once(catalog: Engine) -> None:

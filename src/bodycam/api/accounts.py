@@ -37,12 +37,13 @@ class AccountIn(BaseModel):
 
 
 class KeyOut(BaseModel):
-    """An API key without its secret."""
+    """An API key without its secret; `last_used` is to within a minute or so, null if it never was."""
 
     id: str
     created: float
     expires: float | None
     revoked: float | None
+    last_used: float | None
 
 
 class AccountOut(BaseModel):
@@ -67,6 +68,13 @@ class NewKeyOut(BaseModel):
     id: str
     key: str
     expires: float | None
+
+
+class RevokedKeyOut(BaseModel):
+    """A revoked API key, and the runs started with it that were revoked now."""
+
+    id: str
+    revoked: list[str]
 
 
 class DisabledOut(BaseModel):
@@ -127,13 +135,23 @@ async def add_key(name: str, context: In, who: Admin) -> NewKeyOut:
     return NewKeyOut(id=issued.id, key=issued.text, expires=issued.expires)
 
 
-@router.delete("/v1/service-accounts/{name}/keys/{key}", status_code=204)
-async def revoke_key(name: str, key: str, context: In, who: Admin) -> None:
-    """Revoke an API key; twice is once. Runs that were started with it go on."""
+@router.delete("/v1/service-accounts/{name}/keys/{key}")
+async def revoke_key(name: str, key: str, context: In, who: Admin) -> RevokedKeyOut:
+    """Revoke an API key and the runs that were started with it; their sessions are cut. Twice is once."""
     account = await _account(context, name)
-    if not await write(context.catalog, catalog.revoke_key, account.id, key, now_micros()):
-        raise not_found("API key", key)
-    await context.trail.after("key-revoked", str(who.principal), name, {"key": key})
+    reason = "the API key that it was started with was revoked"
+
+    def change(connection: Connection) -> tuple[str, ...]:
+        now = now_micros()
+        if not catalog.revoke_key(connection, account.id, key, now):
+            raise not_found("API key", key)
+        return runs.revoke_runs_of_key(connection, key, reason, now)
+
+    revoked = list(await write(context.catalog, change))
+    for run in revoked:
+        context.workers.stop_run(run, reason)
+    await context.trail.after("key-revoked", str(who.principal), name, {"key": key, "revoked": revoked})
+    return RevokedKeyOut(id=key, revoked=revoked)
 
 
 @router.post("/v1/service-accounts/{name}/disable")
@@ -181,6 +199,7 @@ def _shown(account: catalog.ServiceAccount, keys: tuple[catalog.ApiKey, ...]) ->
                 created=seconds(key.created),
                 expires=maybe_seconds(key.expires),
                 revoked=maybe_seconds(key.revoked),
+                last_used=maybe_seconds(key.last_used),
             )
             for key in keys
         ],

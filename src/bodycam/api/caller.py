@@ -19,10 +19,11 @@ from bodycam.policy.access import Role
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """A proved principal with its role as the settings are now."""
+    """A proved principal with its role as the settings are now; `key` is the id of the key that proved it."""
 
     principal: Principal
     role: Role
+    key: str
 
     @property
     def reads_all(self) -> bool:
@@ -77,15 +78,22 @@ async def caller(request: Request) -> Caller:
             "a run credential is not taken by the control API",
             "Use an API key of a service account.",
         )
-    proved = await api_keys.verify(token, context.keys, time.time())
+    now = time.time()
+    proved = await api_keys.verify(token, context.keys, now)
     if proved is None:
-        raise ApiError(
-            401,
-            "bad-credential",
-            "the API key is not valid",
-            "It may be wrong, revoked, expired or disabled.",
-        )
-    return Caller(proved.principal, context.settings.access.role(proved.principal))
+        raise bad_credential()
+    context.key_use.used(proved.key, now)
+    return Caller(proved.principal, context.settings.access.role(proved.principal), proved.key)
+
+
+def bad_credential() -> ApiError:
+    """What is said of an API key that proves nobody."""
+    return ApiError(
+        401,
+        "bad-credential",
+        "the API key is not valid",
+        "It may be wrong, revoked, expired or disabled.",
+    )
 
 
 In = Annotated[Control, Depends(control)]

@@ -13,6 +13,7 @@ from bodycam.api.trail import Trail
 from bodycam.api.workers import Workers
 from bodycam.config import Settings, snapshot
 from bodycam.identity.api_keys import KeyStore
+from bodycam.identity.key_use import KeyUse
 from bodycam.identity.run_certificates import RunCertificates
 from bodycam.model.transcript import Transcript
 from bodycam.session.admission import Admission
@@ -38,6 +39,7 @@ class Control:
     version: str
     ca_pem: str | None = None
     certificates: RunCertificates | None = None
+    key_use: KeyUse = field(default_factory=KeyUse)
     watchers: set[object] = field(default_factory=set)
     closing: asyncio.Event = field(default_factory=asyncio.Event)
 

@@ -11,7 +11,7 @@ from bodycam.model.identity import Grade
 
 
 class RunOut(BaseModel):
-    """One run; `principal` is who started it, as subject@issuer."""
+    """One run; `principal` is who started it, as subject@issuer, and `api_key` the id of their key."""
 
     id: str
     agent: str
@@ -26,6 +26,7 @@ class RunOut(BaseModel):
     revoked: float | None
     exit_code: int | None
     reason: str | None
+    api_key: str | None
 
     @classmethod
     def of(cls, run: RunRecord) -> Self:
@@ -44,6 +45,7 @@ class RunOut(BaseModel):
             revoked=maybe_seconds(run.revoked),
             exit_code=run.exit_code,
             reason=run.reason,
+            api_key=run.api_key,
         )
 
 

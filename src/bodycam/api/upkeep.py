@@ -8,6 +8,8 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from bodycam.api.catalog_calls import read
 from bodycam.api.context import Control
+from bodycam.catalog import accounts
+from bodycam.catalog.engine import writing
 from bodycam.catalog.runs import RunState, states_of
 
 log = structlog.get_logger(__name__)
@@ -30,6 +32,7 @@ async def keep(context: Control) -> None:
         try:
             await sweep(context)
             await context.trail.settle()
+            await note_key_use(context, time.time())
             if time.monotonic() >= failures_due:
                 failures_due = time.monotonic() + FAILURES_SECONDS
                 await context.trail.failed_logins(context.admission.failures())
@@ -58,3 +61,18 @@ async def sweep(context: Control) -> list[str]:
             over.append(name)
             context.workers.cut_run(name, _REASONS[state])
     return over
+
+
+async def note_key_use(context: Control, now: float) -> None:
+    """Write down when API keys were used, each at most once a minute."""
+    uses = context.key_use.due(now)
+    if not uses:
+        return
+
+    def note() -> None:
+        # what a power loss may take is a minute's knowledge: no disk is waited for
+        with writing(context.catalog, durable=False) as connection:
+            accounts.keys_used(connection, {key: round(at * 1e6) for key, at in uses.items()})
+
+    await asyncio.to_thread(note)
+    context.key_use.written(uses, now)

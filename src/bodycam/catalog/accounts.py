@@ -1,6 +1,6 @@
 """Service accounts and their API keys. Keys are hashes here; their look is identity's affair."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from sqlalchemy import Connection, Row, insert, or_, select, update
@@ -34,6 +34,7 @@ class ApiKey:
     created: int
     expires: int | None
     revoked: int | None
+    last_used: int | None = None
 
     def usable(self, now: int) -> bool:
         """Whether the key itself is good at `now`; its account may be disabled nevertheless."""
@@ -111,14 +112,21 @@ def add_key(
     return ApiKey(id, account, hash, now, expires, None)
 
 
-def key_with_account(connection: Connection, key: str) -> tuple[ApiKey, ServiceAccount] | None:
-    """A key by its id, revoked or not, with the account it belongs to: one query, for authentication."""
+def key_with_account(
+    connection: Connection, key: str, *, hold: bool = False
+) -> tuple[ApiKey, ServiceAccount] | None:
+    """A key by its id, revoked or not, with the account it belongs to: one query, for authentication.
+
+    With `hold` nobody can revoke the key or disable the account until the transaction ends.
+    """
     own, owner = api_keys.c, service_accounts.c
     query = (
         select(api_keys, owner.name, owner.groups, owner.created.label("account_created"), owner.disabled)
         .join(service_accounts, owner.id == own.account)
         .where(own.id == key)
     )
+    if hold:
+        query = query.with_for_update(read=True)
     row = connection.execute(query).first()
     if row is None:
         return None
@@ -141,6 +149,13 @@ def revoke_key(connection: Connection, account: str, key: str, now: int) -> bool
     return True
 
 
+def keys_used(connection: Connection, uses: Mapping[str, int]) -> None:
+    """Notes when keys were used last; an earlier use than the noted one changes nothing."""
+    for key, at in uses.items():
+        earlier = or_(api_keys.c.last_used.is_(None), api_keys.c.last_used < at)
+        connection.execute(update(api_keys).where(api_keys.c.id == key, earlier).values(last_used=at))
+
+
 def usable_keys(connection: Connection, now: int) -> int:
     """How many keys would be accepted at `now`; 0 means that nobody can administer the gateway."""
     query = (
@@ -157,4 +172,4 @@ def _account(row: Row[tuple[object, ...]]) -> ServiceAccount:
 
 
 def _key(row: Row[tuple[object, ...]]) -> ApiKey:
-    return ApiKey(row.id, row.account, row.hash, row.created, row.expires, row.revoked)
+    return ApiKey(row.id, row.account, row.hash, row.created, row.expires, row.revoked, row.last_used)

@@ -38,6 +38,7 @@ class RunRecord:
     revoked: int | None
     exit_code: int | None
     reason: str | None
+    api_key: str | None = None
 
     def state(self, now: int) -> RunState:
         """Revoked beats ended beats expired."""
@@ -77,9 +78,15 @@ class RunFilter:
     until: int | None = None
 
 
-def add_run(connection: Connection, run: Run, credential: RunCredential | None, now: int) -> RunRecord:
-    """Adds a run, with its credential unless it is recreated from a recording."""
-    connection.execute(insert(runs).values(**_values(run, now)))
+def add_run(
+    connection: Connection,
+    run: Run,
+    credential: RunCredential | None,
+    now: int,
+    api_key: str | None = None,
+) -> RunRecord:
+    """Adds a run, with its credential and the key that started it unless it is recreated from a recording."""
+    connection.execute(insert(runs).values(**_values(run, now), api_key=api_key))
     if credential is not None:
         connection.execute(
             insert(run_credentials).values(
@@ -134,6 +141,13 @@ def revoke_run(connection: Connection, run: str, reason: str, now: int) -> bool:
     changed = connection.execute(update(runs).where(live).values(revoked=now, reason=reason)).rowcount > 0
     _revoke_credential(connection, run, now)
     return changed
+
+
+def revoke_runs_of_key(connection: Connection, api_key: str, reason: str, now: int) -> tuple[str, ...]:
+    """Revokes all active runs that an API key started, with their credentials; returns their ids."""
+    query = select(runs.c.id).where(runs.c.api_key == api_key, _in_state(RunState.ACTIVE, now))
+    active = connection.execute(query.order_by(runs.c.key)).scalars().all()
+    return tuple(run for run in active if revoke_run(connection, run, reason, now))
 
 
 def list_runs(
@@ -232,4 +246,5 @@ def _record(row: Row[tuple[object, ...]]) -> RunRecord:
         revoked=row.revoked,
         exit_code=row.exit_code,
         reason=row.reason,
+        api_key=row.api_key,
     )

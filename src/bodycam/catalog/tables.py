@@ -57,6 +57,7 @@ api_keys = Table(
     Column("created", BigInteger, nullable=False),
     Column("expires", BigInteger),
     Column("revoked", BigInteger),
+    Column("last_used", BigInteger),  # to within a minute
 )
 
 runs = Table(
@@ -79,9 +80,12 @@ runs = Table(
     Column("revoked", BigInteger),
     Column("exit_code", Integer),
     Column("reason", Text),
+    # which key started it; None for one that was recreated from a recording
+    Column("api_key", String(64)),
     Index("ix_runs_created", "created", "key"),
     Index("ix_runs_agent", "agent", "created"),
     Index("ix_runs_principal", "principal", "created"),
+    Index("ix_runs_api_key", "api_key", "key"),
     sqlite_autoincrement=True,
 )
 

@@ -1,6 +1,7 @@
 """`bodycam accounts`: service accounts and their API keys."""
 
-from typing import Annotated
+from collections.abc import Mapping
+from typing import Annotated, Any
 from urllib.parse import quote
 
 import typer
@@ -32,7 +33,7 @@ def list_accounts(as_json: Json = False, url: Url = None) -> None:
                 one.get("groups"),
                 when(one.get("created")),
                 when(one.get("disabled")),
-                [key.get("id", "") if isinstance(key, dict) else key for key in one.get("keys") or []],
+                [_key(key) for key in one.get("keys") or [] if isinstance(key, dict)],
             )
             for one in accounts
         ],
@@ -76,7 +77,7 @@ def key(
     as_json: Json = False,
     url: Url = None,
 ) -> None:
-    """Make an API key, shown this once on standard output; or revoke one."""
+    """Make an API key, shown this once on standard output; or revoke one, with the runs started with it."""
     path = f"{_BASE}/{quote(name, safe='')}/keys"
     with knock(url) as client:
         if revoke is not None:
@@ -86,7 +87,15 @@ def key(
     if as_json:
         print_json(answer)
     elif revoke is not None:
-        tell(f"{revoke} is revoked")
+        runs = answer.get("revoked") or []
+        tell(f"{revoke} is revoked" + (f", and with it {', '.join(map(str, runs))}" if runs else ""))
     else:
         tell(f"key {answer.get('id')}; it is not shown again:")
         print_line(str(answer.get("key")))
+
+
+def _key(key: Mapping[str, Any]) -> str:
+    if key.get("revoked") is not None:
+        return f"{key.get('id')} (revoked)"
+    used = when(key.get("last_used"))
+    return f"{key.get('id')} ({f'used {used}' if used else 'never used'})"

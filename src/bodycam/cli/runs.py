@@ -106,6 +106,7 @@ def print_run(answer: dict[str, object]) -> None:
             "run": run.get("id"),
             "agent": run.get("agent"),
             "started by": who(run.get("principal")),
+            "with key": run.get("api_key"),
             "state": run.get("state"),
             "grade": run.get("grade"),
             "labels": labels_text(run.get("labels")),

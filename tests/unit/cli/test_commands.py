@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from bodycam.cli.main import build, invoke
+from bodycam.cli.printing import when
 from tests.unit.cli.fake_control import FakeControl, fake_control
 
 RUN, SESSION = "run_aaaabbbb", "ses_ccccdddd"
@@ -74,7 +75,19 @@ def control(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeControl]:
         "GET /v1/search": {"hits": [AN_EXCHANGE], "next": None},
         "GET /v1/tail": [{"type": "exchange", **AN_EXCHANGE}, {"type": "alive", "at": 1}],
         "GET /v1/targets": {"targets": [{"name": "orders", "protocol": "p", "labels": {"env": "prod"}}]},
-        "GET /v1/service-accounts": {"accounts": [{"name": "ci", "groups": ["a"], "keys": []}]},
+        "GET /v1/service-accounts": {
+            "accounts": [
+                {
+                    "name": "ci",
+                    "groups": ["a"],
+                    "keys": [
+                        {"id": "key_1", "last_used": 1.7e9, "revoked": None},
+                        {"id": "key_2", "last_used": None, "revoked": None},
+                        {"id": "key_3", "last_used": 1.7e9, "revoked": 1.7e9},
+                    ],
+                }
+            ]
+        },
         "GET /v1/audit": {
             "events": [{"at": 1.0, "actor": "a", "action": "viewed", "object": SESSION}],
             "next": None,
@@ -183,7 +196,8 @@ def test_kill_says_what_became_of_it(control: FakeControl, capsys: pytest.Captur
 def test_accounts_and_keys(control: FakeControl, capsys: pytest.CaptureFixture[str]) -> None:
     control.routes["POST /v1/service-accounts"] = {"name": "ci"}
     control.routes["POST /v1/service-accounts/ci/keys"] = {"id": "key_1", "key": "bca_once"}
-    control.routes["DELETE /v1/service-accounts/ci/keys/key_1"] = {}
+    control.routes["DELETE /v1/service-accounts/ci/keys/key_1"] = {"id": "key_1", "revoked": [RUN]}
+    control.routes["DELETE /v1/service-accounts/ci/keys/key_2"] = {"id": "key_2", "revoked": []}
     control.routes["POST /v1/service-accounts/ci/disable"] = {"name": "ci", "revoked": []}
     assert bodycam("accounts", "create", "ci", "--group", "a", "--group", "b") == 0
     assert control.calls[-1].body == {"name": "ci", "groups": ["a", "b"]}
@@ -191,7 +205,17 @@ def test_accounts_and_keys(control: FakeControl, capsys: pytest.CaptureFixture[s
     assert bodycam("accounts", "key", "ci") == 0
     assert capsys.readouterr().out == "bca_once\n"
     assert bodycam("accounts", "key", "ci", "--revoke", "key_1") == 0
+    assert bodycam("accounts", "key", "ci", "--revoke", "key_2") == 0
+    assert capsys.readouterr().err == f"key_1 is revoked, and with it {RUN}\nkey_2 is revoked\n"
     assert bodycam("accounts", "disable", "ci") == 0
+
+
+def test_the_listing_of_accounts_says_when_each_key_was_used(
+    control: FakeControl, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert bodycam("accounts", "list") == 0
+    [_, row] = capsys.readouterr().out.splitlines()
+    assert f"key_1 (used {when(1.7e9)}), key_2 (never used), key_3 (revoked)" in row
 
 
 def test_export_as_json_lines_and_csv(

@@ -87,7 +87,6 @@ class Play:
         self.client_box, self.target_box = Outbox(), Outbox()
         self.policy, self.redaction = policy or Allow(), redaction or NoRedaction()
         self.needs: list[Need] = []
-        self.cancels: list[bytes] = []
         self.knocks: list[tuple[Dial, bytes]] = []
         self.keys: list[bytes] = []
         self.session: Session | None = None
@@ -133,9 +132,6 @@ class Play:
 
     def register_cancel(self, key: bytes) -> None:
         self.keys.append(key)
-
-    def pass_cancel(self, key: bytes) -> None:
-        self.cancels.append(key)
 
     def knock(self, dial: Dial, data: bytes) -> None:
         self.knocks.append((dial, data))

@@ -13,7 +13,16 @@ from bodycam.protocols.postgres import backend, frontend
 from bodycam.protocols.postgres.login import SQLSTATES
 from bodycam.protocols.postgres.machine import PostgresMachine
 from bodycam.session.grant import Challenge, Grant, Method, Refusal, RefusalCode, Wanted
-from bodycam.session.link import AskChallenge, AskDial, AskOpen, AskRespond, DialDone, DialFailed
+from bodycam.session.link import (
+    AskCancel,
+    AskChallenge,
+    AskDial,
+    AskOpen,
+    AskRespond,
+    CancelPassed,
+    DialDone,
+    DialFailed,
+)
 from tests.playbook import wire
 from tests.playbook.conftest import log_in
 from tests.playbook.play import CHALLENGE_CLEARTEXT, CHALLENGE_SCRAM, DIALLED, GRANT, RUN, Play
@@ -377,14 +386,14 @@ def test_a_cancel_with_a_key_of_any_length_is_passed_on(play: Play, size: int) -
     key = bytes(range(4)) + bytes(size - 4)
     play.client(frontend.cancel_request(key))
 
-    assert (play.cancels, play.closed) == ([key], True)
+    assert play.needs == [AskCancel(key)]
 
 
 @pytest.mark.parametrize("size", [4, 7, 261, 5000])
 def test_a_cancel_with_a_key_that_no_server_gives(play: Play, size: int) -> None:
     play.client(frontend.cancel_request(bytes(size)))
 
-    assert (play.cancels, play.closed, play.strangers) == ([], True, 1)
+    assert (play.needs, play.closed, play.strangers) == ([], True, 1)
 
 
 @pytest.mark.parametrize("size", [36, 260])
@@ -437,12 +446,25 @@ def test_bytes_behind_the_startup_are_nobodys(play: Play) -> None:
     assert play.closed
 
 
-def test_a_cancel_request_is_passed_on_and_answered_by_closing(play: Play) -> None:
+def test_a_cancel_request_is_passed_on_and_then_answered_by_closing(play: Play) -> None:
     play.client(frontend.cancel_request(b"\0\0\0*key!"))
 
-    assert play.cancels == [b"\0\0\0*key!"]
+    assert play.needs == [AskCancel(b"\0\0\0*key!")]
+    assert not play.closed, "the client would take it for word that no later statement can be hit"
+
+    play.answer(CancelPassed())
+
     assert play.client_gets() == b""
     assert play.closed
+
+
+def test_whoever_leaves_before_its_cancel_has_arrived_is_no_trouble(play: Play) -> None:
+    play.client(frontend.cancel_request(b"\0\0\0*key!"))
+    play.machine.client_gone()
+    assert play.closed
+
+    play.answer(CancelPassed())
+    assert play.client_gets() == b""
 
 
 # -- the target ----------------------------------------------------------------------------------------
@@ -610,7 +632,7 @@ def test_the_client_gets_a_cancel_key_of_the_gateways_and_never_the_targets(play
     assert wire.key_data() not in sent
     assert wire.key_data(play.keys[0]) in sent
     assert play.keys[0] != other.keys[0]
-    assert play.keys[0][0] < 128
+    assert play.keys[0][:4] == b"\0\0\0\x2a", "notifications come with the number of the target's process"
     play.machine.cancel()
     assert play.knocks == [(GRANT.dial, frontend.cancel_request(b"\0\0\0\x2atkey"))]
 

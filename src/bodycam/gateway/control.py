@@ -41,7 +41,7 @@ class Orders(Protocol):
 
     def cut(self, *, sessions: list[str], run: str | None, reason: str) -> None: ...
 
-    def cancel_here(self, key: bytes) -> bool: ...
+    async def cancel_here(self, key: bytes) -> bool: ...
 
     def renewed(self, run: str, expires: float) -> None: ...
 
@@ -95,6 +95,12 @@ class ControlLine:
             with contextlib.suppress(ChannelClosed):
                 self._channel.tell(verb, body)
 
+    async def cancel(self, key: bytes) -> None:
+        """Hand a cancel request to the worker that knows its key; returns once the target has it."""
+        if self._channel is not None:
+            with contextlib.suppress(ChannelClosed, RemoteError, TimeoutError):
+                await self._channel.call("cancel", {"key": key})
+
     async def challenge(
         self, name: str, *, secure: bool, address: str, certificate: bytes = b""
     ) -> Challenge | Refusal:
@@ -136,7 +142,7 @@ class ControlLine:
                     reason=str(body.get("reason") or "ended by the gateway"),
                 )
             case "cancel":
-                return {"found": self._orders.cancel_here(bytes(body["key"]))}
+                return {"found": await self._orders.cancel_here(bytes(body["key"]))}
             case "renewed":
                 self._orders.renewed(str(body["run"]), float(body["expires"]))
             case _:

@@ -34,13 +34,20 @@ async def dial(link: ProxyLink, wanted: Dial, opening: TargetOpening) -> DialDon
 
 
 async def knock(wanted: Dial, opening: TargetOpening, data: bytes) -> None:
-    """Send `data` on a connection of its own and close it; a target that is away is no error."""
-    with contextlib.suppress(TimeoutError, OSError):
-        async with asyncio.timeout(wanted.connect_timeout):
-            while True:
-                outcome = await _attempt(wanted, opening, lambda: _Knock(data))
-                if not isinstance(outcome, Retry):
-                    return
+    """Send `data` on a connection of its own and wait until the target closes it, which says that it has it.
+
+    A target that is away is no error.
+    """
+    knocking = _Knock(data)
+    try:
+        with contextlib.suppress(TimeoutError, OSError):
+            async with asyncio.timeout(wanted.connect_timeout):
+                while isinstance(outcome := await _attempt(wanted, opening, lambda: knocking), Retry):
+                    pass
+                if isinstance(outcome, DialDone):
+                    await knocking.taken.wait()
+    finally:
+        knocking.close()
 
 
 async def _attempt(
@@ -133,8 +140,17 @@ async def _connect_one(family: int, address: Any) -> socket.socket:
 class _Knock(asyncio.Protocol):
     def __init__(self, data: bytes) -> None:
         self._data = data
+        self._transport: asyncio.Transport | None = None
+        self.taken = asyncio.Event()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        sending = cast("asyncio.Transport", transport)
-        sending.write(self._data)
-        sending.close()
+        self._transport = cast("asyncio.Transport", transport)
+        self._transport.write(self._data)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.taken.set()
+
+    def close(self) -> None:
+        """Let go, whether the target has closed or not."""
+        if self._transport is not None:
+            self._transport.close()

@@ -14,6 +14,7 @@ from typing import Any
 import structlog
 
 from bodycam.gateway import dialer
+from bodycam.gateway.cancels import Cancels
 from bodycam.gateway.certificate import ListenerCertificate
 from bodycam.gateway.control import ControlLine
 from bodycam.gateway.link import ProxyLink
@@ -28,7 +29,18 @@ from bodycam.model.event import SessionOutcome
 from bodycam.model.target import Dial, TlsMode
 from bodycam.protocols import Protocol, TargetOpening
 from bodycam.session.grant import Grant, Refusal
-from bodycam.session.link import Answer, AskChallenge, AskDial, AskOpen, AskRespond, DialDone, Machine, Need
+from bodycam.session.link import (
+    Answer,
+    AskCancel,
+    AskChallenge,
+    AskDial,
+    AskOpen,
+    AskRespond,
+    CancelPassed,
+    DialDone,
+    Machine,
+    Need,
+)
 from bodycam.session.session import Policy, Redaction, Session
 
 log = structlog.get_logger(__name__)
@@ -61,7 +73,7 @@ class Worker:
         self._links: set[ProxyLink] = set()
         self._sessions: dict[str, ProxyLink] = {}
         self._expires: dict[str, float] = {}
-        self._cancels: dict[bytes, ProxyLink] = {}
+        self._cancels = Cancels(self._line.cancel)
         self._shown: dict[ProxyLink, bytes] = {}
         self._at_target: dict[ProxyLink, asyncio.TimerHandle] = {}
         self._listeners: list[Listener] = []
@@ -214,6 +226,9 @@ class Worker:
                 answer = await self._line.open(login, proof, wanted)
                 if link.client is None:
                     self._left(link, answer)
+            case AskCancel(key=key):
+                await self._cancels.request(key)
+                answer = CancelPassed()
             case AskDial(dial=dial):
                 assert link.session is not None
                 opening = self._target_openings[link.session.grant.target.protocol](dial.tls)
@@ -286,26 +301,24 @@ class Worker:
         self._links.discard(link)
         self._turn.forget(link)
         self._shown.pop(link, None)
-        for key in [key for key, other in self._cancels.items() if other is link]:
-            del self._cancels[key]
+        self._cancels.forget(link)
         if link.session is not None and not link.session.closed:
             link.session.close(SessionOutcome.BROKEN, "the connection ended")
 
     def register_cancel(self, link: ProxyLink, key: bytes) -> None:
         """Remember which link a cancel key belongs to."""
-        self._cancels[key] = link
+        self._cancels.register(link, key)
 
     def pass_cancel(self, key: bytes) -> None:
-        """A cancel request came in: it is ours, or another worker's."""
-        if not self._cancel(key):
-            self._line.tell("cancel", {"key": key})
+        """A cancel request came in, and nobody waits for it."""
+        self.spawn(self._cancels.request(key))
 
     def knock(self, link: ProxyLink, dial: Dial, data: bytes) -> None:
         """Send something to a link's target on a connection of its own."""
         if link.session is None:
             return
         opening = self._target_openings[link.session.grant.target.protocol](dial.tls)
-        self.spawn(dialer.knock(dial, opening, data))
+        self._cancels.knock(link, dialer.knock(dial, opening, data))
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> None:
         """Run something beside, kept until it ends."""
@@ -356,21 +369,14 @@ class Worker:
             if name in sessions or (link.session is not None and link.session.grant.run.id == run):
                 link.cut(reason)
 
-    def cancel_here(self, key: bytes) -> bool:
+    async def cancel_here(self, key: bytes) -> bool:
         """A cancel request that arrived at another worker; whether its key is of a link of ours."""
-        return self._cancel(key)
+        return await self._cancels.here(key)
 
     def renewed(self, run: str, expires: float) -> None:
         """A run's lease was extended."""
         if run in self._expires:
             self._expires[run] = expires
-
-    def _cancel(self, key: bytes) -> bool:
-        link = self._cancels.get(key)
-        if link is None:
-            return False
-        link.cancel()
-        return True
 
     def _moved(self) -> dict[str, int]:
         """What all sessions moved so far, those that are open included."""

@@ -47,6 +47,21 @@ class AskDial:
 
 
 @dataclass(frozen=True, slots=True)
+class AskCancel:
+    """Hand a cancel request to the link that registered its key, here or at another worker.
+
+    Answered by CancelPassed once the target has it.
+    """
+
+    key: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class CancelPassed:
+    """The target has taken the cancel request, or nobody knows its key, or it took too long."""
+
+
+@dataclass(frozen=True, slots=True)
 class DialDone:
     """The target's connection stands; `secure` says whether it is encrypted.
 
@@ -65,8 +80,8 @@ class DialFailed:
     hint: str = ""
 
 
-Need = AskChallenge | AskRespond | AskOpen | AskDial
-Answer = Challenge | Grant | Refusal | DialDone | DialFailed | bytes
+Need = AskChallenge | AskRespond | AskOpen | AskDial | AskCancel
+Answer = Challenge | Grant | Refusal | DialDone | DialFailed | CancelPassed | bytes
 
 
 class Link(Protocol):
@@ -105,11 +120,8 @@ class Link(Protocol):
     def register_cancel(self, key: bytes) -> None:
         """From now on a cancel request with `key`, wherever it arrives, reaches this machine's `cancel`."""
 
-    def pass_cancel(self, key: bytes) -> None:
-        """Hand a cancel request that arrived on this link to whichever link registered its key."""
-
     def knock(self, dial: Dial, data: bytes) -> None:
-        """Send `data` to the target on a connection of its own and close it (PostgreSQL's CancelRequest)."""
+        """Send `data` to the target on a connection of its own (PostgreSQL's CancelRequest)."""
 
     def hold_client(self, hold: bool) -> None:
         """Stop reading the client until told otherwise: so much is under way that it would not be bounded."""

@@ -335,7 +335,7 @@ async def test_a_knock_arrives_on_a_connection_of_its_own(secure: bool, certific
             await reader.readexactly(8)
             writer.write(b"S")
             await writer.start_tls(certificates.context)
-        got.put_nowait(await reader.read())
+        got.put_nowait(await reader.readexactly(6))
 
     mode = TlsMode.REQUIRE if secure else TlsMode.DISABLE
     async with serving(talk) as server:
@@ -344,3 +344,29 @@ async def test_a_knock_arrives_on_a_connection_of_its_own(secure: bool, certific
         assert await asyncio.wait_for(got.get(), 5) == b"cancel"
 
     await dialer.knock(replace(wanted, connect_timeout=1.0), TargetOpening(mode), b"nobody is there")
+
+
+async def test_a_knock_lasts_until_the_target_has_taken_it_and_no_longer_than_its_timeout() -> None:
+    taken, silent = asyncio.Event(), asyncio.Event()
+
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readexactly(6)
+        if silent.is_set():
+            await reader.read()  # until the knock gives up
+        else:
+            await taken.wait()
+
+    async with serving(talk) as server:
+        wanted = Dial("127.0.0.1", server.port, "app", "db", None, TlsMode.DISABLE, connect_timeout=0.5)
+        knock = asyncio.create_task(dialer.knock(replace(wanted, connect_timeout=10), opened(), b"cancel"))
+        await asyncio.sleep(0.1)
+        assert not knock.done()
+        taken.set()
+        await asyncio.wait_for(knock, 5)
+
+        silent.set()
+        await asyncio.wait_for(dialer.knock(wanted, opened(), b"cancel"), 5)
+
+
+def opened() -> TargetOpening:
+    return TargetOpening(TlsMode.DISABLE)

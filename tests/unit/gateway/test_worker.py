@@ -18,7 +18,7 @@ from bodycam.model.event import Kind
 from bodycam.model.target import Dial, TlsMode
 from bodycam.protocols.postgres.opening import TargetOpening
 from bodycam.session.grant import Grant, Limits, Refusal, RefusalCode, Wanted
-from bodycam.session.link import AskChallenge, AskDial, AskOpen, DialDone
+from bodycam.session.link import AskCancel, AskChallenge, AskDial, AskOpen, CancelPassed, DialDone
 from tests.playbook.play import GRANT, RUN, Allow, NoRedaction
 from tests.unit.gateway.played import PlayedJournal, Relay, Stage
 
@@ -42,6 +42,9 @@ class PlayedLine:
 
     def tell(self, verb: str, body: Any) -> None:
         self.told.append((verb, body))
+
+    async def cancel(self, key: bytes) -> None:
+        self.told.append(("cancel", {"key": key}))
 
     async def challenge(self, name: str, *, secure: bool, address: str, certificate: bytes) -> Refusal:
         self.shown.append(certificate)
@@ -250,16 +253,16 @@ async def test_a_cancel_finds_its_link_here_or_asks_the_others() -> None:
     stage = house.link()
     stage.link.register_cancel(b"here")
 
-    house.worker.pass_cancel(b"here")
-    house.worker.pass_cancel(b"elsewhere")
-    assert not house.worker.cancel_here(b"unknown")
+    assert await house.worker.fulfil(stage.link, AskCancel(b"here")) == CancelPassed()
+    assert await house.worker.fulfil(stage.link, AskCancel(b"elsewhere")) == CancelPassed()
+    assert not await house.worker.cancel_here(b"unknown")
 
     assert isinstance(stage.link.machine, Relay)
     assert stage.link.machine.ended == ["cancel"]
-    assert house.worker.cancel_here(b"here")
+    assert await house.worker.cancel_here(b"here")
     assert house.line.said("cancel") == [{"key": b"elsewhere"}]
     stage.link.cut("over")
-    house.worker.pass_cancel(b"here")
+    await house.worker.fulfil(stage.link, AskCancel(b"here"))
     assert house.line.said("cancel")[-1] == {"key": b"here"}
 
 

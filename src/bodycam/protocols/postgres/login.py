@@ -19,10 +19,12 @@ from bodycam.protocols.postgres.target_scram import Channel
 from bodycam.session.grant import Challenge, Grant, Method, Refusal, RefusalCode, Wanted
 from bodycam.session.link import (
     Answer,
+    AskCancel,
     AskChallenge,
     AskDial,
     AskOpen,
     AskRespond,
+    CancelPassed,
     DialDone,
     DialFailed,
     Link,
@@ -75,6 +77,7 @@ class Stage(Enum):
     OPENING = auto()  # waiting for the control process
     DIALLING = auto()
     TARGET = auto()
+    CANCELLING = auto()  # waiting until the target has the cancel request; there is no login
     OVER = auto()
 
 
@@ -129,9 +132,9 @@ class Login:
         self._buffer = b""
         match frontend.startup(packet):
             case frontend.CancelRequest(key=key):
-                self.stage = Stage.OVER
-                self._link.pass_cancel(key)
-                self._link.close()
+                # a client takes the end of this connection as word that its cancel has arrived
+                self.stage = Stage.CANCELLING
+                self._link.ask(AskCancel(key))
             case frontend.Startup() as startup:
                 self._startup(startup)
                 if rest:
@@ -193,6 +196,8 @@ class Login:
             case Challenge(login=login, method=method):
                 self._login = login
                 self._challenged(method)
+            case CancelPassed():
+                self._link.close()
             case bytes():
                 self.stage = Stage.SASL_FINAL
                 self._link.send_client(backend.authentication_sasl_continue(answer))
@@ -306,7 +311,7 @@ class Login:
     def _ready(self, session: Session, login: TargetLogin) -> None:
         exchange = self._exchange
         assert exchange is not None
-        key = self._spoken.new_cancel_key()
+        key = self._spoken.new_cancel_key(login.backend_pid)
         self._link.send_client(backend.authentication_ok())
         if login.status_messages:
             exchange.to_client(b"".join(login.status_messages))

@@ -24,12 +24,16 @@ class Spoken:
     minor: int
     told: bytes
 
-    def new_cancel_key(self) -> bytes:
-        """A process number and a secret of the gateway's own, as this version has them."""
-        number = secrets.token_bytes(4)
+    def new_cancel_key(self, process: int | None) -> bytes:
+        """A secret of the gateway's own, as this version has them, behind the number of the target's process.
+
+        Clients compare that number with the one in notifications and in `pg_stat_activity`, so it is the
+        target's; one that gives none gets a number by chance.
+        """
+        # below 2**31, because clients show it as a positive number
+        number = secrets.randbelow(1 << 31) if process is None else process
         size = _SECRET_SINCE_3_2 if self.minor >= LONG_KEYS_FROM else _SECRET_OF_3_0
-        # the first byte stays below 128, because clients show the number as a positive one
-        return bytes((number[0] & 0x7F,)) + number[1:] + secrets.token_bytes(size)
+        return number.to_bytes(4, "big") + secrets.token_bytes(size)
 
 
 def served(startup: frontend.Startup) -> bool:

@@ -6,7 +6,6 @@ one read is known, though: a request is recorded together with the messages besi
 their own (`group.py`).
 """
 
-import re
 from typing import Final, final
 
 from bodycam.model.event import Flavor, Outcome
@@ -15,16 +14,13 @@ from bodycam.protocols.postgres import frontend
 from bodycam.protocols.postgres.codec import FIRST, WHOLE, Framer, ProtocolViolation
 from bodycam.protocols.postgres.conversation import Conversation, Expected, Reply
 from bodycam.protocols.postgres.group import Group
-from bodycam.protocols.postgres.names import Portal, Statement
+from bodycam.protocols.postgres.names import Portal, Statement, renames
 from bodycam.session.session import Exchange
 
 STREAMED = frozenset({ord("d")})
 
 QUEUE_MOST: Final = 20_000
 """Replies that the target may owe; above, the client is not read until half of them have come."""
-
-# what makes names of prepared statements mean something else; cheap, and wrong only to the safe side
-_RENAMES = re.compile(r"\b(?:deallocate|discard)\b", re.IGNORECASE | re.ASCII)
 
 
 class Denied(Exception):
@@ -56,7 +52,8 @@ class ClientHalf:
         framer = self._framer
         framer.take(data)
         try:
-            while framer.advance():
+            # what comes behind a goodbye is read by nobody
+            while not self.terminated and framer.advance():
                 self._message(framer)
         except ProtocolViolation:
             # what came whole before the nonsense is what the client asked for
@@ -143,15 +140,14 @@ class ClientHalf:
         self._send()
         text = frontend.query(raw)
         exchange = self._ask(Operation("query", text))
-        self._doubt_names(text)
-        self._talk.names.simple_query()
+        if renames(text):
+            self._talk.names.doubt()
         self._talk.expect(Expected(Reply.QUERY, exchange))
         self._session.forward(raw)
 
     def _parse(self, framer: Framer, raw: bytes) -> None:
         self._send()
         name, text, types = frontend.parse(raw)
-        self._doubt_names(text)
         statement = Statement(text, types)
         expected = Expected(Reply.PARSE, undo=self._talk.names.parse(name, statement))
         group = self._begin(framer, "P", "prepare")
@@ -163,8 +159,6 @@ class ClientHalf:
         names = self._talk.names
         name, statement_name, formats, values, result_formats = frontend.bind(raw)
         statement = names.statement(statement_name)
-        if not statement.known:
-            statement = Statement(f"-- statement {statement_name!r}, prepared in SQL", known=False)
         parameters = frontend.typed(values, formats, statement.types)
         portal = Portal(statement, parameters, result_formats, self._talk.turn)
         expected = Expected(Reply.BIND, undo=names.bind(name, portal))
@@ -197,6 +191,8 @@ class ClientHalf:
             self._send()
             group = self._begin(framer, "E", "execute")
         group.executes(name, portal, most)
+        if portal.statement.renames:
+            self._talk.names.doubt()
         group.expected.append(Expected(Reply.EXECUTE, portal=portal))
 
     def _close(self, framer: Framer, raw: bytes) -> None:
@@ -211,9 +207,8 @@ class ClientHalf:
     def _sync(self, framer: Framer, raw: bytes) -> None:
         frontend.nothing(raw)
         expected = Expected(Reply.SYNC)
-        copying = self._talk.copying_in
         # while it reads copy data, the server passes over a Sync
-        expected.doubtful = copying is not None and copying.reply is Reply.EXECUTE
+        expected.doubtful = self._talk.copying_in is not None
         self._beside(framer, "S", "sync").expected.append(expected)
 
     def _function(self, raw: bytes) -> None:
@@ -246,15 +241,7 @@ class ClientHalf:
         """The exchange that copy data belongs to; a client may send it before the server has asked."""
         found = self._talk.copying_in
         if found is None:
-            for expected in reversed(self._talk.queue):
-                if expected.reply is Reply.QUERY or expected.reply is Reply.EXECUTE:
-                    found = expected
-                    break
-        if found is None or found.exchange is None:
+            found = self._talk.asking
+        if found is None or found.exchange is None or found.exchange.finished:
             return self._session.ambient
         return found.exchange
-
-    def _doubt_names(self, text: str) -> None:
-        names = self._talk.names
-        if names.statements and _RENAMES.search(text) is not None:
-            names.doubt()

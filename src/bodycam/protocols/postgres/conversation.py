@@ -67,10 +67,11 @@ class Conversation:
     """The state of one connection after its login.
 
     `copying_in` is the entry whose copy data the client sends; `skipping` says that the server passes over
-    what comes until Sync; `turn` counts what ends with ReadyForQuery.
+    what comes until Sync; `turn` counts what ends with ReadyForQuery; `asking` is the last that was forwarded
+    and may read copy data.
     """
 
-    __slots__ = ("copying_in", "names", "queue", "session", "skipping", "status", "turn")
+    __slots__ = ("asking", "copying_in", "names", "queue", "session", "skipping", "status", "turn")
 
     def __init__(self, session: Session, *, status: int = ord("I")) -> None:
         self.session, self.status = session, status
@@ -78,6 +79,7 @@ class Conversation:
         self.names = Names()
         self.skipping = False
         self.copying_in: Expected | None = None
+        self.asking: Expected | None = None
         self.turn = 0
 
     def expect(self, expected: Expected) -> None:
@@ -86,36 +88,37 @@ class Conversation:
         if reply is Reply.SYNC or reply is Reply.QUERY or reply is Reply.FUNCTION:
             expected.turn = self.turn
             self.turn += 1
-        if self.skipping and reply is not Reply.SYNC:
+        if reply is Reply.SYNC:
+            # what comes behind it is not passed over, though its own answer may not have come yet
+            self.skipping = False
+        elif self.skipping:
             _skip(expected)
-        else:
-            self.queue.append(expected)
+            return
+        elif reply is Reply.QUERY or reply is Reply.EXECUTE:
+            self.asking = expected
+        self.queue.append(expected)
 
     def failed(self) -> None:
         """The head of the queue got an error in the extended protocol: all up to Sync is passed over."""
         head = self.queue.popleft()
         if head.undo is not None:
             head.undo.undo()
-        skipped = []
         while self.queue and self.queue[0].reply is not Reply.SYNC:
-            skipped.append(self.queue.popleft())
-        for expected in reversed(skipped):
-            _skip(expected)
+            _skip(self.queue.popleft())
         self.skipping = not self.queue
 
     def copy_in_began(self) -> None:
         """The server reads copy data for the head of the queue.
 
-        In the extended protocol it ignores a Sync that it meets before the data's end. So those that were
-        pipelined behind the Execute are not answered, unless the copy fails before the server meets them.
+        It ignores a Sync that it meets before the data's end. So those that were pipelined behind the head
+        are not answered, unless they come behind the data, or the copy fails before the server meets them.
         """
         self.copying_in = head = self.queue[0]
-        if head.reply is Reply.EXECUTE:
-            for expected in self.queue:
-                if expected is not head:
-                    if expected.reply is not Reply.SYNC:
-                        break
-                    expected.doubtful = True
+        for expected in self.queue:
+            if expected is not head:
+                if expected.reply is not Reply.SYNC or expected.doubtful:
+                    break
+                expected.doubtful = True
 
     def settle_doubts(self) -> None:
         """An answer came that is no ReadyForQuery: those in doubt at the head of the queue never come."""
@@ -138,15 +141,23 @@ class Conversation:
             if head.reply not in ENDS_A_TURN:
                 raise ProtocolViolation("08P01", "the target is ready in the middle of what it was asked")
             turn = head.turn
-            if head.doubtful and queue and queue[0].reply is Reply.SYNC:
-                # one of the two was answered, and which of them can't be told
-                queue[0].doubtful = True
+            if head.doubtful:
+                self._pass_doubt_on()
         self.status = status
         self.copying_in = None
         self.skipping = False
         if status == 0x49:
             self.names.transaction_ended(turn)
         return head
+
+    def _pass_doubt_on(self) -> None:
+        """A Sync in doubt was answered, or the sure one behind those in doubt was: which can't be told."""
+        for expected in self.queue:
+            if expected.reply is not Reply.SYNC:
+                return
+            if not expected.doubtful:
+                expected.doubtful = True
+                return
 
     @property
     def busy(self) -> bool:

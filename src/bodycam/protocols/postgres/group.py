@@ -109,5 +109,5 @@ class Group:
     def _about(self, portal: Portal) -> None:
         statement = portal.statement
         self._text, self._parameters = statement.text, portal.parameters
-        if statement.doubtful:
+        if portal.doubtful:
             self._facts["doubt"] = DOUBT

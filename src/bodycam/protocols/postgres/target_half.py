@@ -8,7 +8,7 @@ from typing import Final, final
 from bodycam.model.event import Flavor, Outcome
 from bodycam.protocols.postgres import backend
 from bodycam.protocols.postgres.codec import FIRST, WHOLE, Framer, ProtocolViolation
-from bodycam.protocols.postgres.conversation import Conversation, Expected, Reply
+from bodycam.protocols.postgres.conversation import ENDS_A_TURN, Conversation, Expected, Reply
 from bodycam.session.session import Exchange
 
 STREAMED = frozenset({ord("D"), ord("d")})
@@ -154,6 +154,8 @@ class TargetHalf:
     def _answered(self, head: Expected) -> Exchange | None:
         """The reply at the head of the queue is complete."""
         self._talk.queue.popleft()
+        if head.undo is not None:
+            head.undo.done()
         if head.exchange is not None and head.last:
             self._finishing.append((head.exchange, Outcome.OK, None, None))
         return head.exchange
@@ -212,10 +214,11 @@ class TargetHalf:
         if tag != ERROR or head is None:
             return
         error = backend.error_map(raw)
-        if head.reply in (Reply.QUERY, Reply.FUNCTION):
+        if head.reply in ENDS_A_TURN:
+            # of a Sync: the transaction that it commits failed
             head.error = error
             talk.copying_in = None
-        elif head.reply is not Reply.SYNC:
+        else:
             if head.exchange is not None:
                 head.exchange.finish(_failed_as(error), None, error)
             talk.copying_in = None

@@ -232,9 +232,9 @@ HOSTILE = [
 def test_the_time_grows_with_the_length_and_not_with_its_square(piece: str) -> None:
     def seconds(size: int) -> float:
         text = "password" + piece * (size // len(piece))
-        start = time.perf_counter()
+        start = time.process_time()
         REDACTOR.redact(text)
-        return time.perf_counter() - start
+        return time.process_time() - start
 
     small = min(seconds(1 << 15) for _ in range(3))
     large = min(seconds(1 << 18) for _ in range(1))

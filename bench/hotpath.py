@@ -108,7 +108,10 @@ class Stage:
         work.close()
 
     def moved(self, link: ProxyLink) -> None:
-        link.settle()
+        if not link.gathered:
+            link.gathered = True
+            link.settle()
+            link.gathered = False
 
 
 def logged_in(stage: Stage) -> ProxyLink:

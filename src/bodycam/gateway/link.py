@@ -256,6 +256,9 @@ class ProxyLink:
             self.fail(str(error))
             return
         self.release()
+        if self.waiting:
+            # for the disk: whoever hears of it has to know that this link waits
+            self._services.moved(self)
 
     def release(self) -> None:
         """Let go what the journal holds."""
@@ -299,6 +302,17 @@ class ProxyLink:
         if self.session is not None:
             self.session.close(SessionOutcome.BROKEN, reason)
         self._closing = True
+
+    def drop(self, error: Exception) -> None:
+        """A fault in the very release: nothing more leaves, and no other link notices."""
+        log.error("a link failed", address=self.address, exc_info=error)
+        self.client_box.discard()
+        self.target_box.discard()
+        if not self._finished:
+            if self.session is not None:
+                reason = f"the gateway failed inside ({type(error).__name__})"
+                self.session.close(SessionOutcome.BROKEN, reason)
+            self._finish()
 
     def fail(self, reason: str) -> None:
         """The journal can't be written: nothing that waits for it may leave; only our own error does."""

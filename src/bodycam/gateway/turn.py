@@ -82,7 +82,11 @@ class Turn:
         self.end()
 
     def _release(self, link: ProxyLink) -> None:
-        link.release()
+        try:
+            link.release()
+        except Exception as error:
+            # law 2: a fault at one link must not keep what is released from the others
+            link.drop(error)
         if link.waiting:
             self._waiting.add(link)
         elif self._waiting:

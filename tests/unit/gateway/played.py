@@ -183,7 +183,11 @@ class PlayedServices:
         )
 
     def moved(self, link: ProxyLink) -> None:
-        link.settle()
+        """The turn ends at once; a link that goes on waiting for the disk says so again while it settles."""
+        if not link.gathered:
+            link.gathered = True
+            link.settle()
+            link.gathered = False
 
     def link_ready(self, link: ProxyLink) -> None: ...
 

@@ -108,6 +108,9 @@ class ClientHalf:
     def _beside(self, framer: Framer, tag: str, verb: str) -> Group:
         """The group that a message rides along with, which asks for nothing of its own; else a new one."""
         group = self._group
+        if group is not None and group.full:
+            self._send()
+            group = None
         if group is None:
             return self._begin(framer, tag, verb)
         group.ride(tag, framer.end)

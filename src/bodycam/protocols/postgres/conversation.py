@@ -71,7 +71,7 @@ class Conversation:
     and may read copy data.
     """
 
-    __slots__ = ("asking", "copying_in", "names", "queue", "session", "skipping", "status", "turn")
+    __slots__ = ("_doubts", "asking", "copying_in", "names", "queue", "session", "skipping", "status", "turn")
 
     def __init__(self, session: Session, *, status: int = ord("I")) -> None:
         self.session, self.status = session, status
@@ -80,6 +80,7 @@ class Conversation:
         self.skipping = False
         self.copying_in: Expected | None = None
         self.asking: Expected | None = None
+        self._doubts = 0
         self.turn = 0
 
     def expect(self, expected: Expected) -> None:
@@ -123,6 +124,7 @@ class Conversation:
     def settle_doubts(self) -> None:
         """An answer came that is no ReadyForQuery: those in doubt at the head of the queue never come."""
         queue = self.queue
+        self._doubts = 0
         while queue and queue[0].doubtful:
             expected = queue.popleft()
             if expected.exchange is not None:
@@ -142,7 +144,7 @@ class Conversation:
                 raise ProtocolViolation("08P01", "the target is ready in the middle of what it was asked")
             turn = head.turn
             if head.doubtful:
-                self._pass_doubt_on()
+                self._spread_doubt()
         self.status = status
         self.copying_in = None
         self.skipping = False
@@ -150,14 +152,17 @@ class Conversation:
             self.names.transaction_ended(turn)
         return head
 
-    def _pass_doubt_on(self) -> None:
-        """A Sync in doubt was answered, or the sure one behind those in doubt was: which can't be told."""
-        for expected in self.queue:
-            if expected.reply is not Reply.SYNC:
-                return
-            if not expected.doubtful:
-                expected.doubtful = True
-                return
+    def _spread_doubt(self) -> None:
+        """One of those in doubt or the Sync behind them was answered, and which of them can't be told."""
+        queue = self.queue
+        # where the last look ended: each entry is looked at once
+        at = max(0, self._doubts - 1)
+        while at < len(queue) and queue[at].doubtful:
+            at += 1
+        if at < len(queue) and queue[at].reply is Reply.SYNC:
+            queue[at].doubtful = True
+            at += 1
+        self._doubts = at
 
     @property
     def busy(self) -> bool:

@@ -6,7 +6,7 @@ synced behind. So no message reaches the target that the record does not know of
 cost a thousand records.
 """
 
-from typing import final
+from typing import Final, final
 
 from bodycam.model.operation import Fact, Operation, Parameter, Weight
 from bodycam.protocols.postgres.conversation import Expected, Reply
@@ -14,6 +14,10 @@ from bodycam.protocols.postgres.names import Portal, Statement
 from bodycam.session.session import Exchange
 
 DOUBT = "as it was prepared over the protocol; SQL sent since may have put another under its name"
+
+
+MESSAGES_MOST: Final = 1000
+"""Messages of one group; a client that sends more at once has them recorded as several."""
 
 
 @final
@@ -44,6 +48,11 @@ class Group:
             self.bound = None
         self._tags += tag
         self._end = end
+
+    @property
+    def full(self) -> bool:
+        """Whether no other message may ride along."""
+        return len(self._tags) >= MESSAGES_MOST
 
     def prepares(self, name: str, statement: Statement) -> None:
         """Its Parse."""

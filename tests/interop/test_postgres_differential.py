@@ -274,9 +274,11 @@ class Through:
         self.said += self.play.client_gets()
 
 
-def ran(server: stage.Postgres, pid: int) -> list[str]:
-    """What the server's log says that it ran for that process."""
-    found = [match for line in server.log.read_text().splitlines() if (match := _RAN.match(line))]
+def ran(server: stage.Postgres, pid: int, start: int) -> list[str]:
+    """What the server's log says from there on that it ran for that process."""
+    with server.log.open() as log:
+        log.seek(start)
+        found = [match for line in log if (match := _RAN.match(line))]
     return [match["text"] for match in found if int(match["pid"]) == pid][1:]
 
 
@@ -298,10 +300,10 @@ def check_record(recorded: Recorded, one: Case, log: list[str]) -> None:
         assert outcome in ("ok", "error", "skipped", "cancelled"), f"{number} {body} {ends[number]}\n{one}"
         if body[0] not in ("query", "execute") or outcome == "skipped":
             continue
-        hidden = text.startswith("-- ") or "doubt" in body[3]
+        hidden = outcome == "ok" and (text.startswith("-- ") or "doubt" in body[3])
         fits = bool(log) and (log[0] == text or (hidden and log[0].startswith(("prepare ", "declare "))))
         # an empty statement is executed without a word in the log
-        assert fits or outcome == "error" or not text.strip(";"), (
+        assert fits or outcome == "error" or text in ("", ";"), (
             f"{number} {body} {ends[number]}, but it ran {log[:3]}\n{one}"
         )
         if fits:
@@ -317,17 +319,31 @@ def test_any_sequence_of_messages_is_answered_as_the_server_answers_it(
         compare(server, case(number))
 
 
+def given_up(said: bytes) -> bool:
+    """Whether the gateway itself has ended the session."""
+    return b"C08P01\0Mthe target broke the protocol" in messages(said)[-1]
+
+
+def copied_in_by_execute(one: Case, said: bytes) -> bool:
+    """Whether the server has asked for copy data, maybe of an Execute."""
+    return wire.copy_in() in messages(said) and any(
+        raw[:1] == b"P" and b"copy t from stdin" in raw for raw in one.messages
+    )
+
+
 def compare(server: stage.Postgres, one: Case) -> None:
     """One case, both ways."""
     expected = direct(server, one)
+    start = server.log.stat().st_size
     with Peer(server) as peer:
         through = Through(peer, random.Random(f"{SEED}/{one.number}/cuts"))
         said = through.run(one)
-    if fenced(expected):
+    if fenced(expected) and not (given_up(said) and copied_in_by_execute(one, said)):
         assert messages(said) == messages(expected), f"{messages(said)}\n{messages(expected)}\n{one}"
-        check_record(through.play.recorded()[:-1], one, ran(server, through.pid))
+        check_record(through.play.recorded()[:-1], one, ran(server, through.pid, start))
     else:
-        # the server gave up; a reset may have swallowed the last of what it said
+        # who gave up was the server, and a reset may have swallowed the last of what it said; or the gateway:
+        # where more is pipelined behind a copy that fails, the Sync that ends it can't be told from another
         assert not fenced(said), one
         *before, last = messages(said)
         assert backend.error_map(last)["severity"] == "FATAL", one

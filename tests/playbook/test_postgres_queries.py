@@ -519,3 +519,112 @@ def test_a_target_that_is_ready_too_early_breaks_the_protocol(ready: Play) -> No
 
     assert b"C08P01\0" in ready.client_gets()
     assert ready.closed
+
+
+# -- what names mean, and whose reply is whose, when the client pipelines ------------------------------
+
+
+def test_a_query_behind_the_sync_that_ends_the_passing_over_is_not_passed_over(ready: Play) -> None:
+    ready.client(wire.parse("selec"), wire.FLUSH)
+    ready.target(wire.error())
+    ready.client(wire.SYNC, wire.query("delete from t"))
+    ready.target(wire.ready(), wire.complete("DELETE 3"), wire.ready())
+
+    assert not ready.closed
+    assert ends(ready)[-1][1:] == ("ok", 3, "DELETE 3")
+
+
+def test_two_refused_statements_in_a_row_leave_the_first_one_its_name(ready: Play) -> None:
+    duplicate = wire.error("42P05", 'prepared statement "s" already exists')
+    ready.client(wire.parse("drop table t", "s"), wire.SYNC)
+    ready.target(wire.PARSED, wire.ready())
+    ready.client(wire.parse("select 1", "s"), wire.SYNC, wire.parse("select 2", "s"), wire.SYNC)
+    ready.target(duplicate, wire.ready(), duplicate, wire.ready())
+    ready.client(wire.bind(statement="s"), wire.execute(), wire.SYNC)
+
+    assert requests(ready)[-1] == ("execute", "drop table t", [])
+
+
+def test_a_close_that_is_passed_over_leaves_the_name_to_its_statement(ready: Play) -> None:
+    ready.client(wire.parse("drop table t", "s"), wire.SYNC)
+    ready.target(wire.PARSED, wire.ready())
+    ready.client(
+        wire.parse("selec", "x"), wire.close("S", "s"), wire.SYNC, wire.parse("select 2", "s"), wire.SYNC
+    )
+    ready.target(wire.error(), wire.ready(), wire.error("42P05", "already exists"), wire.ready())
+    ready.client(wire.bind(statement="s"), wire.execute(), wire.SYNC)
+
+    assert requests(ready)[-1] == ("execute", "drop table t", [])
+
+
+def test_a_query_that_is_passed_over_drops_no_name(ready: Play) -> None:
+    ready.client(wire.parse("delete from t"), wire.SYNC)
+    ready.target(wire.PARSED, wire.ready())
+    ready.client(wire.bind(statement="none"), wire.query("select 1"), wire.SYNC)
+    ready.target(wire.error("26000", "no such statement"), wire.ready())
+    ready.client(wire.bind(), wire.execute(), wire.SYNC)
+
+    assert requests(ready)[-1] == ("execute", "delete from t", [])
+
+
+def test_what_renames_when_it_is_executed_makes_later_names_doubtful(ready: Play) -> None:
+    ready.client(wire.parse("deallocate s", "x"), wire.parse("prepare s as select secret()", "y"), wire.SYNC)
+    ready.client(wire.parse("select 1", "s"), wire.bind(statement="x"), wire.execute(), wire.SYNC)
+    ready.client(wire.bind(statement="y"), wire.execute(), wire.SYNC)
+    ready.recorded()
+    ready.client(wire.bind(statement="s"), wire.execute(), wire.SYNC)
+
+    ((verb, known),) = facts(ready)
+    assert (verb, "doubt" in known) == ("execute", True)
+
+
+def test_a_cursor_under_the_name_of_a_portal_is_recorded_as_doubtful(ready: Play) -> None:
+    ready.client(wire.query("begin"), wire.parse("select 1"), wire.bind(portal="c"), wire.SYNC)
+    ready.client(wire.query("close c; declare c cursor for select secret()"))
+    ready.recorded()
+    ready.client(wire.execute("c"), wire.SYNC)
+
+    ((verb, known),) = facts(ready)
+    assert (verb, "doubt" in known) == ("execute", True)
+
+
+def test_a_sync_in_the_copy_of_a_simple_query_is_passed_over_as_well(ready: Play) -> None:
+    ready.client(wire.query("copy t from stdin"))
+    ready.target(wire.copy_in())
+    ready.client(wire.SYNC, wire.SYNC, wire.copy_data(b"1\n"), wire.COPY_DONE, wire.SYNC)
+    ready.target(wire.complete("COPY 1"), wire.ready(), wire.ready())
+    ready.client(wire.query("select 1"))
+    ready.target(wire.complete("SELECT 1"), wire.ready())
+
+    assert not ready.closed
+    assert {end[1] for end in ends(ready)} == {"ok"}
+    assert ends(ready)[-1][3] == "SELECT 1"
+
+
+def test_a_sync_whose_commit_fails_is_recorded_as_failed(ready: Play) -> None:
+    ready.client(wire.SYNC)
+    ready.target(wire.error("23505", "duplicate key"), wire.ready())
+
+    assert [end[1] for end in ends(ready)] == ["error"]
+
+
+def test_what_comes_behind_a_goodbye_reaches_nobody(ready: Play) -> None:
+    ready.client(wire.query("select 1"), wire.TERMINATE, wire.query("drop table t"))
+    assert ready.target_sees() == wire.query("select 1") + wire.TERMINATE
+    ready.target(wire.complete("SELECT 1"), wire.ready())
+
+    assert ready.recorded()[-1][2]["outcome"] == "ended"
+
+
+def test_as_many_messages_as_a_client_likes_are_several_records(ready: Play) -> None:
+    ready.client(wire.SYNC * 2_500)
+
+    assert [len(str(known["messages"])) for _, known in facts(ready)] == [1000, 1000, 500]
+
+
+def test_statements_that_hold_too_many_bytes_end_the_session(ready: Play) -> None:
+    text = "select " + "1" * 1_000_000
+    for number in range(150):
+        ready.client(wire.parse(text, f"s{number}"))
+
+    assert b"C54000\0" in ready.client_gets()

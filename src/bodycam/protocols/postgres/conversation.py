@@ -112,7 +112,7 @@ class Conversation:
         """The server reads copy data for the head of the queue.
 
         It ignores a Sync that it meets before the data's end. So those that were pipelined behind the head
-        are not answered, unless they come behind the data, or the copy fails before the server meets them.
+        are not answered, unless they come behind the data or the copy fails before the server meets them.
         """
         self.copying_in = head = self.queue[0]
         for expected in self.queue:

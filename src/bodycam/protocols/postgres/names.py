@@ -100,8 +100,7 @@ class Table:
         ):
             raise ProtocolViolation(
                 "54000",
-                f"a connection may have {NAMES_MOST} prepared statements or portals, "
-                f"and {HELD_MOST} bytes of them",
+                f"a connection may have {NAMES_MOST} prepared statements or portals, of {HELD_MOST} bytes",
             )
         self.set(name, value)
         undo = Undo(self, name, value, previous)

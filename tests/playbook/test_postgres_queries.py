@@ -628,3 +628,20 @@ def test_statements_that_hold_too_many_bytes_end_the_session(ready: Play) -> Non
         ready.client(wire.parse(text, f"s{number}"))
 
     assert b"C54000\0" in ready.client_gets()
+
+
+def test_a_tag_with_a_number_that_no_server_counts_to_ends_its_exchange_as_any_other(ready: Play) -> None:
+    tag = "INSERT 0 " + "9" * 5000
+    ready.client(wire.query("insert into t values (1)"))
+    ready.target(wire.complete(tag), wire.ready())
+
+    assert ends(ready) == [(2, "ok", 0, tag)]
+
+
+def test_what_a_run_has_recorded_of_it_counts_as_moved_each_time_it_executes(ready: Play) -> None:
+    assert ready.session is not None
+    ready.client(wire.parse("select " + "1" * 10_000, "s"), wire.SYNC)
+    before = ready.session.moved
+    ready.client((wire.bind(statement="s") + wire.execute() + wire.SYNC) * 10)
+
+    assert ready.session.moved - before > 100_000

@@ -73,8 +73,8 @@ class Limits(Section):
     )
     journal_per_run: Size = Field(
         default=written("0B"),
-        description="Bytes that one run may move through one worker, both ways; "
-        "then its sessions there end. 0B is no bound.",
+        description="Bytes that one run may move through one worker, both ways, requests as they are "
+        "recorded; then its sessions there end. 0B is no bound.",
     )
     message_size: Size = Field(
         default=written("32MiB"),

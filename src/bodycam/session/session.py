@@ -142,7 +142,10 @@ class Session:
         self.exchanges += 1
         exchange = Exchange(self, self.exchanges, verdict)
         self._open.add(exchange)
-        self.record.encoded(REQUEST, exchange.number, self._body(operation, verdict))
+        body = self._body(operation, verdict)
+        # a prepared statement is recorded at each execution: that fills the journal, not the wire
+        self.moved += len(body)
+        self.record.encoded(REQUEST, exchange.number, body)
         return exchange
 
     def forward(self, data: bytes) -> None:

@@ -14,6 +14,8 @@ from bodycam.protocols.postgres.reading import Body, message, text
 KEY_LEAST, KEY_MOST = 4 + 4, 4 + 256
 """The lengths of a process number and its secret; protocol 3.0 has secrets of 4 bytes only."""
 
+_ROWS_MOST = 2**63 - 1
+
 # https://www.postgresql.org/docs/current/protocol-error-fields.html
 _FIELDS = {"V": "severity", "C": "code", "M": "message", "D": "detail", "H": "hint"}
 
@@ -101,9 +103,10 @@ def rows_of(tags: str) -> int:
     total = 0
     for tag in tags.split("; "):
         count = tag[tag.rfind(" ") + 1 :]
-        if count.isascii() and count.isdigit():
+        # no server counts further than 64 bits, and no record holds more
+        if len(count) < 20 and count.isascii() and count.isdigit():
             total += int(count)
-    return total
+    return min(total, _ROWS_MOST)
 
 
 def ready_for_query(raw: bytes) -> int:

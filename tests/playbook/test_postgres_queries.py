@@ -645,3 +645,13 @@ def test_what_a_run_has_recorded_of_it_counts_as_moved_each_time_it_executes(rea
     ready.client((wire.bind(statement="s") + wire.execute() + wire.SYNC) * 10)
 
     assert ready.session.moved - before > 100_000
+
+
+def test_a_long_statement_executed_again_and_again_in_one_read_fills_no_journal(ready: Play) -> None:
+    ready.client(wire.parse("select '" + "x" * 1_000_000 + "'", "s"), wire.SYNC)
+    ready.target(wire.PARSED, wire.ready())
+    ready.client((wire.bind(statement="s") + wire.execute()) * 1000)
+
+    assert b"C54000\0" in ready.client_gets()
+    assert ready.closed
+    assert len(requests(ready)) < 70

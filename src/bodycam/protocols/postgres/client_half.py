@@ -22,6 +22,9 @@ STREAMED = frozenset({ord("d")})
 QUEUE_MOST: Final = 20_000
 """Replies that the target may owe; above, the client is not read until half of them have come."""
 
+RECORDED_MOST: Final = 64 * 1024 * 1024
+"""Bytes that one read may bring into the journal: a long statement is recorded at each of its executions."""
+
 
 class Denied(Exception):
     """Policy refused an operation."""
@@ -40,6 +43,7 @@ class ClientHalf:
         self._framer = Framer(limit=limit, streamed=STREAMED)
         self._group: Group | None = None
         self._copying = self._session.ambient
+        self._recorded = 0
         self.terminated = False
 
     def receive(self, data: bytes) -> None:
@@ -51,6 +55,7 @@ class ClientHalf:
         """
         framer = self._framer
         framer.take(data)
+        self._recorded = self._session.moved
         try:
             # what comes behind a goodbye is read by nobody
             while not self.terminated and framer.advance():
@@ -129,6 +134,10 @@ class ClientHalf:
         for expected in group.expected:
             talk.expect(expected)
         self._session.forward(group.wire())
+        if self._session.moved - self._recorded > RECORDED_MOST:
+            raise ProtocolViolation(
+                "54000", f"what was asked at once takes more than {RECORDED_MOST} bytes to record"
+            )
 
     def _ask(self, operation: Operation) -> Exchange:
         exchange = self._session.request(operation)

@@ -66,7 +66,7 @@ def test_sessions_end_with_an_error_before_anything_is_lost(
     until(lambda: not any(refusal(run.dsn()) for _ in range(8)), "all workers take sessions again")
     after = bench.start(run.environment, "simple", 1).finish()
     assert not after.thrown_out, after.said
-    assert len(after.committed) > 10
+    assert after.committed
     assert gateway.children() == children, "no process had to be replaced"
 
     gateway.end(run, wait=30)

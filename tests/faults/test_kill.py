@@ -56,7 +56,7 @@ def play(number: int, gateway: stage.Gateway, bench: Bench) -> Round:
         again = bench.start(this.run.environment, mode, 1).finish()
         assert not again.thrown_out, again.said
         this.committed |= again.committed
-    assert len(this.committed) > 10, done.said
+    assert this.committed, done.said
     return this
 
 

@@ -655,3 +655,27 @@ def test_a_long_statement_executed_again_and_again_in_one_read_fills_no_journal(
     assert b"C54000\0" in ready.client_gets()
     assert ready.closed
     assert len(requests(ready)) < 70
+
+
+@pytest.mark.parametrize("severity", ["FATAL", "PANIC"])
+@pytest.mark.parametrize("idle", [True, False], ids=["idle", "in a statement"])
+def test_a_target_that_says_why_it_ends_has_the_last_word(ready: Play, severity: str, idle: bool) -> None:
+    if not idle:
+        ready.client(wire.query("select pg_sleep(60)"))
+    farewell = wire.error("57P01", "terminating connection due to administrator command", severity)
+    ready.target(farewell)
+    ready.machine.target_gone()
+
+    # a second error is an answer too many, which drivers take for a broken protocol
+    assert ready.client_gets() == farewell
+    assert ready.closed
+
+
+def test_a_target_that_goes_without_a_word_is_told_of(ready: Play) -> None:
+    ready.client(wire.query("select 1/0"))
+    ready.target(wire.error("22012", "division by zero"), wire.ready())
+    said = ready.client_gets()
+    ready.machine.target_gone()
+
+    assert b"C22012\0" in said
+    assert b"C08006\0" in ready.client_gets()

@@ -4,7 +4,6 @@ docs/compatibility.md has the same table for people; a test compares the two.
 """
 
 NAME = "the target is told the run and its agent, and so the client is told them too"
-SECOND_ERROR = "behind a fatal error of the target comes one of the gateway's own"
 AHEAD = (
     "the gateway takes in more ahead of the target, so a client may have sent all before it hears of an error"
 )
@@ -12,6 +11,5 @@ AHEAD = (
 DIFFERENCES = {
     "test_pool::TestPool::test_pool_floor_reconnect_honors_expired_generation": NAME,
     "test_pool::TestPool::test_pool_set_connection_args": NAME,
-    "test_execute::TestExecuteScript::test_execute_script_interrupted_by_server": SECOND_ERROR,
     "test_execute::TestExecuteMany::test_executemany_server_failure_during_writes": AHEAD,
 }

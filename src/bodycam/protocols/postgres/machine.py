@@ -114,7 +114,9 @@ class PostgresMachine:
             )
             return
         message = "the target closed the connection"
-        self._say_fatal("08006", message, "The target's own log says why.")
+        if self._target is None or not self._target.said_farewell:
+            # a second fatal error behind the target's own is an answer too many for libpq
+            self._say_fatal("08006", message, "The target's own log says why.")
         self._end(SessionOutcome.BROKEN, message)
 
     def cancel(self) -> None:

@@ -11,6 +11,7 @@ from bodycam.protocols.postgres.codec import FIRST, WHOLE, Framer, ProtocolViola
 from bodycam.protocols.postgres.conversation import ENDS_A_TURN, Conversation, Expected, Reply
 from bodycam.session.session import Exchange
 
+FAREWELLS = frozenset({"FATAL", "PANIC"})
 STREAMED = frozenset({ord("D"), ord("d")})
 
 DATA_ROW: Final = 0x44
@@ -33,6 +34,8 @@ class TargetHalf:
         self._framer = Framer(limit=limit, streamed=STREAMED)
         self._described: Exchange | None = None
         self._finishing: list[Finish] = []
+        self.said_farewell = False
+        """Whether the target's last word was that it ends the session."""
 
     def receive(self, data: bytes) -> None:
         """Take bytes from the target.
@@ -211,9 +214,12 @@ class TargetHalf:
         if tag != NOTIFICATION and head is not None and head.exchange is not None:
             exchange = head.exchange
         exchange.to_client(raw, recorded=self._redacted(tag, raw))
-        if tag != ERROR or head is None:
+        if tag != ERROR:
             return
         error = backend.error_map(raw)
+        self.said_farewell = error.get("severity") in FAREWELLS
+        if head is None:
+            return
         if head.reply in ENDS_A_TURN:
             # of a Sync: the transaction that it commits failed
             head.error = error

@@ -13,15 +13,14 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
+import cbor2
 import structlog
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
 from bodycam.archive import builder as building
-from bodycam.archive.builder import SessionBuilder, SessionKey
+from bodycam.archive.builder import SessionBuilder, SessionKey, Taken
 from bodycam.archive.checkpoint import Checkpointer, chain_heads, with_largest
 from bodycam.archive.format.container import Place
 from bodycam.archive.indexed import Index
@@ -29,7 +28,7 @@ from bodycam.archive.keystore import KeyGone, KeyStore
 from bodycam.archive.ledger import Leaf, Ledger
 from bodycam.archive.recover import Known, staged_incarnations, staged_sessions
 from bodycam.archive.sealing import Batch, Sealed, Sealer, container_name
-from bodycam.archive.settings import ArchiveSettings
+from bodycam.archive.settings import ArchiveSettings, Folders
 from bodycam.archive.store import StoreUnavailable
 from bodycam.archive.tailing import Tail
 from bodycam.journal.entry import Entry
@@ -46,14 +45,6 @@ SCAN_INTERVAL = 0.1
 RETRY_FIRST, RETRY_MOST = 0.25, 15.0
 RECENT_PLACES = 10_000
 """Sessions of which it is known without the catalog where they were sealed last."""
-
-
-@dataclass(frozen=True, slots=True)
-class Folders:
-    """Where the archivist finds and keeps things."""
-
-    journal: Path
-    staging: Path
 
 
 class Archivist:
@@ -143,6 +134,11 @@ class Archivist:
                 chain_heads(self._builders(), self.ledger)
             return busy
 
+    @property
+    def behind(self) -> bool:
+        """Whether a step left something of a journal unread, because a step has its bound."""
+        return any(tail.behind for tail in self._tails.values())
+
     def close(self) -> None:
         """Seal what has ended, as far as the store lets us; what is open stays resumable."""
         deadline = self._clock() + 10
@@ -179,9 +175,9 @@ class Archivist:
             self.ledger.append([Leaf.OPENED, builder.session, *key])
         return builder
 
-    def event(self, builder: SessionBuilder, entry: Entry, at: int) -> None:
-        """An event was taken."""
-        self._index.event(builder, entry, at)
+    def taken(self, events: Taken) -> None:
+        """Events were taken."""
+        self._index.taken(events)
 
     def ended(self, builder: SessionBuilder) -> None:
         """A session's last event is in: it waits for a container."""
@@ -276,6 +272,8 @@ class Archivist:
         Returns whether all was done: many sessions are staged over several steps, so that openings go on
         reaching the ledger in time.
         """
+        for tail in self._tails.values():
+            tail.cover()
         busy = set() if self._sealing is None else {b.key for b in self._sealing[0].builders}
         every = self._settings.checkpoint_interval
         due = [b for tail in self._tails.values() for b in tail.due(now, every) if b.key not in busy]
@@ -373,7 +371,9 @@ class Archivist:
     def _resume(self, builder: SessionBuilder) -> None:
         try:
             for kind, at, exchange, body in builder.events():
-                self._index.event(builder, building.entry_of(builder.key[1], kind, exchange, body), at)
+                taken = Taken()
+                taken.add(builder, kind, at, exchange, cbor2.dumps(body))
+                self._index.taken(taken)
         except OSError:
             raise
         except Exception as error:  # whatever it trips over is this session's: the others have to go on

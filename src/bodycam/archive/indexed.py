@@ -2,15 +2,15 @@
 
 from typing import Protocol
 
-from bodycam.archive.builder import SessionBuilder
+from bodycam.archive.builder import SessionBuilder, Taken
 from bodycam.archive.sealing import Sealed
-from bodycam.journal.entry import Entry
 
 
 class Index(Protocol):
     """Where exchanges become searchable; it catches up by itself, and never stops the archivist."""
 
-    def event(self, builder: SessionBuilder, entry: Entry, at: int) -> None: ...
+    def taken(self, events: Taken) -> None:
+        """Builders have taken events, in this order."""
 
     def missed(self, builder: SessionBuilder) -> None:
         """Some of a session's events were not given: what can be read of it is read from its recording."""

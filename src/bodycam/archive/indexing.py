@@ -17,7 +17,7 @@ import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
 from bodycam.archive import told
-from bodycam.archive.builder import SessionBuilder
+from bodycam.archive.builder import SessionBuilder, Taken
 from bodycam.archive.format.container import Place, SessionReader, read_footer
 from bodycam.archive.format.v1 import FormatDamaged
 from bodycam.archive.index import Indexer
@@ -25,7 +25,6 @@ from bodycam.archive.keystore import KeyGone, KeyStore
 from bodycam.archive.sealing import Sealed
 from bodycam.archive.store import Store, StoreUnavailable
 from bodycam.catalog import sessions as catalog_sessions
-from bodycam.journal.entry import Entry
 from bodycam.model import ids
 from bodycam.model.event import Event, Kind
 
@@ -41,6 +40,8 @@ DATA_PER_EXCHANGE = 32 * 1024
 FLUSH_INTERVAL = 0.1
 RETRY = 1.0
 
+_DATA = (int(Kind.TO_CLIENT), int(Kind.TO_TARGET))
+_FINISH, _CLOSED = int(Kind.FINISH), int(Kind.CLOSED)
 _Item = tuple[str, int, int, int, bytes] | Sealed
 
 
@@ -148,26 +149,29 @@ class IndexThread:
 
     # -- the archivist's side ------------------------------------------------------------------------
 
-    def event(self, builder: SessionBuilder, entry: Entry, at: int) -> None:
-        """Take an event, unless the exchange has been looked at enough or the thread is too far behind."""
-        session = builder.opened["session"]
-        if entry.kind in (Kind.TO_CLIENT, Kind.TO_TARGET):
-            exchanges = self._moved.setdefault(session, {})
-            moved = exchanges.get(entry.exchange, 0)
-            if moved > DATA_PER_EXCHANGE or entry.exchange == 0:
-                return
-            exchanges[entry.exchange] = moved + len(entry.body)
-        elif entry.kind == Kind.FINISH:
-            self._moved.get(session, {}).pop(entry.exchange, None)
-        elif entry.kind == Kind.CLOSED:
-            self._moved.pop(session, None)
-        if session in self._incomplete:
-            return
-        if self._queue.qsize() >= QUEUE_ITEMS or self._queued - self._taken >= QUEUE_BYTES:
-            self._incomplete.add(session)
-            return
-        self._queued += len(entry.body)
-        self._queue.put((session, entry.kind, at, entry.exchange, entry.body))
+    def taken(self, events: Taken) -> None:
+        """Take events, but of exchanges looked at enough, and where the thread is too far behind."""
+        for builder, kind, at, exchange, body in zip(
+            events.builders, events.kinds, events.ats, events.exchanges, events.bodies, strict=True
+        ):
+            session = builder.opened["session"]
+            if kind in _DATA:
+                exchanges = self._moved.setdefault(session, {})
+                moved = exchanges.get(exchange, 0)
+                if moved > DATA_PER_EXCHANGE or exchange == 0:
+                    continue
+                exchanges[exchange] = moved + len(body)
+            elif kind == _FINISH:
+                self._moved.get(session, {}).pop(exchange, None)
+            elif kind == _CLOSED:
+                self._moved.pop(session, None)
+            if session in self._incomplete:
+                continue
+            if self._queue.qsize() >= QUEUE_ITEMS or self._queued - self._taken >= QUEUE_BYTES:
+                self._incomplete.add(session)
+                continue
+            self._queued += len(body)
+            self._queue.put((session, kind, at, exchange, body))
 
     def missed(self, builder: SessionBuilder) -> None:
         """Read this session from its recording once it is sealed."""

@@ -197,8 +197,8 @@ class JournalWalk:
         except ValueError as error:
             self._fault(form, sealed.offset, f"record {sealed.sequence} makes no sense: {error}")
             return
-        for entry in batch.entries if batch is not None else ():
-            self._notes.entry(self._folder.incarnation, entry)
+        for entry in batch or ():
+            self._notes.entry(self._folder.incarnation, Entry(*entry))
 
     # -- where no whole record is --------------------------------------------------------------------
 

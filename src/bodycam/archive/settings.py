@@ -1,8 +1,17 @@
-"""How the archivist works."""
+"""How the archivist works, and where."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from bodycam.archive.blocks import MOST, BlockPlan
+
+
+@dataclass(frozen=True, slots=True)
+class Folders:
+    """Where the archivist finds and keeps things."""
+
+    journal: Path
+    staging: Path
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,27 +1,23 @@
 """Putting together entries whose body was cut into pieces, possibly over several records."""
 
-from typing import NamedTuple
-
 from bodycam.journal import layout
-from bodycam.journal.entry import MAX_BODY, Entry
-
-
-class Batch(NamedTuple):
-    """Whole entries, and the generation in which the first byte of them stands."""
-
-    generation: int
-    entries: list[Entry]
+from bodycam.journal.entry import MAX_BODY, Plain
 
 
 class Assembly:
-    """Collects records until they end with a whole entry; holds at most one body of `MAX_BODY` bytes."""
+    """Collects records until they end with a whole entry; holds at most one body of `MAX_BODY` bytes.
+
+    Attributes:
+        generation: the one in which the first byte of what `add` gave last stands.
+    """
 
     def __init__(self) -> None:
-        self._entries: list[Entry] = []
-        self._first: Entry | None = None
+        self.generation = 0
+        self._entries: list[Plain] = []
+        self._first: Plain | None = None
         self._pieces: list[bytes] = []
         self._size = 0
-        self._generation: int | None = None
+        self._begun: int | None = None
 
     @property
     def open(self) -> bool:
@@ -30,47 +26,53 @@ class Assembly:
 
     def begun_in(self, reading: int) -> int:
         """The generation in which what is not yet given begins, when `reading` is being read."""
-        return reading if self._generation is None else self._generation
+        return reading if self._begun is None else self._begun
 
-    def add(self, generation: int, plain: bytes) -> Batch | None:
+    def add(self, generation: int, plain: bytes) -> list[Plain] | None:
         """Take a record of entries; gives all since the last whole end, or None while an entry is open.
 
         Raises:
             ValueError: the record makes no sense; what was collected is dropped.
         """
-        if self._generation is None:
-            self._generation = generation
         try:
-            for entry in layout.decode_entries(plain):
+            entries, cut = layout.decode_entries(plain)
+            if not cut and self._begun is None:
+                # nearly every record: whole entries, and none before them waits for its end
+                self.generation = generation
+                return entries
+            if self._begun is None:
+                self._begun = generation
+            for entry in entries:
                 self._add(entry)
         except ValueError:
             self.drop()
             raise
         if self._first is not None:
             return None
-        batch = Batch(self._generation, self._entries)
+        self.generation, entries = self._begun, self._entries
         self.drop()
-        return batch
+        return entries
 
     def drop(self) -> None:
         """Forget what was collected."""
         self._entries, self._pieces, self._size = [], [], 0
-        self._first = self._generation = None
+        self._first = self._begun = None
 
-    def _add(self, entry: Entry) -> None:
-        first, more = self._first, entry.kind & layout.MORE
-        kind = entry.kind & ~layout.MORE
+    def _add(self, entry: Plain) -> None:
+        first = self._first
+        session, exchange, marked, at, body = entry
+        more, kind = marked & layout.MORE, marked & ~layout.MORE
         if first is None and not more:
             self._entries.append(entry)
             return
         if first is None:
-            first = self._first = entry._replace(kind=kind)
-        elif (entry.session, entry.exchange, kind) != (first.session, first.exchange, first.kind):
+            first = self._first = (session, exchange, kind, at, b"")
+        elif (session, exchange, kind) != first[:3]:
             raise ValueError("another entry stands where the rest of one belongs")
-        self._pieces.append(entry.body)
-        self._size += len(entry.body)
+        self._pieces.append(body)
+        self._size += len(body)
         if self._size > MAX_BODY:
             raise ValueError(f"an entry is longer than {MAX_BODY} bytes")
         if not more:
-            self._entries.append(first._replace(body=b"".join(self._pieces)))
+            self._entries.append((*first[:4], b"".join(self._pieces)))
             self._first, self._pieces, self._size = None, [], 0

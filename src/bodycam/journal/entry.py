@@ -24,6 +24,10 @@ class Entry(NamedTuple):
     body: bytes
 
 
+Plain = tuple[int, int, int, int, bytes]
+"""The fields of an `Entry`, as the tuple that costs less to make."""
+
+
 class Position(NamedTuple):
     """Where a batch stands.
 

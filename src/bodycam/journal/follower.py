@@ -5,23 +5,27 @@ it is damage either way.
 """
 
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, NoReturn
 
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
 from bodycam.journal import layout
 from bodycam.journal.assembly import Assembly
-from bodycam.journal.entry import Entry, Position
+from bodycam.journal.entry import Entry, Plain, Position
 from bodycam.journal.failure import JournalDamaged
 from bodycam.journal.folder import incarnation_of, is_live, segments_of
 from bodycam.journal.layout import RecordType
-from bodycam.journal.reader import Record, SegmentReader, Unready
+from bodycam.journal.reader import SegmentReader, Unready
 
 PATIENCE = 2.0
 """Seconds for which a bad record of a live writer is "not yet" before what follows it is looked at."""
+
+
+_ENTRIES = int(RecordType.ENTRIES)
 
 
 class FollowState(StrEnum):
@@ -54,8 +58,9 @@ class Follower:
 
     Attributes:
         state: whether more can come.
+        more: whether reading ended the last time because it had enough.
         torn: what stands behind the last whole record, once the state is DEAD.
-        position: the last batch that `poll` gave; what `after` of a later follower takes.
+        position: the last batch that was given; what `after` of a later follower takes.
     """
 
     def __init__(self, folder: Path, private: X25519PrivateKey, after: Position | None = None) -> None:
@@ -69,8 +74,9 @@ class Follower:
             raise ValueError(f"{folder} is not named by an incarnation")
         self.folder, self.incarnation, self._private = folder, incarnation, private
         self.state = FollowState.LIVE
+        self.more = False
         self.torn: TornTail | None = None
-        self.position = after or Position(0, 0)
+        self._generation, self._sequence = after or (0, 0)
         self._expected: int | None = None
         self._next: int | None = None
         self._reader: SegmentReader | None = None
@@ -81,33 +87,52 @@ class Follower:
         self._check_first = after is not None
         self._past_damage = False
 
+    @property
+    def position(self) -> Position:
+        """The last batch that was given."""
+        return Position(self._generation, self._sequence)
+
     def poll(self, max_bytes: int = 4 * 1024 * 1024) -> list[tuple[Position, list[Entry]]]:
         """Whole batches in order, about `max_bytes` of them at most; nothing when nothing is new.
 
         Raises:
             JournalDamaged: what comes next is bad although more follows it. It is raised until `pass_over`.
         """
-        found: list[tuple[Position, list[Entry]]] = []
-        taken = 0
+        return [
+            (Position(generation, sequence), [Entry(*entry) for entry in entries])
+            for generation, sequence, entries in self.batches(max_bytes)
+        ]
+
+    def batches(self, max_bytes: int) -> Iterator[tuple[int, int, list[Plain]]]:
+        """What `poll` gives, in plain tuples that are read as they are taken.
+
+        Raises:
+            JournalDamaged: as `poll` does, and only instead of the first batch.
+        """
+        found, taken = 0, 0
+        self.more = False
         while self.state is FollowState.LIVE and taken < max_bytes:
             try:
                 if not self._open():
-                    break
+                    return
                 reader = self._reader
                 assert reader is not None
-                record = reader.read(self._expected)
-                if isinstance(record, Unready):
+                plain = reader.read(self._expected)
+                if isinstance(plain, Unready):
                     reader.forget()
-                    if found or not self._judge(reader, record):
-                        break
+                    if found or not self._judge(reader, plain):
+                        return
                     continue
-                taken += len(record.plain)
-                self._take(reader, record, found)
+                entries = self._take(reader, plain)
             except JournalDamaged:
                 if found:
-                    break
+                    return
                 raise
-        return found
+            taken += len(plain)
+            if entries is not None:
+                found += 1
+                yield self._generation, self._sequence, entries
+        self.more = self.state is FollowState.LIVE
 
     def pass_over(self) -> Position | None:
         """Go on behind the damage that `poll` just raised; what it hid is lost, and the caller records that.
@@ -155,7 +180,7 @@ class Follower:
             return True
         if self._next is None:
             segments = segments_of(self.folder) if self.folder.is_dir() else []
-            kept = [generation for generation, _ in segments if generation >= self.position.generation]
+            kept = [generation for generation, _ in segments if generation >= self._generation]
             if not kept:
                 # a folder gets its name with its first segment in it, so this one was emptied
                 self.state = FollowState.DEAD
@@ -195,51 +220,50 @@ class Follower:
                 continue
             record = reader.read(None)
             reader.close()
-            if isinstance(record, Record):
+            if isinstance(record, bytes):
                 return Place(later)
         return None
 
     # -- records -------------------------------------------------------------------------------------
 
-    def _take(self, reader: SegmentReader, record: Record, found: list[tuple[Position, list[Entry]]]) -> None:
-        after = self.position.sequence
-        if self._check_first and record.sequence > after + 1:
-            reason = f"record {record.sequence} is the first that is left; {after + 1} was expected"
-            self._behind_damage = Place(reader.generation, layout.HEADER_BYTES, record.sequence)
+    def _take(self, reader: SegmentReader, plain: bytes) -> list[Plain] | None:
+        """The entries that a record brings, if it ends with a whole one; `position` is then its place."""
+        sequence, after = reader.sequence, self._sequence
+        if self._check_first and sequence > after + 1:
+            reason = f"record {sequence} is the first that is left; {after + 1} was expected"
+            self._behind_damage = Place(reader.generation, layout.HEADER_BYTES, sequence)
             reader.offset = layout.HEADER_BYTES
             raise JournalDamaged(reader.path, layout.HEADER_BYTES, reason)
         self._check_first = False
-        self._expected = record.sequence + 1
-        match record.plain[0]:
-            case RecordType.SEGMENT_END:
-                self._next = reader.generation + 1
-                self._leave()
-            case RecordType.CLOSED:
-                self.state = FollowState.ENDED
-                self._leave()
-            case RecordType.ENTRIES:
-                if record.sequence <= after:
-                    return
-                self._add(reader, record, found)
-            case other:
-                self._spoilt(reader, record, f"record {record.sequence} is of the unknown type {other}")
+        self._expected = sequence + 1
+        kind = plain[0]
+        if kind == _ENTRIES:
+            return self._add(reader, plain) if sequence > after else None
+        if kind == RecordType.SEGMENT_END:
+            self._next = reader.generation + 1
+            self._leave()
+        elif kind == RecordType.CLOSED:
+            self.state = FollowState.ENDED
+            self._leave()
+        else:
+            self._spoilt(reader, plain, f"record {sequence} is of the unknown type {kind}")
+        return None
 
-    def _add(self, reader: SegmentReader, record: Record, found: list[tuple[Position, list[Entry]]]) -> None:
+    def _add(self, reader: SegmentReader, plain: bytes) -> list[Plain] | None:
         try:
-            whole = self._assembly.add(reader.generation, record.plain)
+            entries = self._assembly.add(reader.generation, plain)
         except ValueError as error:
-            self._spoilt(reader, record, str(error))
-            return
-        if whole is not None:
-            self.position = Position(whole.generation, record.sequence)
-            found.append((self.position, whole.entries))
+            self._spoilt(reader, plain, str(error))
+        if entries is not None:
+            self._generation, self._sequence = self._assembly.generation, reader.sequence
+        return entries
 
-    def _spoilt(self, reader: SegmentReader, record: Record, reason: str) -> None:
+    def _spoilt(self, reader: SegmentReader, plain: bytes, reason: str) -> NoReturn:
         """A record that verifies and makes no sense: its writer was not ours."""
-        self._behind_damage = Place(reader.generation, reader.offset, record.sequence + 1)
-        length = layout.record_bytes(len(record.plain) + layout.TAG_BYTES)
-        reader.offset -= length
-        self._expected = record.sequence
+        sequence = reader.sequence
+        self._behind_damage = Place(reader.generation, reader.offset, sequence + 1)
+        reader.offset -= layout.record_bytes(len(plain) + layout.TAG_BYTES)
+        self._expected = sequence
         raise JournalDamaged(reader.path, reader.offset, reason)
 
     def _judge(self, reader: SegmentReader, unready: Unready) -> bool:
@@ -257,7 +281,7 @@ class Follower:
                 return False
         behind = self._sound_behind(reader, unready)
         if behind is not None:
-            if isinstance(reader.read(self._expected), Record):
+            if isinstance(reader.read(self._expected), bytes):
                 # the writer went on between our read and the look behind
                 reader.offset = unready.offset
                 return True

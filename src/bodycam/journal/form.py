@@ -14,8 +14,8 @@ from bodycam.journal.failure import JournalDamaged
 CHUNK = 256 * 1024
 MAX_TRIES = 4096
 """Places that are tried at most when a sound record is looked for behind a bad one."""
-_MIN_CIPHER = 1 + layout.TAG_BYTES
-_MAX_CIPHER = layout.MAX_RECORD + _MIN_CIPHER
+MIN_CIPHER = 1 + layout.TAG_BYTES
+MAX_CIPHER = layout.MAX_RECORD + MIN_CIPHER
 
 
 class Sealed(NamedTuple):
@@ -37,7 +37,7 @@ class Sealed(NamedTuple):
     @property
     def is_mark(self) -> bool:
         """Whether it is too short for an entry: then it is a mark of the segment's or the journal's end."""
-        return len(self.cipher) == _MIN_CIPHER
+        return len(self.cipher) == MIN_CIPHER
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +99,7 @@ class SegmentForm:
         length, sequence = layout.RECORD_HEAD.unpack(head)
         if length == 0:
             return Unready(offset, "bytes stand where no record was published", empty=True)
-        if not _MIN_CIPHER <= length <= _MAX_CIPHER:
+        if not MIN_CIPHER <= length <= MAX_CIPHER:
             return Unready(offset, f"a record claims {length} bytes")
         if expected is not None and sequence != expected:
             return Unready(offset, f"record {sequence} stands where record {expected} belongs")
@@ -139,7 +139,7 @@ class SegmentForm:
             filled = len(chunk.rstrip(b"\0"))
             for start in range(0, min(filled, len(chunk) - overlap + 1, CHUNK), 8):
                 length, sequence = unpack(chunk, start)
-                if not (_MIN_CIPHER <= length <= _MAX_CIPHER and lowest <= sequence <= highest):
+                if not (MIN_CIPHER <= length <= MAX_CIPHER and lowest <= sequence <= highest):
                     continue
                 if (tries := tries + 1) > MAX_TRIES:
                     return None
@@ -164,7 +164,7 @@ class SegmentForm:
         if len(head) < layout.RECORD_HEAD.size:
             return False
         length, sequence = layout.RECORD_HEAD.unpack(head)
-        return bool(_MIN_CIPHER <= length <= _MAX_CIPHER and sequence == found.sequence + 1)
+        return bool(MIN_CIPHER <= length <= MAX_CIPHER and sequence == found.sequence + 1)
 
     def _bytes(self, offset: int, count: int) -> bytes:
         start = offset - self._base

@@ -22,11 +22,10 @@ A kind with its top bit set says that the body goes on in the next entry.
 
 import struct
 import zlib
-from collections.abc import Iterator
 from enum import IntEnum
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
-from bodycam.journal.entry import Entry
+from bodycam.journal.entry import Plain
 
 MAGIC = b"BCJOURNL"
 VERSION = 1
@@ -37,11 +36,11 @@ _SEALED_KEY = 80
 _CHECK = struct.Struct(">I")
 HEADER_BYTES = _FIXED.size + _SEALED_KEY + _CHECK.size + 4  # 4 of padding: records start on a multiple of 8
 
-LENGTH = struct.Struct(">I")
-SEQUENCE = struct.Struct(">Q")
-NONCE = struct.Struct(">4xQ")
-RECORD_HEAD = struct.Struct(">IQ")
-ENTRY_HEAD = struct.Struct(">IIBQI")
+LENGTH: Final[struct.Struct] = struct.Struct(">I")
+SEQUENCE: Final[struct.Struct] = struct.Struct(">Q")
+NONCE: Final[struct.Struct] = struct.Struct(">4xQ")
+RECORD_HEAD: Final[struct.Struct] = struct.Struct(">IQ")
+ENTRY_HEAD: Final[struct.Struct] = struct.Struct(">IIBQI")
 TAG_BYTES = 16
 RECORD_OVERHEAD = RECORD_HEAD.size + 1 + TAG_BYTES
 """What a record takes beyond its entries, before it is rounded up to a multiple of 8."""
@@ -124,19 +123,23 @@ def additional_data(incarnation: bytes, generation: int) -> bytes:
     return incarnation + LENGTH.pack(generation)
 
 
-def decode_entries(plain: bytes) -> Iterator[Entry]:
-    """The entries of a record of the type ENTRIES, as they stand: kinds may have the bit MORE.
+def decode_entries(plain: bytes) -> tuple[list[Plain], bool]:
+    """The entries of a record of the type ENTRIES, as they stand, and whether any kind has the bit MORE.
 
     Raises:
         ValueError: the entries do not fill the record exactly.
     """
-    offset, end = 1, len(plain)
+    found: list[Plain] = []
+    unpack, head = ENTRY_HEAD.unpack_from, ENTRY_HEAD.size
+    offset, end, kinds = 1, len(plain), 0
     while offset < end:
-        if end - offset < ENTRY_HEAD.size:
+        start = offset + head
+        if start > end:
             raise ValueError(f"an entry's head is cut off at byte {offset} of the record")
-        session, exchange, kind, at, length = ENTRY_HEAD.unpack_from(plain, offset)
-        offset += ENTRY_HEAD.size
-        if length > end - offset:
-            raise ValueError(f"an entry claims {length} bytes where the record has {end - offset}")
-        yield Entry(session, exchange, kind, at, plain[offset : offset + length])
-        offset += length
+        session, exchange, kind, at, length = unpack(plain, offset)
+        offset = start + length
+        if offset > end:
+            raise ValueError(f"an entry claims {length} bytes where the record has {end - start}")
+        kinds |= kind
+        found.append((session, exchange, kind, at, plain[start:offset]))
+    return found, kinds & MORE != 0

@@ -1,6 +1,5 @@
 """Reading one segment file, record by record, while its writer may still be filling it."""
 
-from dataclasses import dataclass
 from pathlib import Path
 
 from cryptography.exceptions import InvalidTag
@@ -9,21 +8,20 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from bodycam.journal import layout, wrapping
 from bodycam.journal.failure import JournalDamaged
-from bodycam.journal.form import Sealed, SegmentForm, Unready
+from bodycam.journal.form import MAX_CIPHER, MIN_CIPHER, Sealed, SegmentForm, Unready
 
-__all__ = ["Record", "SegmentReader", "Unready"]
+__all__ = ["SegmentReader", "Unready"]
 
-
-@dataclass(frozen=True, slots=True)
-class Record:
-    """A whole record: its number, and its plaintext with the record type in front."""
-
-    sequence: int
-    plain: bytes
+_HEAD = layout.RECORD_HEAD.size
+_NONCE, _NUMBER, _UNPACK = layout.NONCE.pack, layout.SEQUENCE.pack, layout.RECORD_HEAD.unpack_from
 
 
 class SegmentReader(SegmentForm):
-    """Reads one segment from its start, with the archivist's private key."""
+    """Reads one segment from its start, with the archivist's private key.
+
+    Attributes:
+        sequence: the number of the record that was read last.
+    """
 
     def __init__(self, path: Path, generation: int, incarnation: bytes, private: X25519PrivateKey) -> None:
         """Open the segment and its data key.
@@ -33,6 +31,7 @@ class SegmentReader(SegmentForm):
             OSError: it can't be read.
         """
         super().__init__(path, generation, incarnation)
+        self.sequence = 0
         try:
             self._decrypt = AESGCM(self._open_key(incarnation, private)).decrypt
         except ValueError as error:
@@ -47,8 +46,27 @@ class SegmentReader(SegmentForm):
         context = layout.header_context(incarnation, self.generation, header.recipient)
         return wrapping.unwrap(header.sealed_key, private, context)
 
-    def read(self, expected: int | None) -> Record | Unready:
-        """Take the record at `offset`, which must have the number `expected` unless that is None."""
+    def read(self, expected: int | None) -> bytes | Unready:
+        """Take the record at `offset`: its plaintext, its type in front.
+
+        It must have the number `expected` unless that is None.
+        """
+        # nearly every record is whole in what was read ahead; whatever is odd about one is found out below
+        chunk, start = self._chunk, self.offset - self._base + _HEAD
+        if _HEAD <= start <= len(chunk):
+            length, sequence = _UNPACK(chunk, start - _HEAD)
+            end = start + length
+            if sequence == expected and MIN_CIPHER <= length <= MAX_CIPHER and end <= len(chunk):
+                try:
+                    plain = self._decrypt(
+                        _NONCE(sequence), chunk[start:end], self._additional + _NUMBER(sequence)
+                    )
+                except InvalidTag:
+                    pass
+                else:
+                    self.offset += _HEAD + length + 7 & ~7
+                    self.sequence = sequence
+                    return plain
         sealed = self.record(expected)
         if isinstance(sealed, Unready):
             return sealed
@@ -56,8 +74,8 @@ class SegmentReader(SegmentForm):
             plain = self.open(sealed)
         except InvalidTag:
             return Unready(sealed.offset, f"record {sealed.sequence} does not verify")
-        self.offset = sealed.end
-        return Record(sealed.sequence, plain)
+        self.offset, self.sequence = sealed.end, sealed.sequence
+        return plain
 
     def open(self, sealed: Sealed) -> bytes:
         """The plaintext of a record.
@@ -65,8 +83,8 @@ class SegmentReader(SegmentForm):
         Raises:
             InvalidTag: it is not what its writer wrote there.
         """
-        number = layout.SEQUENCE.pack(sealed.sequence)
-        return self._decrypt(layout.NONCE.pack(sealed.sequence), sealed.cipher, self._additional + number)
+        number = _NUMBER(sealed.sequence)
+        return self._decrypt(_NONCE(sealed.sequence), sealed.cipher, self._additional + number)
 
     def _sound(self, found: Sealed, expected: int | None) -> bool:
         try:

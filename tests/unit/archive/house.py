@@ -13,7 +13,7 @@ import cbor2
 
 from bodycam.archive import keys
 from bodycam.archive.archivist import ArchiveSettings, Archivist, Folders
-from bodycam.archive.builder import SessionBuilder
+from bodycam.archive.builder import SessionBuilder, Taken
 from bodycam.archive.format.container import SessionReader, read_footer
 from bodycam.archive.keystore import KeyStore
 from bodycam.archive.ledger import Ledger
@@ -21,7 +21,6 @@ from bodycam.archive.sealing import Sealed, Sealer
 from bodycam.archive.store import Store
 from bodycam.archive.store.local import LocalStore
 from bodycam.archive.verify import Verifier
-from bodycam.journal.entry import Entry
 from bodycam.journal.settings import JournalSettings
 from bodycam.journal.writer import JournalWriter
 from bodycam.model import ids
@@ -37,7 +36,7 @@ class NoIndex:
     def __init__(self) -> None:
         self.containers: list[str] = []
 
-    def event(self, builder: SessionBuilder, entry: Entry, at: int) -> None: ...
+    def taken(self, events: Taken) -> None: ...
 
     def missed(self, builder: SessionBuilder) -> None: ...
 

@@ -108,7 +108,7 @@ class TestWhenASessionIsStaged:
         many = [built(plan) for _ in range(5)]
         for number, one in enumerate(many):
             one.key = bytes(16), number
-            one.unstaged = 10 * (number + 1)
+            one._pending = bytearray(10 * (number + 1))
         assert with_largest([], many, 0) == []
         assert with_largest([], many, 60) == [many[4], many[3]]
         assert with_largest([many[0], many[4]], many, 60) == [many[0], many[4]]

@@ -27,6 +27,7 @@ from bodycam.catalog.exchanges import ExchangeFilter, list_exchanges
 from bodycam.catalog.schema import migrate
 from bodycam.model import ids
 from bodycam.model.event import Event, Kind
+from bodycam.session import encoding
 from tests.unit.archive.house import House, Worker, opened, without_times
 
 GARBAGE = {
@@ -68,6 +69,29 @@ class TestABody:
             events = list(v1.decode_events(between + b"\x84\x02\x00\x01" + body + between))
             assert len(events) == 3
 
+    @pytest.mark.parametrize("flavor", [0, 23, 24])
+    @pytest.mark.parametrize("count", [0, 23, 24, 70_000])
+    @pytest.mark.parametrize("size", [0, 1, 2, 23, 24, 255, 256, 65_535, 65_536])
+    def test_of_data_of_any_width_is_judged_as_the_decoder_does(
+        self, flavor: int, count: int, size: int
+    ) -> None:
+        body = encoding.data(flavor, count, b"\xff" * size)
+        assert bodies.checked(Kind.TO_CLIENT, body) is None
+        heads = [
+            body[:at] + bytes((value,)) + body[at + 1 :] for at in range(4) for value in range(0, 256, 5)
+        ]
+        for altered in (body[:-1], body[:4], body + b"\0", *heads):
+            assert refused(Kind.TO_CLIENT, altered) == refused(Kind.NOTE, altered)
+
+    @pytest.mark.parametrize("error", [None, {"code": "42601", "message": "x" * 300}])
+    def test_of_an_end_is_one_item_whether_it_is_short_or_long(self, error: dict[str, str] | None) -> None:
+        body = encoding.finish("ok", 3, 70_000, 5, "SELECT 3", error)
+        for _ in range(2):  # the second time it may be remembered
+            assert bodies.ending(body) == (3, 70_000, 5)
+            for altered in (body[:-1], body + b"\0"):
+                with pytest.raises(FormatDamaged):
+                    bodies.ending(altered)
+
     @pytest.mark.parametrize(
         "plain", [None, [], {}, {"session": 1, "started": 1}, {"session": "ses_a"}, {"started": 5}, "x"]
     )
@@ -90,6 +114,14 @@ class TestABody:
     def test_that_ends_an_exchange_without_numbers_is_refused(self, plain: Any) -> None:
         with pytest.raises(ValueError, match="an exchange's end"):
             bodies.moved(plain)
+
+
+def refused(kind: Kind, body: bytes) -> bool:
+    try:
+        bodies.checked(kind, body)
+    except FormatDamaged:
+        return True
+    return False
 
 
 @pytest.fixture

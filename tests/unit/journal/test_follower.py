@@ -379,3 +379,15 @@ def test_records_missing_behind_the_position_are_a_gap(make: Make, follow: Follo
         follower.poll()
     follower.pass_over()
     assert bodies(follower)[-1] == bytes((39,)) * 5000
+
+
+def test_a_bounded_reading_says_that_there_is_more(make: Make, follow: Follow) -> None:
+    writer = make()
+    for _ in range(10):
+        put(writer, b"x" * 1000)
+    follower = follow(writer.folder)
+
+    taken = [body for _, _, entries in follower.batches(3000) for *_, body in entries]
+    assert (len(taken), follower.more) == (3, True)
+    assert len(bodies(follower)) == 7
+    assert not follower.more

@@ -179,7 +179,7 @@ class SessionWriter:
             writer._adopt(block)
         return writer
 
-    def block(self, events: bytes, count: int, first_at: int, last_at: int) -> bytes:
+    def block(self, events: bytes | bytearray, count: int, first_at: int, last_at: int) -> bytes:
         """Seal concatenated events into a block; returns its frame.
 
         Raises:

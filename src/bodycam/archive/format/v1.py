@@ -32,7 +32,13 @@ MAX_META = 64 * 1024 * 1024
 MAX_BLOCKS = 1_000_000  # what an index of MAX_META bytes holds
 SIGNING_CONTEXT = b"bodycam session v1\0"
 KEY_BYTES = 32
-_LEVEL = 3
+_LEVEL, _BULK_LEVEL, _BULK = 3, 1, 128 * 1024
+"""zstd's levels, and from how many bytes on a block is compressed at the second.
+
+A large block is a busy session's, whose exchanges or rows repeat each other: there the higher level takes a
+third to two thirds more time, saves 3 percent of wide rows and makes more bytes of short exchanges. A reader
+takes any level.
+"""
 _MAX_NUMBER = 2**63
 _GENERIC: dict[str, type] = {"totals": dict, "markers": list}
 _LAST_ITEM = b"\xf6"  # null, which no event is
@@ -189,7 +195,8 @@ class SessionWriter:
         if len(events) > MAX_PLAIN or number >= MAX_BLOCKS:
             raise ValueError(f"block {number} of {len(events)} bytes is more than a recording can hold")
         head = BLOCK_HEAD.pack(secrets.token_bytes(12), count, first_at, last_at)
-        packed = zstandard.ZstdCompressor(level=_LEVEL, write_content_size=True).compress(events)
+        level = _LEVEL if len(events) < _BULK else _BULK_LEVEL
+        packed = zstandard.ZstdCompressor(level=level, write_content_size=True).compress(events)
         aad = _block_aad(self.session, number, self.chain, head)
         framed = frame(BLOCK, head + self._cipher.encrypt(head[:12], packed, aad))
         self._adopt(framed)

@@ -413,15 +413,18 @@ def cpu_seconds(pid: int) -> float:
 def test_a_storm_of_logins_is_turned_away_and_leaves_nothing_behind(
     gateway: stage.Gateway, run: stage.Credential
 ) -> None:
-    with contextlib.ExitStack() as storm:
-        clients = [storm.enter_context(Client(gateway)) for _ in range(450)]
-        time.sleep(0.5)
-        with Client(gateway) as client:
+    def turned_away() -> bool:
+        """Whether, behind 450 that say nothing, one more is; a slow machine lets the first go meanwhile."""
+        with contextlib.ExitStack() as storm:
+            for _ in range(450):
+                storm.enter_context(Client(gateway))
+            client = storm.enter_context(Client(gateway))
             client.startup(user=run.run, database="shop")
             said = client.rest()
             # over the limit one is told so; over twice the limit there is no room even for that
-            assert said == b"" or b"too many logins are on their way" in said
-        assert len(clients) == 450
+            return said == b"" or b"too many logins are on their way" in said
+
+    until(turned_away, "a login that finds too many before it", 60)
 
     def in_again() -> bool:
         try:

@@ -64,11 +64,37 @@ class NoRedaction:
         return values, 0
 
 
-class Allow:
+class Judging:
+    """A policy of one session, made of one function; and what it was told."""
+
+    def __init__(self, said: Callable[[Operation], Verdict]) -> None:
+        self._said = said
+        self.version = ""
+        self.rows = 0
+        self.closed = False
+
+    def open(self, grant: Grant) -> "Judging":
+        self.version = grant.policy
+        return self
+
+    def decide(self, operation: Operation) -> Verdict:
+        return self._said(operation)
+
+    def moved(self, rows: int) -> None:
+        self.rows += rows
+
+    def binding(self, operation: Operation) -> bytes:
+        return operation.text.encode()
+
+    def close(self) -> None:
+        self.closed = True
+
+
+class Allow(Judging):
     """Allows everything."""
 
-    def decide(self, operation: Operation, grant: Grant) -> Verdict:
-        return Verdict(Decision.ALLOW, "access", grant.policy)
+    def __init__(self) -> None:
+        super().__init__(lambda operation: Verdict(Decision.ALLOW, "access", GRANT.policy))
 
 
 class Play:
@@ -80,12 +106,14 @@ class Play:
         *,
         policy: Any = None,
         redaction: Any = None,
+        masking: Any = None,
         message_limit: int = 1 << 20,
     ) -> None:
         self.secure, self.address, self.message_limit = True, "127.0.0.1:50000", message_limit
         self.journal = MemoryJournal()
         self.client_box, self.target_box = Outbox(), Outbox()
         self.policy, self.redaction = policy or Allow(), redaction or NoRedaction()
+        self.masking = masking
         self.needs: list[Need] = []
         self.knocks: list[tuple[Dial, bytes]] = []
         self.keys: list[bytes] = []
@@ -117,6 +145,7 @@ class Play:
             version="test",
             policy=self.policy,
             redaction=self.redaction,
+            masking=self.masking,
             client=self.client_box,
             target=self.target_box,
             unsent=lambda: (0, 0),

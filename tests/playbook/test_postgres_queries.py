@@ -313,25 +313,6 @@ def test_nonsense_from_the_target_never_reaches_the_client(ready: Play) -> None:
     assert ready.closed
 
 
-def test_a_denied_operation_reaches_no_target_and_ends_the_session(play: Play) -> None:
-    from bodycam.model.verdict import Decision, Verdict
-    from tests.playbook.conftest import log_in
-
-    class NoDrop:
-        def decide(self, operation: object, grant: object) -> Verdict:
-            dropped = "drop" in getattr(operation, "text", "")
-            return Verdict(Decision.DENY if dropped else Decision.ALLOW, "no-drop", "p1", "not here")
-
-    play.policy = NoDrop()
-    log_in(play)
-    play.target_sees(), play.client_gets()
-    play.client(wire.query("drop table t"))
-
-    assert play.target_sees() == b""
-    assert b"denied by rule no-drop" in play.client_gets()
-    assert [end[1] for end in ends(play) if end[0] == 2] == ["denied"]
-
-
 def test_a_bind_without_its_execute_is_recorded_with_its_values_before_it_reaches_the_target(
     ready: Play,
 ) -> None:

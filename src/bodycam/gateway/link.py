@@ -15,8 +15,9 @@ from bodycam.journal.writer import JournalUnwritable
 from bodycam.model.event import SessionOutcome
 from bodycam.model.target import Dial
 from bodycam.net.outbox import Outbox
+from bodycam.session.approval import ApprovalSaid
 from bodycam.session.grant import Grant, Refusal
-from bodycam.session.link import Answer, AskDial, Machine, Need
+from bodycam.session.link import Answer, AskApproval, AskDial, Machine, Need
 from bodycam.session.session import Session
 
 log = structlog.get_logger(__name__)
@@ -65,8 +66,6 @@ class Services(Protocol):
 
     def register_cancel(self, link: "ProxyLink", key: bytes) -> None: ...
 
-    def pass_cancel(self, key: bytes) -> None: ...
-
     def knock(self, link: "ProxyLink", dial: Dial, data: bytes) -> None: ...
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> None: ...
@@ -111,8 +110,9 @@ class ProxyLink:
         self.target_box.append(data, self.journal.released)
 
     def ask(self, need: Need) -> None:
-        """Find the answer elsewhere; meanwhile the client is not read."""
-        self.pause("client", "need")
+        """Find the answer elsewhere; meanwhile the client is not read, unless a person is asked."""
+        if not isinstance(need, AskApproval):
+            self.pause("client", "need")
         if isinstance(need, AskDial):
             # at once: the end of a connection that is given up is no news
             self.drop_target()
@@ -134,10 +134,6 @@ class ProxyLink:
     def register_cancel(self, key: bytes) -> None:
         """Let cancel requests with `key` find this link."""
         self._services.register_cancel(self, key)
-
-    def pass_cancel(self, key: bytes) -> None:
-        """A cancel request for some link."""
-        self._services.pass_cancel(key)
 
     def knock(self, dial: Dial, data: bytes) -> None:
         """Send something to the target on a connection of its own."""
@@ -204,6 +200,10 @@ class ProxyLink:
     def cancel(self) -> None:
         """A cancel request for this link."""
         self._run(self.machine.cancel)
+
+    def waits(self, said: ApprovalSaid) -> None:
+        """What the client asked for waits for a person."""
+        self._run(lambda: self.machine.waits(said))
 
     def drop_target(self) -> None:
         """Forget the target's side, to dial again; its end is no news."""

@@ -14,11 +14,13 @@ from typing import Any
 import structlog
 
 from bodycam.gateway import dialer
+from bodycam.gateway.approvals import Approvals
 from bodycam.gateway.cancels import Cancels
 from bodycam.gateway.certificate import ListenerCertificate
 from bodycam.gateway.control import ControlLine
 from bodycam.gateway.link import ProxyLink
 from bodycam.gateway.listener import Listener
+from bodycam.gateway.patience import Patience
 from bodycam.gateway.strangers import Stranger, Strangers
 from bodycam.gateway.throttle import Throttle
 from bodycam.gateway.turn import Turn
@@ -31,6 +33,7 @@ from bodycam.protocols import Protocol, TargetOpening
 from bodycam.session.grant import Grant, Refusal
 from bodycam.session.link import (
     Answer,
+    AskApproval,
     AskCancel,
     AskChallenge,
     AskDial,
@@ -74,8 +77,9 @@ class Worker:
         self._sessions: dict[str, ProxyLink] = {}
         self._expires: dict[str, float] = {}
         self._cancels = Cancels(self._line.cancel)
+        self._approvals = Approvals(self._line.approval)
         self._shown: dict[ProxyLink, bytes] = {}
-        self._at_target: dict[ProxyLink, asyncio.TimerHandle] = {}
+        self._at_target = Patience()
         self._listeners: list[Listener] = []
         self._target_openings: dict[str, Callable[[TlsMode], TargetOpening]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
@@ -226,6 +230,8 @@ class Worker:
                 answer = await self._line.open(login, proof, wanted)
                 if link.client is None:
                     self._left(link, answer)
+            case AskApproval():
+                answer = await self._approvals.request(link, need)
             case AskCancel(key=key):
                 await self._cancels.request(key)
                 answer = CancelPassed()
@@ -235,7 +241,7 @@ class Worker:
                 began = time.monotonic()
                 answer = await dialer.dial(link, dial, opening)
                 if isinstance(answer, DialDone):
-                    self._await_target(link, dial.connect_timeout, began)
+                    self._at_target.await_login(link, dial.connect_timeout, began)
         if isinstance(answer, Refusal):
             self.counts[f"refused_{answer.code.value}"] += 1
         return answer
@@ -247,20 +253,6 @@ class Worker:
             session = self.open(link, grant, {})
             session.close(SessionOutcome.FAILED, "the client left before its login was over")
             self.journal.commit()
-
-    def _await_target(self, link: ProxyLink, timeout: float, began: float) -> None:
-        """A target that takes the connection and then says nothing has until its own timeout."""
-        self._target_answered(link)
-        self._at_target[link] = asyncio.get_running_loop().call_later(
-            max(0.0, began + timeout - time.monotonic()),
-            link.cut,
-            f"the target did not finish the login within {timeout:g} s",
-        )
-
-    def _target_answered(self, link: ProxyLink) -> None:
-        timer = self._at_target.pop(link, None)
-        if timer is not None:
-            timer.cancel()
 
     def open(self, link: ProxyLink, grant: Grant, claims: Mapping[str, str]) -> Session:
         """Begin a session: the next gapless opening number of this journal."""
@@ -291,7 +283,7 @@ class Worker:
 
     def link_ready(self, link: ProxyLink) -> None:
         """A login is over."""
-        self._target_answered(link)
+        self._at_target.answered(link)
         for listener in self._listeners:
             listener.link_ready(link)
 
@@ -308,10 +300,6 @@ class Worker:
     def register_cancel(self, link: ProxyLink, key: bytes) -> None:
         """Remember which link a cancel key belongs to."""
         self._cancels.register(link, key)
-
-    def pass_cancel(self, key: bytes) -> None:
-        """A cancel request came in, and nobody waits for it."""
-        self.spawn(self._cancels.request(key))
 
     def knock(self, link: ProxyLink, dial: Dial, data: bytes) -> None:
         """Send something to a link's target on a connection of its own."""
@@ -372,6 +360,10 @@ class Worker:
     async def cancel_here(self, key: bytes) -> bool:
         """A cancel request that arrived at another worker; whether its key is of a link of ours."""
         return await self._cancels.here(key)
+
+    def decided(self, approval: str) -> None:
+        """A person decided on something that may wait here."""
+        self._approvals.decided(approval)
 
     def renewed(self, run: str, expires: float) -> None:
         """A run's lease was extended."""

@@ -34,7 +34,7 @@ class Protocol:
 
     `refuse(message, hint)` gives the bytes that tell a client, in its own protocol and before any login, why
     it is turned away. `alpn` are the names by which TLS knows the protocol (RFC 7301): a listener agrees to
-    them when a client offers one.
+    them when a client offers one. `language` is the one that its operations' texts are in, "" for none.
     """
 
     name: str
@@ -44,6 +44,7 @@ class Protocol:
     transcript: Transcript
     refuse: Callable[[str, str], bytes]
     alpn: tuple[str, ...] = ()
+    language: str = ""
 
 
 __all__ = ["Dial", "Opening", "Protocol", "TargetOpening"]

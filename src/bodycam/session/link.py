@@ -6,9 +6,10 @@ waiting; a playbook test can stand in for it.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, final
 
 from bodycam.model.target import Dial
+from bodycam.session.approval import ApprovalSaid, ApprovalWanted
 from bodycam.session.grant import Challenge, Grant, Refusal, Wanted
 
 if TYPE_CHECKING:
@@ -80,8 +81,27 @@ class DialFailed:
     hint: str = ""
 
 
-Need = AskChallenge | AskRespond | AskOpen | AskDial | AskCancel
-Answer = Challenge | Grant | Refusal | DialDone | DialFailed | CancelPassed | bytes
+@final
+class AskApproval:
+    """May an operation for which a rule wants a person go on? Answered by ApprovalSaid.
+
+    For up to `wait` seconds the answer is waited for, and `Machine.waits` tells that it is; the client is
+    read meanwhile. `over` is set by the machine once it waits no longer: then nothing is consumed for it.
+    """
+
+    __slots__ = ("over", "wait", "wanted")
+
+    def __init__(self, wanted: ApprovalWanted, wait: float) -> None:
+        self.wanted, self.wait = wanted, wait
+        self.over = False
+
+    def given_up(self) -> bool:
+        """Whether nobody waits any longer."""
+        return self.over
+
+
+Need = AskChallenge | AskRespond | AskOpen | AskDial | AskCancel | AskApproval
+Answer = Challenge | Grant | Refusal | DialDone | DialFailed | CancelPassed | ApprovalSaid | bytes
 
 
 class Link(Protocol):
@@ -139,6 +159,9 @@ class Machine(Protocol):
 
     def answer(self, answer: Answer) -> None:
         """The answer to the last need."""
+
+    def waits(self, said: ApprovalSaid) -> None:
+        """The operation that was asked for waits for a person; the client is to be told where."""
 
     def client_gone(self) -> bool:
         """The client closed or was lost; nothing more can be sent to it.

@@ -13,14 +13,33 @@ from bodycam.model.operation import Operation
 from bodycam.model.verdict import Decision, Verdict
 from bodycam.net.outbox import Outbox
 from bodycam.session import encoding
+from bodycam.session.approval import ApprovalWanted
 from bodycam.session.grant import Grant
+from bodycam.session.masks import Masking, Masks
 from bodycam.session.record import Journal, Record, encode
+
+
+class Judge(Protocol):
+    """Judges the operations of one session, in their order; `version` is of the policy that it goes by."""
+
+    @property
+    def version(self) -> str: ...
+
+    def decide(self, operation: Operation) -> Verdict: ...
+
+    def moved(self, rows: int) -> None:
+        """Rows went to or came from the target."""
+
+    def binding(self, operation: Operation) -> bytes:
+        """A hash of all that an approval of this operation is bound to."""
+
+    def close(self) -> None: ...
 
 
 class Policy(Protocol):
     """The decision point, as a session asks it."""
 
-    def decide(self, operation: Operation, grant: Grant) -> Verdict: ...
+    def open(self, grant: Grant) -> Judge: ...
 
 
 class Redaction(Protocol):
@@ -44,6 +63,9 @@ TO_CLIENT: Final = Kind.TO_CLIENT
 FINISH: Final = Kind.FINISH
 CHUNK: Final = Flavor.CHUNK
 
+SHOWN_MOST: Final = 100_000
+"""Characters of a text, and of its parameters, that are sent to be shown to people; more is not approved."""
+
 
 @final
 class Session:
@@ -54,17 +76,19 @@ class Session:
         grant: Grant,
         *,
         record: Record,
-        policy: Policy,
+        judge: Judge,
         redaction: Redaction,
+        masks: Masks | None = None,
         client: Outbox,
         target: Outbox,
         unsent: Callable[[], tuple[int, int]],
         on_close: Callable[["Session"], None],
     ) -> None:
         self._unsent = unsent
-        self.grant, self.redaction = grant, redaction
+        self.grant, self.redaction, self.masks = grant, redaction, masks
         self.to_client, self.to_target = client, target
-        self.record, self._policy, self._on_close = record, policy, on_close
+        self.record, self._judge, self._on_close = record, judge, on_close
+        self._version = grant.policy
         self.exchanges = self.bytes_to_client = self.bytes_to_target = self.moved = 0
         self._open: set[Exchange] = set()
         self.closed = False
@@ -83,6 +107,7 @@ class Session:
         version: str,
         policy: Policy,
         redaction: Redaction,
+        masking: Masking | None = None,
         client: Outbox,
         target: Outbox,
         unsent: Callable[[], tuple[int, int]],
@@ -128,8 +153,9 @@ class Session:
         return cls(
             grant,
             record=record,
-            policy=policy,
+            judge=policy.open(grant),
             redaction=redaction,
+            masks=None if masking is None else masking.open(grant.target.name, grant.target.labels),
             client=client,
             target=target,
             unsent=unsent,
@@ -140,13 +166,44 @@ class Session:
         """Decide an operation and journal it with its verdict; the caller then forwards it, or does not."""
         verdict = self._decide(operation)
         self.exchanges += 1
-        exchange = Exchange(self, self.exchanges, verdict)
+        exchange = Exchange(self, self.exchanges, verdict, operation)
         self._open.add(exchange)
         body = self._body(operation, verdict)
         # a prepared statement is recorded at each execution: that fills the journal, not the wire
         self.moved += len(body)
         self.record.encoded(REQUEST, exchange.number, body)
+        if verdict.alerts:
+            for rule in verdict.alerts:
+                exchange.note("alert", rule=rule, policy=verdict.policy)
         return exchange
+
+    def approval_of(self, exchange: "Exchange", operation: Operation) -> ApprovalWanted:
+        """What a person has to approve before an operation whose verdict is `pending` may go on."""
+        verdict, grant = exchange.verdict, self.grant
+        assert verdict is not None
+        assert verdict.terms is not None
+        shown: list[str] = []
+        left = SHOWN_MOST
+        for _, _, value in operation.parameters:
+            said = "null" if value is None else value[:left].decode("utf-8", "backslashreplace")
+            shown.append(self.redaction.redact(said)[0])
+            left = max(0, left - len(said))
+        return ApprovalWanted(
+            session=grant.session,
+            run=grant.run.id,
+            exchange=exchange.number,
+            rule=verdict.rule,
+            policy=verdict.policy,
+            target=grant.target.name,
+            database=grant.database,
+            verb=operation.verb,
+            text=self.redaction.redact(operation.text)[0][:SHOWN_MOST],
+            parameters=tuple(shown),
+            by=verdict.terms.by,
+            minimum=verdict.terms.minimum,
+            expires=verdict.terms.expires,
+            binding=self._judge.binding(operation),
+        )
 
     def forward(self, data: bytes) -> None:
         """Queue the bytes of an operation that was requested and allowed, for the target."""
@@ -174,17 +231,34 @@ class Session:
             "unsent_to_target": unsent_to_target,
         }
         self.record.event(Kind.CLOSED, 0, body)
+        self._judge.close()
         self._on_close(self)
+
+    def finishing(self, exchange: "Exchange") -> None:
+        """Called by an exchange before its end is recorded: what masks met in it is noted beside it."""
+        if self.masks is not None:
+            for sighting in self.masks.sightings():
+                details: dict[str, str | int] = {"detector": sighting.detector, "count": sighting.count}
+                if sighting.fingerprints:
+                    details["fingerprints"] = ", ".join(sighting.fingerprints)
+                exchange.note("masked", **details)
 
     def finished(self, exchange: "Exchange") -> None:
         """Called by an exchange as it ends."""
         self.bytes_to_client += exchange.bytes_to_client
         self.bytes_to_target += exchange.bytes_to_target
+        if exchange.rows:
+            self._judge.moved(exchange.rows)
         self._open.discard(exchange)
 
     def _decide(self, operation: Operation) -> Verdict:
         try:
-            return self._policy.decide(operation, self.grant)
+            verdict = self._judge.decide(operation)
+            if verdict.policy != self._version:
+                # from here on other rules hold than those that the opening names
+                self._version = verdict.policy
+                self.note("policy", version=verdict.policy)
+            return verdict
         except Exception as error:
             # law 2: a policy that raises denies
             return Verdict(
@@ -227,10 +301,19 @@ class Session:
 class Exchange:
     """One operation and all the data that it moves until it finishes; number 0 is the ambient one."""
 
-    __slots__ = ("_session", "bytes_to_client", "bytes_to_target", "finished", "number", "rows", "verdict")
+    __slots__ = (
+        "_session", "bytes_to_client", "bytes_to_target", "finished", "number", "operation", "rows",
+        "verdict",
+    )  # fmt: skip
 
-    def __init__(self, session: Session, number: int, verdict: Verdict | None = None) -> None:
-        self._session, self.number, self.verdict = session, number, verdict
+    def __init__(
+        self,
+        session: Session,
+        number: int,
+        verdict: Verdict | None = None,
+        operation: Operation | None = None,
+    ) -> None:
+        self._session, self.number, self.verdict, self.operation = session, number, verdict, operation
         self.rows = self.bytes_to_client = self.bytes_to_target = 0
         self.finished = False
 
@@ -263,6 +346,10 @@ class Exchange:
         """Journal, for the record only, the description that this exchange's rows follow."""
         self._session.record.data(Kind.TO_CLIENT, self.number, Flavor.COLUMNS, 0, data)
 
+    def note(self, note: str, **details: str | int) -> None:
+        """Record something that happened to this exchange."""
+        self._session.record.event(Kind.NOTE, self.number, {"note": note, **details})
+
     def truncated(self, what: str) -> None:
         """Journal that the record of this exchange leaves something out."""
         self._session.record.event(Kind.NOTE, self.number, {"note": Marker.TRUNCATED.value, "what": what})
@@ -273,6 +360,7 @@ class Exchange:
             return
         self.finished = True
         session = self._session
+        session.finishing(self)
         if error is not None:
             error = {name: session.redaction.redact(text)[0] for name, text in error.items()}
         rows, to_client, to_target = self.rows, self.bytes_to_client, self.bytes_to_target

@@ -17,6 +17,7 @@ from bodycam.journal.pressure import Pressure
 from bodycam.model.event import Kind
 from bodycam.model.target import Dial, TlsMode
 from bodycam.protocols.postgres.opening import TargetOpening
+from bodycam.session.approval import ApprovalSaid, ApprovalState, ApprovalWanted
 from bodycam.session.grant import Grant, Limits, Refusal, RefusalCode, Wanted
 from bodycam.session.link import AskCancel, AskChallenge, AskDial, AskOpen, CancelPassed, DialDone
 from tests.playbook.play import GRANT, RUN, Allow, NoRedaction
@@ -42,6 +43,10 @@ class PlayedLine:
 
     def tell(self, verb: str, body: Any) -> None:
         self.told.append((verb, body))
+
+    async def approval(self, wanted: ApprovalWanted) -> ApprovalSaid:
+        self.told.append(("approval", wanted))
+        return ApprovalSaid("apr_1", ApprovalState.DENIED)
 
     async def cancel(self, key: bytes) -> None:
         self.told.append(("cancel", {"key": key}))

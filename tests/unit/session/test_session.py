@@ -7,14 +7,13 @@ from bodycam.model.event import Kind, Outcome, SessionOutcome
 from bodycam.model.operation import Operation
 from bodycam.model.verdict import Verdict
 from bodycam.net.outbox import Outbox
-from bodycam.session.grant import Grant, grant_from_wire, grant_to_wire
+from bodycam.session.grant import grant_from_wire, grant_to_wire
 from bodycam.session.session import Session
-from tests.playbook.play import GRANT, Allow, MemoryJournal, NoRedaction
+from tests.playbook.play import GRANT, Allow, Judging, MemoryJournal, NoRedaction
 
 
-class Raises:
-    def decide(self, operation: Operation, grant: Grant) -> Verdict:
-        raise KeyError("no such fact")
+def raises(operation: Operation) -> Verdict:
+    raise KeyError("no such fact")
 
 
 class Stars:
@@ -70,7 +69,7 @@ def test_a_request_is_recorded_before_its_bytes_may_leave() -> None:
 
 
 def test_a_policy_that_raises_denies() -> None:
-    session, journal = begin(policy=Raises())
+    session, journal = begin(policy=Judging(raises))
     exchange = session.request(Operation("query", "drop table t"))
 
     assert not exchange.allowed

@@ -6,17 +6,21 @@ one read is known, though: a request is recorded together with the messages besi
 their own (`group.py`).
 """
 
+import contextlib
 from typing import Final, final
 
 from bodycam.model.event import Flavor, Outcome
 from bodycam.model.operation import Operation
-from bodycam.protocols.postgres import frontend
+from bodycam.model.verdict import Decision, Verdict
+from bodycam.protocols.postgres import frontend, poison
 from bodycam.protocols.postgres.codec import FIRST, WHOLE, Framer, ProtocolViolation
 from bodycam.protocols.postgres.conversation import Conversation, Expected, Reply
 from bodycam.protocols.postgres.group import Group
 from bodycam.protocols.postgres.names import Portal, Statement, renames
 from bodycam.session.session import Exchange
 
+PENDING: Final = Decision.PENDING
+QUERY: Final = 0x51
 STREAMED = frozenset({ord("d")})
 
 QUEUE_MOST: Final = 20_000
@@ -26,17 +30,32 @@ RECORDED_MOST: Final = 64 * 1024 * 1024
 """Bytes that one read may bring into the journal: a long statement is recorded at each of its executions."""
 
 
-class Denied(Exception):
-    """Policy refused an operation."""
+WAITING_MOST: Final = 1024 * 1024
+"""Bytes from the client that are kept while an operation waits for a person; above, it is not read."""
 
-    def __init__(self, exchange: Exchange) -> None:
-        super().__init__(exchange.verdict.message if exchange.verdict else "denied")
-        self.exchange = exchange
+
+class Waits(Exception):
+    """The operation that was just recorded waits for a person; nothing behind it is looked at before."""
+
+
+@final
+class Waiting:
+    """An operation that waits: its exchange, and what to forward once it may go on."""
+
+    __slots__ = ("exchange", "group", "operation", "raw")
+
+    def __init__(self, exchange: Exchange, operation: Operation, group: Group | None, raw: bytes) -> None:
+        self.exchange, self.operation, self.group, self.raw = exchange, operation, group, raw
 
 
 @final
 class ClientHalf:
-    """Reads what the client sends after its login."""
+    """Reads what the client sends after its login.
+
+    Attributes:
+        terminated: the client said goodbye.
+        waiting: what waits for a person; what the client sends meanwhile is kept.
+    """
 
     def __init__(self, conversation: Conversation, *, limit: int) -> None:
         self._talk, self._session = conversation, conversation.session
@@ -45,26 +64,65 @@ class ClientHalf:
         self._copying = self._session.ambient
         self._recorded = 0
         self.terminated = False
+        self.waiting: Waiting | None = None
+        self._kept: list[bytes] = []
+        self.kept_size = 0
 
     def receive(self, data: bytes) -> None:
         """Take bytes from the client.
 
         Raises:
             ProtocolViolation: they are not what a client may send here.
-            Denied: policy refused an operation.
         """
+        if self.waiting is not None:
+            self._kept.append(data)
+            self.kept_size += len(data)
+            return
         framer = self._framer
         framer.take(data)
         self._recorded = self._session.moved
+        self._go_on()
+
+    def resume(self, refusal: Verdict | None) -> None:
+        """What waited may go on, or is refused; then what came meanwhile is read.
+
+        Raises:
+            ProtocolViolation: as `receive` does.
+        """
+        waiting = self.waiting
+        assert waiting is not None
+        self.waiting = None
+        if refusal is None:
+            self._forward(waiting.exchange, waiting.group, waiting.raw, waiting.operation)
+        else:
+            self._refuse(waiting.exchange, waiting.group, waiting.raw, refusal)
+        self._go_on()
+        while self._kept and self.waiting is None:
+            kept, self._kept = b"".join(self._kept), []
+            self.kept_size = 0
+            self.receive(kept)
+
+    def drop_waiting(self) -> None:
+        """What waits is never forwarded, and what came meanwhile never read."""
+        if self.waiting is not None:
+            self.waiting.exchange.finish(Outcome.DENIED)
+            self.waiting = None
+        self._kept, self.kept_size = [], 0
+
+    def _go_on(self) -> None:
+        framer = self._framer
         try:
             # what comes behind a goodbye is read by nobody
             while not self.terminated and framer.advance():
                 self._message(framer)
+            self._send()
+        except Waits:
+            return
         except ProtocolViolation:
             # what came whole before the nonsense is what the client asked for
-            self._send()
+            with contextlib.suppress(Waits):
+                self._send()
             raise
-        self._send()
 
     def _message(self, framer: Framer) -> None:
         tag = framer.tag
@@ -127,42 +185,91 @@ class ClientHalf:
         if group is None:
             return
         self._group = None
-        exchange = self._ask(group.operation())
-        if not group.owned_by(exchange):
-            exchange.finish(Outcome.OK)
-        talk = self._talk
-        for expected in group.expected:
-            talk.expect(expected)
-        self._session.forward(group.wire())
+        operation = group.operation()
+        exchange = self._session.request(operation)
+        if exchange.allowed:
+            self._forward(exchange, group, b"", operation)
+        else:
+            self._stop(exchange, operation, group, b"")
         if self._session.moved - self._recorded > RECORDED_MOST:
             raise ProtocolViolation(
                 "54000", f"what was asked at once takes more than {RECORDED_MOST} bytes to record"
             )
 
-    def _ask(self, operation: Operation) -> Exchange:
+    def _ask(self, operation: Operation, raw: bytes) -> None:
+        """Record one message that asks by itself, and forward it."""
         exchange = self._session.request(operation)
-        if not exchange.allowed:
-            exchange.finish(Outcome.DENIED)
-            raise Denied(exchange)
-        return exchange
+        if exchange.allowed:
+            self._forward(exchange, None, raw, operation)
+        else:
+            self._stop(exchange, operation, None, raw)
+
+    def _stop(self, exchange: Exchange, operation: Operation, group: Group | None, raw: bytes) -> None:
+        """Policy did not allow it.
+
+        Raises:
+            Waits: it wants a person to be asked.
+        """
+        verdict = exchange.verdict
+        assert verdict is not None
+        if verdict.decision is not PENDING:
+            self._refuse(exchange, group, raw, verdict)
+            return
+        self.waiting = Waiting(exchange, operation, group, raw)
+        framer = self._framer
+        if group is not None and framer.start >= group.end and framer.end > group.end:
+            # a message is at hand already that is not part of it
+            framer.back()
+        raise Waits
+
+    def _forward(self, exchange: Exchange, group: Group | None, raw: bytes, operation: Operation) -> None:
+        talk = self._talk
+        if group is None:
+            if raw[0] == QUERY:
+                if renames(operation.text):
+                    talk.names.doubt()
+                talk.expect(Expected(Reply.QUERY, exchange))
+            else:
+                talk.expect(Expected(Reply.FUNCTION, exchange))
+            self._session.forward(raw)
+            return
+        self._expect(exchange, group)
+        self._session.forward(group.wire())
+
+    def _refuse(self, exchange: Exchange, group: Group | None, raw: bytes, verdict: Verdict) -> None:
+        """Forward what the target refuses, so that all else is as after any error."""
+        if group is None:
+            if raw[0] == QUERY:
+                expected, instead = Expected(Reply.QUERY, exchange), poison.query(verdict.rule)
+            else:
+                expected, instead = Expected(Reply.FUNCTION, exchange), poison.function_call()
+            expected.denied = verdict
+            self._talk.expect(expected)
+        else:
+            instead = group.poisoned(verdict)
+            self._expect(exchange, group)
+        self._session.forward(instead)
+
+    def _expect(self, exchange: Exchange, group: Group) -> None:
+        if not group.owned_by(exchange):
+            exchange.finish(Outcome.OK)
+        for expected in group.expected:
+            self._talk.expect(expected)
 
     # -- messages ----------------------------------------------------------------------------------
 
     def _query(self, raw: bytes) -> None:
         self._send()
         text = frontend.query(raw)
-        exchange = self._ask(Operation("query", text))
-        if renames(text):
-            self._talk.names.doubt()
-        self._talk.expect(Expected(Reply.QUERY, exchange))
-        self._session.forward(raw)
+        self._ask(Operation("query", text, (), self._talk.dialect.facts), raw)
 
     def _parse(self, framer: Framer, raw: bytes) -> None:
         self._send()
         name, text, types = frontend.parse(raw)
-        statement = Statement(text, types)
+        statement = Statement(text, types, name=name)
         expected = Expected(Reply.PARSE, undo=self._talk.names.parse(name, statement))
         group = self._begin(framer, "P", "prepare")
+        group.read_by(self._talk.dialect.facts)
         group.prepares(name, statement)
         group.expected.append(expected)
 
@@ -227,9 +334,7 @@ class ClientHalf:
         self._send()
         oid, arguments = frontend.function_call(raw)
         text = f"-- function {oid} through the fast-path protocol"
-        exchange = self._ask(Operation("function", text, arguments, {"oid": oid}))
-        self._talk.expect(Expected(Reply.FUNCTION, exchange))
-        self._session.forward(raw)
+        self._ask(Operation("function", text, arguments, {"oid": oid, **self._talk.dialect.facts}), raw)
 
     def _copy_data(self, framer: Framer) -> None:
         self._send()

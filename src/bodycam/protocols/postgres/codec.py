@@ -104,6 +104,11 @@ class Framer:
         self.end = self._offset = offset + 1 + length
         return True
 
+    def back(self) -> None:
+        """Stand before the message at which it is, which has to have its beginning here."""
+        self._offset = self.start
+        self._missing = 0
+
     def more_of(self) -> int:
         """Take in the messages of the same tag that follow whole, moving `end`; returns how many."""
         data, tag, offset, size, plain = self.buffer, self.tag, self._offset, self._size, self._plain

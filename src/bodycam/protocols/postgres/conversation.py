@@ -11,7 +11,9 @@ from enum import Enum, auto
 from typing import final
 
 from bodycam.model.event import Outcome
+from bodycam.model.verdict import Verdict
 from bodycam.protocols.postgres.codec import ProtocolViolation
+from bodycam.protocols.postgres.dialect import Dialect
 from bodycam.protocols.postgres.names import Names, Portal, Statement, Undo
 from bodycam.session.session import Exchange, Session
 
@@ -39,10 +41,12 @@ class Expected:
     """One reply that the server owes, and the exchange that its bytes belong to.
 
     `last` says that the exchange ends with this reply. `doubtful` marks a ReadyForQuery that may never come.
+    `denied` has what policy said, where the target got in the client's place what it refuses.
     """
 
     __slots__ = (
-        "doubtful", "error", "exchange", "last", "portal", "reply", "statement", "tags", "turn", "undo",
+        "denied", "doubtful", "error", "exchange", "last", "portal", "reply", "statement", "tags", "turn",
+        "undo",
     )  # fmt: skip
 
     def __init__(
@@ -60,6 +64,7 @@ class Expected:
         self.doubtful = False
         self.tags: list[str] | None = None
         self.error: dict[str, str] | None = None
+        self.denied: Verdict | None = None
 
 
 @final
@@ -71,9 +76,20 @@ class Conversation:
     and may read copy data.
     """
 
-    __slots__ = ("_doubts", "asking", "copying_in", "names", "queue", "session", "skipping", "status", "turn")
+    __slots__ = (
+        "_doubts",
+        "asking",
+        "copying_in",
+        "dialect",
+        "names",
+        "queue",
+        "session",
+        "skipping",
+        "status",
+        "turn",
+    )
 
-    def __init__(self, session: Session, *, status: int = ord("I")) -> None:
+    def __init__(self, session: Session, *, status: int = ord("I"), dialect: Dialect | None = None) -> None:
         self.session, self.status = session, status
         self.queue: deque[Expected] = deque()
         self.names = Names()
@@ -82,6 +98,7 @@ class Conversation:
         self.asking: Expected | None = None
         self._doubts = 0
         self.turn = 0
+        self.dialect = dialect or Dialect()
 
     def expect(self, expected: Expected) -> None:
         """A message was forwarded whose answer is `expected`."""

@@ -6,14 +6,19 @@ synced behind. So no message reaches the target that the record does not know of
 cost a thousand records.
 """
 
+from collections.abc import Mapping
 from typing import Final, final
 
-from bodycam.model.operation import Fact, Operation, Parameter, Weight
+from bodycam.model.operation import DOUBT, NAMED, PREPARES, Fact, Operation, Parameter, Weight
+from bodycam.model.verdict import Verdict
+from bodycam.protocols.postgres import poison
 from bodycam.protocols.postgres.conversation import Expected, Reply
 from bodycam.protocols.postgres.names import Portal, Statement
 from bodycam.session.session import Exchange
 
-DOUBT = "as it was prepared over the protocol; SQL sent since may have put another under its name"
+ASIDE: Final = Weight.ASIDE
+
+IN_DOUBT: Final = "as it was prepared over the protocol; SQL sent since may have put another under its name"
 
 
 MESSAGES_MOST: Final = 1000
@@ -29,12 +34,13 @@ class Group:
     """
 
     __slots__ = (
-        "_buffer", "_end", "_facts", "_name", "_parameters", "_start", "_tags", "_text", "_verb", "bound",
-        "expected",
+        "_buffer", "_end", "_facts", "_first", "_name", "_parameters", "_start", "_tags", "_text", "_verb",
+        "bound", "expected",
     )  # fmt: skip
 
     def __init__(self, buffer: bytes, start: int, end: int, tag: str, verb: str) -> None:
         self._buffer, self._start, self._end = buffer, start, end
+        self._first = end
         self._tags, self._verb = tag, verb
         self._text, self._name = "", ""
         self._parameters: tuple[Parameter, ...] = ()
@@ -48,6 +54,16 @@ class Group:
             self.bound = None
         self._tags += tag
         self._end = end
+
+    def read_by(self, dialect: Mapping[str, Fact]) -> None:
+        """How the target reads statements, where it is not as its grammar says."""
+        if dialect:
+            self._facts.update(dialect)
+
+    @property
+    def end(self) -> int:
+        """Where its last message ends."""
+        return self._end
 
     @property
     def full(self) -> bool:
@@ -88,8 +104,11 @@ class Group:
     def operation(self) -> Operation:
         """What it asks for."""
         self._facts["messages"] = self._tags
-        weight = Weight.STATEMENT if self._verb == "execute" else Weight.ASIDE
-        return Operation(self._verb, self._text, self._parameters, self._facts, weight)
+        verb = self._verb
+        if verb == "execute":
+            return Operation(verb, self._text, self._parameters, self._facts)
+        inert = verb != "prepare" and verb != "bind"
+        return Operation(verb, self._text, self._parameters, self._facts, ASIDE, inert)
 
     def owned_by(self, exchange: Exchange) -> bool:
         """Give its replies to its exchange, which ends with the last; False when none will come.
@@ -115,8 +134,27 @@ class Group:
             return self._buffer
         return self._buffer[self._start : self._end]
 
+    def poisoned(self, verdict: Verdict) -> bytes:
+        """What goes to the target where policy denied it: its first message, which asks, is another.
+
+        What rides along is passed over by the server, as behind any message that fails.
+        """
+        match self._tags[0]:
+            case "P":
+                instead = poison.parse(self._name, verdict.rule)
+            case "B":
+                instead = poison.bind()
+            case _:
+                instead = poison.execute()
+        self.expected[0].denied = verdict
+        return instead + self._buffer[self._first : self._end]
+
     def _about(self, portal: Portal) -> None:
         statement = portal.statement
         self._text, self._parameters = statement.text, portal.parameters
         if portal.doubtful:
-            self._facts["doubt"] = DOUBT
+            self._facts[DOUBT] = IN_DOUBT
+            if statement.name:
+                self._facts[PREPARES] = statement.name
+        if not statement.known and statement.name:
+            self._facts[NAMED] = statement.name

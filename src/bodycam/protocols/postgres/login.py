@@ -13,6 +13,7 @@ from bodycam.model.operation import Operation, Weight
 from bodycam.model.target import Dial, TlsMode
 from bodycam.protocols.postgres import backend, frontend, version
 from bodycam.protocols.postgres.codec import Framer, ProtocolViolation
+from bodycam.protocols.postgres.dialect import Dialect
 from bodycam.protocols.postgres.target_failure import TargetLoginFailed
 from bodycam.protocols.postgres.target_login import TargetLogin
 from bodycam.protocols.postgres.target_scram import Channel
@@ -97,6 +98,7 @@ class Login:
         self._dial: Dial | None = None
         self._channel = Channel()
         self._exchange: Exchange | None = None
+        self.dialect = Dialect()
         self.session: Session | None = None
 
     # -- the client ------------------------------------------------------------------------------
@@ -244,7 +246,9 @@ class Login:
         }
         self._exchange = self.session.request(Operation("connect", "", facts=facts, weight=Weight.ASIDE))
         if not self._exchange.allowed:
-            raise LoginFailed("42501", self._exchange.verdict.message if self._exchange.verdict else "denied")
+            verdict = self._exchange.verdict
+            assert verdict is not None
+            raise LoginFailed("42501", f"denied by rule {verdict.rule}: {verdict.message}", verdict.hint)
         self.stage = Stage.DIALLING
         self._dial = grant.dial
         self._link.ask(AskDial(grant.dial))
@@ -315,6 +319,9 @@ class Login:
         self._link.send_client(backend.authentication_ok())
         if login.status_messages:
             exchange.to_client(b"".join(login.status_messages))
+            for raw in login.status_messages:
+                if raw[:1] == b"S":
+                    self.dialect.reported(*backend.parameter_status(raw))
         if login.backend_pid:
             session.note("target", backend_pid=login.backend_pid)
         # a cancel key is a credential, so it goes by the record; what the target sent stays with the gateway

@@ -1,12 +1,16 @@
 """The PostgreSQL machine: login first, then the two halves of the proxy, and every way that it can end."""
 
+from collections.abc import Callable
+
 from bodycam.model.event import SessionOutcome
 from bodycam.protocols.postgres import backend, frontend
-from bodycam.protocols.postgres.client_half import QUEUE_MOST, ClientHalf, Denied
+from bodycam.protocols.postgres.approval import Approvals
+from bodycam.protocols.postgres.client_half import QUEUE_MOST, WAITING_MOST, ClientHalf
 from bodycam.protocols.postgres.codec import ProtocolViolation
 from bodycam.protocols.postgres.conversation import Conversation
 from bodycam.protocols.postgres.login import ClientLeft, Login, LoginFailed
 from bodycam.protocols.postgres.target_half import TargetHalf
+from bodycam.session.approval import ApprovalSaid
 from bodycam.session.link import Answer, Link
 from bodycam.session.session import Session
 
@@ -44,9 +48,11 @@ class PostgresMachine:
             self.client_gone()
         except ProtocolViolation as error:
             self._broken(f"the client broke the protocol: {error}", error.sqlstate)
-        except Denied as error:
-            self._denied(error)
-        if self._client is None:
+        self._after_client()
+
+    def _after_client(self) -> None:
+        """What follows from what the client sent."""
+        if self._over or self._client is None:
             return
         if self._client.terminated:
             if self._conversation.busy:
@@ -54,9 +60,10 @@ class PostgresMachine:
                 self._leaving = True
             else:
                 self._end(SessionOutcome.ENDED, "")
+        elif self._client.waiting is not None:
+            self._await_approval()
         elif len(self._conversation.queue) > QUEUE_MOST:
-            self._held = True
-            self._link.hold_client(True)
+            self._hold(True)
 
     def from_target(self, data: bytes) -> None:
         """Bytes from the target."""
@@ -69,9 +76,8 @@ class PostgresMachine:
                 self._target.receive(data)
                 if self._leaving:
                     self._linger(len(data))
-                elif self._held and len(self._conversation.queue) <= QUEUE_MOST // 2:
-                    self._held = False
-                    self._link.hold_client(False)
+                elif self._held and self._may_let_go:
+                    self._hold(False)
         except LoginFailed as error:
             self._login_failed(error)
         except ProtocolViolation as error:
@@ -81,10 +87,17 @@ class PostgresMachine:
         """The answer to the last need."""
         if self._over:
             return
+        if isinstance(answer, ApprovalSaid):
+            self._settled(lambda: self._approval.answered(answer))
+            return
         try:
             self._login.answer(answer)
         except LoginFailed as error:
             self._login_failed(error)
+
+    def waits(self, said: ApprovalSaid) -> None:
+        """What the client asked for waits for a person."""
+        self._approval.waits(said)
 
     def client_gone(self) -> bool:
         """The client was lost; True: it had said goodbye, and the target is still at what it was asked."""
@@ -94,6 +107,7 @@ class PostgresMachine:
             self._lingers = True
             return True
         if self._client is not None:
+            self._approval.drop()
             self._cancel_at_target()
             self._link.send_target(frontend.terminate())
             self._end(SessionOutcome.ENDED, "the client closed its connection")
@@ -123,6 +137,9 @@ class PostgresMachine:
         """A cancel request for this connection: recorded, and passed to the target under its own key."""
         if self._session is not None and not self._session.closed:
             self._session.note("cancel")
+            if self._client is not None and self._client.waiting is not None:
+                self._settled(lambda: self._approval.give_up("the client cancelled it"))
+                return
             self._cancel_at_target(idle_too=True)
 
     def cut(self, reason: str) -> None:
@@ -152,18 +169,39 @@ class PostgresMachine:
                 self._end(SessionOutcome.ENDED, "the client left in the middle of a result")
 
     def _proxy(self, session: Session, status: int) -> None:
-        conversation = Conversation(session, status=status)
+        conversation = Conversation(session, status=status, dialect=self._login.dialect)
         self._client = ClientHalf(conversation, limit=self._link.message_limit)
         self._target = TargetHalf(conversation, limit=self._link.message_limit)
         self._conversation = conversation
+        self._approval = Approvals(self._link, self._client, conversation, self._approval_settled)
 
-    def _denied(self, error: Denied) -> None:
-        verdict = error.exchange.verdict
-        assert verdict is not None
-        hint = verdict.hint or "The session ends, because what was pipelined behind it can't be judged alone."
-        self._say_fatal("42501", f"denied by rule {verdict.rule}: {verdict.message}", hint)
-        self._cancel_at_target()
-        self._end(SessionOutcome.BROKEN, f"denied by rule {verdict.rule}")
+    def _settled(self, settle: Callable[[], object]) -> None:
+        """Go on behind what waited; what the client sent meanwhile may be nonsense."""
+        try:
+            settle()
+        except ProtocolViolation as error:
+            self._broken(f"the client broke the protocol: {error}", error.sqlstate)
+
+    def _await_approval(self) -> None:
+        self._approval.ask()
+        if self._client is not None and self._client.kept_size > WAITING_MOST:
+            self._hold(True)
+
+    def _approval_settled(self) -> None:
+        """What waited was forwarded or refused, and the client is read on."""
+        if self._held and self._may_let_go:
+            self._hold(False)
+        self._after_client()
+
+    def _hold(self, hold: bool) -> None:
+        self._held = hold
+        self._link.hold_client(hold)
+
+    @property
+    def _may_let_go(self) -> bool:
+        assert self._client is not None
+        few = len(self._conversation.queue) <= QUEUE_MOST // 2
+        return few and self._client.kept_size <= WAITING_MOST
 
     def _broken(self, message: str, sqlstate: str) -> None:
         if self._client is None:
@@ -186,6 +224,9 @@ class PostgresMachine:
 
     def _say_fatal(self, sqlstate: str, message: str, hint: str) -> None:
         session = self._session
+        if self._target is not None and not self._target.between:
+            # in the middle of a row there is no place for a message: that the connection ends says enough
+            return
         if session is not None and not session.closed:
             session.ambient.to_client(backend.error_response("FATAL", sqlstate, message, hint=hint))
 
@@ -199,6 +240,8 @@ class PostgresMachine:
 
     def _end(self, outcome: SessionOutcome, reason: str) -> None:
         self._over = True
+        if self._client is not None:
+            self._approval.drop()
         if self._session is not None:
             self._session.close(outcome, reason)
         self._link.close()

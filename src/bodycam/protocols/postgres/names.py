@@ -13,6 +13,7 @@ import re
 from typing import Any, Final, final
 
 from bodycam.model.operation import Parameter
+from bodycam.protocols.postgres import backend
 from bodycam.protocols.postgres.codec import ProtocolViolation
 
 NAMES_MOST: Final = 65_536
@@ -37,17 +38,33 @@ class Statement:
     `types` are the OIDs that the client declared or the server described; `columns` is the server's
     RowDescription message, None until it was described and empty when it returns no rows. `known` is false
     for what was prepared in SQL, and `doubtful` is true once SQL may have put another under the same name.
+    `name` is the one that it was asked for by, where it is not known.
     """
 
-    __slots__ = ("columns", "doubtful", "known", "made", "renames", "size", "text", "types")
+    __slots__ = (
+        "_described", "columns", "doubtful", "known", "made", "name", "renames", "size", "text", "types",
+    )  # fmt: skip
 
-    def __init__(self, text: str, types: tuple[int, ...] = (), *, known: bool = True) -> None:
-        self.text, self.types, self.known = text, types, known
+    def __init__(self, text: str, types: tuple[int, ...] = (), *, known: bool = True, name: str = "") -> None:
+        self.text, self.types, self.known, self.name = text, types, known, name
         self.columns: bytes | None = None
         self.doubtful = False
         self.renames = renames(text)
         self.size = len(text)
         self.made = 0
+        self._described: tuple[bytes, tuple[int, ...], bytes] = (b"", (), b"")
+
+    def description(self, formats: tuple[int, ...]) -> bytes:
+        """Its RowDescription with the result formats that a Bind asked for; empty where none is known."""
+        columns = self.columns
+        if not columns:
+            return b""
+        of, asked, made = self._described
+        if of is not columns or asked != formats:
+            made = backend.with_formats(columns, formats)
+            # clients ask for the same formats each time
+            self._described = (columns, formats, made)
+        return made
 
 
 @final
@@ -189,7 +206,7 @@ class Names:
         """The statement of that name; one made by SQL PREPARE is not known to the wire protocol."""
         found: Statement | None = self._statements.values.get(name)
         if found is None:
-            return Statement(f"-- statement {name!r}, prepared in SQL", known=False)
+            return Statement(f"-- statement {name!r}, prepared in SQL", known=False, name=name)
         # no SQL can put anything under no name
         if name and found.made != self._renamed:
             found.doubtful = True
@@ -199,7 +216,7 @@ class Names:
         """The portal of that name; a cursor made by SQL DECLARE is not known to the wire protocol."""
         found: Portal | None = self._portals.values.get(name)
         if found is None:
-            return Portal(Statement(f"-- portal {name!r}, declared in SQL", known=False))
+            return Portal(Statement(f"-- portal {name!r}, declared in SQL", known=False, name=name))
         if name and found.made != self._renamed:
             found.doubtful = True
         return found

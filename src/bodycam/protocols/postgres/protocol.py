@@ -13,4 +13,5 @@ PROTOCOL = Protocol(
     transcript=TRANSCRIPT,
     refuse=refusal,
     alpn=(ALPN,),
+    language="postgresql",
 )

@@ -6,13 +6,20 @@ Runs of messages of one exchange stay one run of bytes: recorded once, forwarded
 from typing import Final, final
 
 from bodycam.model.event import Flavor, Outcome
-from bodycam.protocols.postgres import backend
-from bodycam.protocols.postgres.codec import FIRST, WHOLE, Framer, ProtocolViolation
+from bodycam.model.verdict import Verdict
+from bodycam.protocols.postgres import backend, poison
+from bodycam.protocols.postgres.codec import FIRST, LAST, WHOLE, Framer, ProtocolViolation
 from bodycam.protocols.postgres.conversation import ENDS_A_TURN, Conversation, Expected, Reply
+from bodycam.protocols.postgres.names import Portal
+from bodycam.protocols.postgres.screening import Screening
 from bodycam.session.session import Exchange
 
 FAREWELLS = frozenset({"FATAL", "PANIC"})
-STREAMED = frozenset({ord("D"), ord("d")})
+STREAMED: Final = frozenset({ord("D"), ord("d")})
+NOTHING_STREAMED: Final[frozenset[int]] = frozenset()
+
+DENIED: Final = "42501"
+"""insufficient_privilege"""
 
 DATA_ROW: Final = 0x44
 COPY_DATA: Final = 0x64
@@ -31,9 +38,13 @@ class TargetHalf:
 
     def __init__(self, conversation: Conversation, *, limit: int) -> None:
         self._talk, self._session = conversation, conversation.session
-        self._framer = Framer(limit=limit, streamed=STREAMED)
+        # what is looked into has to be there whole
+        streamed = STREAMED if conversation.session.masks is None else NOTHING_STREAMED
+        self._framer = Framer(limit=limit, streamed=streamed)
         self._described: Exchange | None = None
         self._finishing: list[Finish] = []
+        masks = self._session.masks
+        self._screening = None if masks is None else Screening(masks)
         self.said_farewell = False
         """Whether the target's last word was that it ends the session."""
 
@@ -54,6 +65,12 @@ class TargetHalf:
                 part = framer.part
                 belongs = self._row(tag, part)
                 more = framer.more_of() if part == WHOLE else 0
+                if self._screening is not None and part == WHOLE:
+                    if owner is not None:
+                        self._pass(owner, buffer, begin, start, rows)
+                        owner, rows = None, 0
+                    self._screened(self._screening, belongs, tag, buffer[start : framer.end], 1 + more)
+                    continue
             elif tag in (ERROR, NOTICE, NOTIFICATION):
                 if owner is not None:
                     self._pass(owner, buffer, begin, start, rows)
@@ -75,11 +92,25 @@ class TargetHalf:
         elif self._finishing:
             self._finish()
 
+    @property
+    def between(self) -> bool:
+        """Whether the client has whole messages only, so that one of ours may follow."""
+        return self._framer.part in (WHOLE, LAST)
+
     def _pass(self, owner: Exchange, buffer: bytes, begin: int, end: int, rows: int) -> None:
         data = buffer if begin == 0 and end == len(buffer) else buffer[begin:end]
         owner.to_client(data, flavor=Flavor.ROWS if rows else Flavor.CHUNK, count=rows)
         if self._finishing:
             self._finish()
+
+    def _screened(self, screening: Screening, owner: Exchange, tag: int, data: bytes, count: int) -> None:
+        """Whole rows, or whole messages of copied data, of one exchange, masked."""
+        if tag == DATA_ROW:
+            released, recorded = screening.rows(data)
+            owner.to_client(released, flavor=Flavor.ROWS, count=count, recorded=recorded)
+        else:
+            released, recorded = screening.copies(data, owner.operation)
+            owner.to_client(released, flavor=Flavor.CHUNK, recorded=recorded)
 
     def _finish(self) -> None:
         for exchange, outcome, tag, error in self._finishing:
@@ -100,18 +131,21 @@ class TargetHalf:
         if tag == DATA_ROW and self._described is not exchange and part <= FIRST:
             self._described = exchange
             if head.portal is not None:
-                self._describe(exchange, head)
+                self._describe(exchange, head.portal)
         return exchange
 
-    @staticmethod
-    def _describe(exchange: Exchange, head: Expected) -> None:
+    def _describe(self, exchange: Exchange, portal: Portal) -> None:
         """Rows without a description on the wire: record the one that the client got earlier."""
-        assert head.portal is not None
-        columns = head.portal.columns
-        if columns is None and head.portal.statement.columns:
-            columns = backend.with_formats(head.portal.statement.columns, head.portal.formats)
+        columns = portal.columns
+        if columns is None:
+            columns = portal.statement.description(portal.formats)
         if columns:
             exchange.columns(columns)
+        if self._screening is not None:
+            if columns:
+                self._screening.described(columns, exchange.operation)
+            else:
+                self._screening.undescribed(exchange.operation)
 
     def _reply(self, tag: int, raw: bytes) -> Exchange | None:
         """Match one message to the queue; returns the exchange it belongs to, None for the one before it."""
@@ -148,14 +182,19 @@ class TargetHalf:
                     raise ProtocolViolation("08P01", "the target asked for copy data that nothing offered")
                 talk.copy_in_began()
                 return head.exchange
-            case 0x48 | 0x63 | 0x56 | 0x53:
-                # CopyOutResponse, CopyDone, FunctionCallResponse, ParameterStatus
+            case 0x53:  # ParameterStatus
+                talk.dialect.reported(*backend.parameter_status(raw))
+                return None if head is None else head.exchange
+            case 0x48 | 0x63 | 0x56:
+                # CopyOutResponse, CopyDone, FunctionCallResponse
                 return None if head is None else head.exchange
             case _:
                 raise ProtocolViolation("08P01", f"the target sent a message of type {chr(tag)!r}")
 
     def _answered(self, head: Expected) -> Exchange | None:
         """The reply at the head of the queue is complete."""
+        if head.denied is not None:
+            raise ProtocolViolation("08P01", "the target took what was to be refused by any server")
         self._talk.queue.popleft()
         if head.undo is not None:
             head.undo.done()
@@ -172,6 +211,8 @@ class TargetHalf:
             return self._answered(head)
         if head.exchange is not None:
             self._described = head.exchange
+            if self._screening is not None:
+                self._screening.described(raw, head.exchange.operation)
         if head.reply is Reply.DESCRIBE_PORTAL and head.portal is not None:
             head.portal.columns = raw
             return self._answered(head)
@@ -180,6 +221,8 @@ class TargetHalf:
     def _complete(self, head: Expected | None, tag: int, raw: bytes) -> Exchange | None:
         if head is None or head.exchange is None or head.reply not in (Reply.QUERY, Reply.EXECUTE):
             raise ProtocolViolation("08P01", "the target completed a command that nothing asked for")
+        if head.denied is not None:
+            raise ProtocolViolation("08P01", "the target ran what was to be refused by any server")
         self._talk.copying_in = None
         text = backend.command_complete(raw) if tag == 0x43 else None
         if head.reply is Reply.QUERY:
@@ -199,7 +242,7 @@ class TargetHalf:
         head = self._talk.ready(backend.ready_for_query(raw))
         if head is None or head.exchange is None:
             return None
-        outcome = Outcome.OK if head.error is None else _failed_as(head.error)
+        outcome = Outcome.OK if head.error is None else _failed_as(head.error, head)
         tags = None if not head.tags else "; ".join(head.tags)
         self._finishing.append((head.exchange, outcome, tags, head.error))
         return head.exchange
@@ -213,10 +256,17 @@ class TargetHalf:
         exchange = self._session.ambient
         if tag != NOTIFICATION and head is not None and head.exchange is not None:
             exchange = head.exchange
+        error: dict[str, str] = {}
+        if self._session.masks is not None:
+            raw = backend.rewritten(tag, raw, self._session.masks.said)
+        if tag == ERROR:
+            error = backend.error_map(raw)
+            if head is not None and head.denied is not None and error["code"] in poison.REFUSED:
+                raw = denial(head.denied)
+                error = backend.error_map(raw)
         exchange.to_client(raw, recorded=self._redacted(tag, raw))
         if tag != ERROR:
             return
-        error = backend.error_map(raw)
         self.said_farewell = error.get("severity") in FAREWELLS
         if head is None:
             return
@@ -226,7 +276,7 @@ class TargetHalf:
             talk.copying_in = None
         else:
             if head.exchange is not None:
-                head.exchange.finish(_failed_as(error), None, error)
+                head.exchange.finish(_failed_as(error, head), None, error)
             talk.copying_in = None
             talk.failed()
 
@@ -237,6 +287,14 @@ class TargetHalf:
         return backend.rewritten(tag, raw, lambda text: redaction.redact(text)[0])
 
 
-def _failed_as(error: dict[str, str]) -> Outcome:
+def _failed_as(error: dict[str, str], head: Expected) -> Outcome:
+    if head.denied is not None and error["code"] == DENIED:
+        return Outcome.DENIED
     # 57014 is query_canceled
-    return Outcome.CANCELLED if error.get("code") == "57014" else Outcome.ERROR
+    return Outcome.CANCELLED if error["code"] == "57014" else Outcome.ERROR
+
+
+def denial(verdict: Verdict) -> bytes:
+    """The error that a client gets for what policy denied."""
+    said = f"denied by rule {verdict.rule}: {verdict.message}"
+    return backend.error_response("ERROR", DENIED, said, hint=verdict.hint)

@@ -1,0 +1,98 @@
+"""Values in and out of runs of DataRow and CopyData messages, so that they can be looked into and replaced.
+
+A run that is not changed stays the bytes it was; of one that is, only the messages with a new value are
+written anew.
+https://www.postgresql.org/docs/current/protocol-message-formats.html
+"""
+
+from collections.abc import Mapping
+from typing import Final
+
+from bodycam.protocols.postgres.codec import ProtocolViolation
+
+Cell = bytes | None
+
+DATA_ROW: Final = 0x44
+HEADER: Final = 7
+"""Tag, length and the number of columns."""
+
+
+def row_cells(data: bytes, start: int, end: int, columns: int) -> list[Cell]:
+    """The values of the DataRows from `start` to `end`, row by row.
+
+    Raises:
+        ProtocolViolation: a row has another number of columns than were described, or lengths that don't fit.
+    """
+    cells: list[Cell] = []
+    at = start
+    while at < end:
+        stop = at + 1 + (data[at + 1] << 24 | data[at + 2] << 16 | data[at + 3] << 8 | data[at + 4])
+        if stop < at + HEADER or stop > end or data[at + 5] << 8 | data[at + 6] != columns:
+            raise ProtocolViolation("08P01", f"the target sent a row that has not {columns} columns")
+        at += HEADER
+        for _ in range(columns):
+            if at + 4 > stop:
+                raise ProtocolViolation("08P01", "the target sent a row that ends in the middle of a value")
+            size = data[at] << 24 | data[at + 1] << 16 | data[at + 2] << 8 | data[at + 3]
+            at += 4
+            if size == 0xFFFFFFFF:
+                cells.append(None)
+                continue
+            if at + size > stop:
+                raise ProtocolViolation("08P01", "the target sent a value that is longer than its row")
+            cells.append(data[at : at + size])
+            at += size
+        if at != stop:
+            raise ProtocolViolation("08P01", "the target sent a row that goes on behind its last value")
+    return cells
+
+
+def rows_with(
+    data: bytes, start: int, end: int, columns: int, cells: list[Cell], changed: Mapping[int, Cell]
+) -> bytes:
+    """The same rows with some values replaced: `changed` has them by their place in `cells`."""
+    parts: list[bytes] = []
+    at = kept = start
+    first = 0
+    touched = {place // columns for place in changed}
+    row = 0
+    while at < end:
+        stop = at + 1 + (data[at + 1] << 24 | data[at + 2] << 16 | data[at + 3] << 8 | data[at + 4])
+        if row in touched:
+            parts.append(data[kept:at])
+            kept = stop
+            body: list[bytes] = []
+            for place in range(first, first + columns):
+                value = changed[place] if place in changed else cells[place]
+                if value is None:
+                    body.append(b"\xff\xff\xff\xff")
+                else:
+                    body.append(len(value).to_bytes(4, "big"))
+                    body.append(value)
+            values = b"".join(body)
+            parts.append(b"D" + (6 + len(values)).to_bytes(4, "big") + columns.to_bytes(2, "big") + values)
+        first += columns
+        row += 1
+        at = stop
+    parts.append(data[kept:end])
+    return b"".join(parts)
+
+
+def copy_cells(data: bytes, start: int, end: int) -> list[Cell]:
+    """What the CopyData messages from `start` to `end` carry, message by message."""
+    cells: list[Cell] = []
+    at = start
+    while at < end:
+        stop = at + 1 + (data[at + 1] << 24 | data[at + 2] << 16 | data[at + 3] << 8 | data[at + 4])
+        cells.append(data[at + 5 : stop])
+        at = stop
+    return cells
+
+
+def copies_with(cells: list[Cell], changed: Mapping[int, Cell]) -> bytes:
+    """The same CopyData messages with some of what they carry replaced."""
+    parts: list[bytes] = []
+    for place, kept in enumerate(cells):
+        value = changed.get(place, kept) or b""
+        parts.append(b"d" + (4 + len(value)).to_bytes(4, "big") + value)
+    return b"".join(parts)

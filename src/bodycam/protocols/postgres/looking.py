@@ -1,0 +1,55 @@
+"""What the columns of a RowDescription can hold, and how their values are read as text."""
+
+from collections.abc import Callable
+from typing import Final
+
+from bodycam.model.column import Column, Holds
+from bodycam.protocols.postgres import backend, types
+
+# booleans, small numbers, dates and times, geometry: https://www.postgresql.org/docs/current/catalog-pg-type.html
+_NOTHING: Final = frozenset(
+    {16, 21, 23, 26, 27, 28, 29, 600, 601, 602, 603, 604, 628, 700, 701, 718, 774, 829, 1082, 1083, 1114, 1184,
+     1186, 1266, 1560, 1562, 2278, 3220, 3904, 3908, 3910, 3912, 4451, 4533, 4534, 4535, 5069,
+     1000, 1005, 1007, 1012, 1028, 1021, 1022, 1115, 1182, 1183, 1185, 1187}
+)  # fmt: skip
+_TEXT: Final = frozenset({25, 705, 1042, 1043, 2275, 142})
+_JSON: Final = frozenset({114, 3802})
+_JSONB: Final = 3802
+_BYTEA: Final = 17
+
+
+def column(field: backend.Field) -> Column:
+    """What is to be known of one column."""
+    origin = (field.table, field.attribute)
+    oid, binary = field.type, field.format == 1
+    if oid in _NOTHING:
+        return Column(field.name, Holds.NOTHING, None, origin)
+    if oid in _TEXT:
+        return Column(field.name, Holds.TEXT, None, origin)
+    if oid in _JSON and not (binary and oid == _JSONB):
+        return Column(field.name, Holds.JSON, None, origin)
+    if oid == _BYTEA:
+        return Column(field.name, Holds.OTHER, None if binary else _unhex, origin)
+    return Column(field.name, Holds.OTHER, _decoder(oid) if binary else None, origin)
+
+
+def _decoder(oid: int) -> Callable[[bytes], bytes]:
+    def decode(value: bytes) -> bytes:
+        return types.decode(oid, 1, value, "utf-8").encode("utf-8", "replace")
+
+    return decode
+
+
+def _unhex(value: bytes) -> bytes:
+    """A bytea in text format, in either of its forms; as it is if it is in none."""
+    if value.startswith(b"\\x"):
+        try:
+            return bytes.fromhex(value[2:].decode("ascii"))
+        except ValueError:
+            return value
+    return value
+
+
+def columns(description: bytes) -> list[Column]:
+    """What is to be known of the columns of a RowDescription."""
+    return [column(field) for field in backend.row_description(description)]

@@ -1,0 +1,240 @@
+"""Masks on results: client and record get the masked value, framing holds, and what is clean is untouched."""
+
+from collections.abc import Mapping, Sequence
+
+import pytest
+
+from bodycam.model.column import Column, Holds
+from bodycam.model.event import Kind
+from bodycam.model.operation import Operation
+from bodycam.protocols.postgres import backend
+from bodycam.session.masks import Cell, Screens, Sighting
+from tests.playbook import wire
+from tests.playbook.conftest import log_in
+from tests.playbook.play import Play
+
+
+class Stars:
+    """Masks `hunter2`: by stars where text may stand, else by NULL."""
+
+    def __init__(self, columns: Sequence[Column]) -> None:
+        self._columns = columns
+        self.asked = 0
+
+    def cells(self, values: list[Cell]) -> Mapping[int, Cell] | None:
+        self.asked += 1
+        changed: dict[int, Cell] = {}
+        for place, value in enumerate(values):
+            column = self._columns[place % len(self._columns)]
+            if value is None or column.holds is Holds.NOTHING:
+                continue
+            text = value if column.decode is None else column.decode(value)
+            if b"hunter2" in text:
+                changed[place] = value.replace(b"hunter2", b"*****") if column.holds is Holds.TEXT else None
+        return changed or None
+
+
+class Masked:
+    """Masking of `hunter2`, for both or for the record alone."""
+
+    def __init__(self, *, record_only: bool = False) -> None:
+        self._record_only = record_only
+        self.columns: list[list[str]] = []
+
+    def open(self, target: str, labels: Mapping[str, str]) -> "Masked":
+        return self
+
+    def screens(self, columns: Sequence[Column], operation: Operation | None) -> Screens | None:
+        self.columns.append([f"{column.name} {column.holds.value}" for column in columns])
+        if all(column.holds is Holds.NOTHING for column in columns):
+            return None
+        return Screens(None, Stars(columns)) if self._record_only else Screens(Stars(columns), None)
+
+    def copied(self, operation: Operation | None) -> Screens | None:
+        return self.screens([Column("", Holds.TEXT)], operation)
+
+    def said(self, text: str) -> str:
+        return text.replace("hunter2", "*****")
+
+    def sightings(self) -> Sequence[Sighting]:
+        return ()
+
+
+@pytest.fixture
+def masked(play: Play) -> Play:
+    play.masking = Masked()
+    log_in(play)
+    play.client_gets(), play.target_sees(), play.recorded()
+    return play
+
+
+def recorded_rows(play: Play) -> bytes:
+    return b"".join(body[2] for kind, _, body in play.recorded() if kind is Kind.TO_CLIENT and body[0] != 3)
+
+
+COLUMNS = wire.columns(("id", 23), ("secret", 25))
+
+
+def test_a_value_is_masked_for_client_and_record_alike_and_the_rest_is_untouched(masked: Play) -> None:
+    masked.client(wire.query("select * from t"))
+    clean = [wire.row(b"1", b"fine"), wire.row(b"2", None)]
+    masked.target(
+        COLUMNS, *clean, wire.row(b"3", b"is hunter2!"), clean[0], wire.complete("SELECT 4"), wire.ready()
+    )
+
+    wanted = [
+        COLUMNS,
+        *clean,
+        wire.row(b"3", b"is *****!"),
+        clean[0],
+        wire.complete("SELECT 4"),
+        wire.ready(),
+    ]
+    assert masked.client_gets() == b"".join(wanted)
+    assert recorded_rows(masked) == b"".join(wanted)
+
+
+@pytest.mark.parametrize("length", range(7, 300))
+@pytest.mark.parametrize("place", [0, 1, 2])
+def test_a_value_of_any_length_in_any_column(masked: Play, length: int, place: int) -> None:
+    values = [b"a" * 3, b"", b"zz"]
+    values[place] = b"hunter2" + b"x" * (length - 7)
+    masked.client(wire.query("select"))
+    masked.target(wire.columns(("a", 25), ("b", 25), ("c", 25)), wire.row(*values), wire.complete("SELECT 1"))
+
+    values[place] = b"*****" + b"x" * (length - 7)
+    assert wire.row(*values) in masked.client_gets()
+
+
+def test_the_stream_may_be_cut_anywhere(play: Play) -> None:
+    answer = (
+        COLUMNS + wire.row(b"1", b"hunter2") + wire.row(b"2", b"b") + wire.complete("SELECT 2") + wire.ready()
+    )
+    for place in range(1, len(answer)):
+        from bodycam.protocols.postgres.machine import PostgresMachine
+
+        one = Play(PostgresMachine, masking=Masked())
+        log_in(one)
+        one.client_gets()
+        one.client(wire.query("select * from t"))
+        one.target(answer[:place])
+        one.target(answer[place:])
+        assert one.client_gets() == answer.replace(wire.row(b"1", b"hunter2"), wire.row(b"1", b"*****"))
+
+
+def test_a_type_that_holds_no_text_is_not_looked_into_and_one_that_takes_none_becomes_null(
+    masked: Play,
+) -> None:
+    masked.client(wire.query("select"))
+    masked.target(
+        wire.columns(("n", 23), ("d", 1082)), wire.row(b"1", b"2026-01-01"), wire.complete("SELECT 1")
+    )
+    masked.target(
+        wire.columns(("b", 17)), wire.row(b"\\x68756e74657232"), wire.complete("SELECT 1"), wire.ready()
+    )
+
+    assert wire.row(None) in masked.client_gets()
+    assert masked.masking.columns == [["n nothing", "d nothing"], ["b other"]]
+
+
+def test_binary_values_are_read_before_they_are_looked_into(masked: Play) -> None:
+    array = bytes.fromhex("00000001000000000000001900000001000000010000000768756e74657232")
+    masked.client(
+        wire.parse("select"), wire.bind(formats=(1,)), wire.describe("P"), wire.execute(), wire.SYNC
+    )
+    masked.target(
+        wire.PARSED, wire.BOUND, wire.columns(("a", 1009), form=1), wire.row(array), wire.complete("SELECT 1")
+    )
+
+    assert wire.row(None) in masked.client_gets()
+
+
+def test_rows_of_a_statement_described_long_ago_are_masked_by_its_description(masked: Play) -> None:
+    masked.client(wire.parse("select", "s"), wire.describe("S", "s"), wire.SYNC)
+    masked.target(wire.PARSED, wire.described(), COLUMNS, wire.ready())
+    masked.client_gets()
+    for _ in range(3):
+        masked.client(wire.bind(statement="s"), wire.execute(), wire.SYNC)
+        masked.target(wire.BOUND, wire.row(b"1", b"hunter2"), wire.complete("SELECT 1"), wire.ready())
+        assert wire.row(b"1", b"*****") in masked.client_gets()
+    assert masked.masking.columns == [["id nothing", "secret text"]]
+
+
+def test_rows_that_nobody_described_are_looked_into_all_the_same(masked: Play) -> None:
+    masked.client(wire.parse("select", "s"), wire.bind(statement="s"), wire.execute(), wire.SYNC)
+    masked.target(
+        wire.PARSED, wire.BOUND, wire.row(b"1", b"hunter2"), wire.complete("SELECT 1"), wire.ready()
+    )
+
+    assert wire.row(b"1", b"*****") in masked.client_gets()
+
+
+def test_copied_data_errors_notices_and_notifications(masked: Play) -> None:
+    masked.client(wire.query("copy t to stdout"))
+    masked.target(
+        wire.copy_out(), wire.copy_data(b"1\tfine\n"), wire.copy_data(b"2\thunter2\n"), wire.COPY_DONE
+    )
+    masked.target(wire.notice("hunter2!"), wire.notification("ch", "hunter2"))
+    masked.target(wire.error("22000", "bad: hunter2"), wire.ready())
+
+    got = masked.client_gets()
+    assert wire.copy_data(b"1\tfine\n") + wire.copy_data(b"2\t*****\n") in got
+    assert b"hunter2" not in got
+    assert got.count(b"*****") == 4
+    assert b"hunter2" not in repr(masked.journal.entries).encode()
+
+
+def test_for_the_record_alone(play: Play) -> None:
+    play.masking = Masked(record_only=True)
+    log_in(play)
+    play.client_gets(), play.recorded()
+    play.client(wire.query("select"))
+    play.target(COLUMNS, wire.row(b"1", b"hunter2"), wire.complete("SELECT 1"), wire.ready())
+
+    assert wire.row(b"1", b"hunter2") in play.client_gets()
+    assert wire.row(b"1", b"*****") in recorded_rows(play)
+
+
+def test_a_row_too_large_to_be_looked_into_ends_the_session_with_a_clear_error(play: Play) -> None:
+    play.masking = Masked()
+    log_in(play)
+    play.client_gets()
+    play.client(wire.query("select"))
+    play.target(wire.columns(("a", 25)), wire.row(b"x" * (1 << 20))[:100])
+
+    assert b"over the limit" in play.client_gets()
+    assert play.closed
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        wire.row(b"1"),
+        wire.row(b"1", b"2", b"3"),
+        wire.message(b"D", b"\0\2\0\0\0\1"),
+        wire.message(b"D", b"\0\2\0\0\0\1a\0\0\0\x09b"),
+        wire.message(b"D", b"\0\2\0\0\0\1a\0\0\0\1bc"),
+        wire.message(b"D", b"\0"),
+    ],
+)
+def test_rows_that_do_not_fit_their_description_end_the_session(masked: Play, row: bytes) -> None:
+    masked.client(wire.query("select"))
+    masked.target(COLUMNS, row, wire.complete("SELECT 1"))
+
+    assert masked.closed
+    assert row not in masked.client_gets()
+
+
+def test_rows_without_columns(masked: Play) -> None:
+    masked.client(wire.query("select"))
+    masked.target(wire.columns(), wire.row(), wire.row(), wire.complete("SELECT 2"), wire.ready())
+
+    assert masked.client_gets().endswith(wire.row() * 2 + wire.complete("SELECT 2") + wire.ready())
+
+
+def test_what_the_target_reports_stays_as_it_is(masked: Play) -> None:
+    said = wire.notice("plain") + wire.notification("ch", "x")
+    masked.target(said)
+
+    assert masked.client_gets() == said
+    assert backend.error_map(wire.error("1", "x"))["code"] == "1"

@@ -1,11 +1,15 @@
-"""What is plugged in: one line a protocol."""
+"""What is plugged in: one line a protocol, one a language that rules can read."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from bodycam.model.transcript import Transcript
+from bodycam.policy.decision import Analysis
+from bodycam.policy.sql.analysis import SqlAnalysis
 from bodycam.protocols import Protocol
 from bodycam.protocols.postgres.protocol import PROTOCOL as POSTGRES
 
 PROTOCOLS: Mapping[str, Protocol] = {protocol.name: protocol for protocol in (POSTGRES,)}
 
 TRANSCRIPTS: Mapping[str, Transcript] = {name: protocol.transcript for name, protocol in PROTOCOLS.items()}
+
+LANGUAGES: Mapping[str, Callable[[], Analysis]] = {"postgresql": SqlAnalysis}

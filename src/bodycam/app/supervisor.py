@@ -9,12 +9,12 @@ import structlog
 import uvloop
 
 from bodycam.app import data_lock
+from bodycam.app.judging import load_settings
 from bodycam.app.keys_there import require_keys
 from bodycam.app.shared import log_as, snapshot_file, write_snapshot
-from bodycam.config import Settings, changes_needing_restart, load
+from bodycam.config import Settings, changes_needing_restart
 from bodycam.config.problem import SettingsError
 from bodycam.gateway.supervisor import ChildSpec, Supervisor, bind, lifeline
-from bodycam.registry import PROTOCOLS
 
 log = structlog.get_logger(__name__)
 
@@ -34,7 +34,7 @@ def serve(settings_file: Path) -> None:
         DataFolderTaken: another gateway runs over the data folder.
         OSError: an address can't be bound, or a folder can't be made.
     """
-    settings = load(settings_file, protocols=PROTOCOLS)
+    settings = load_settings(settings_file)
     log_as(settings)
     _make_folders(settings)
     require_keys(settings, settings_file)  # a gateway without keys starts nothing
@@ -48,7 +48,7 @@ def serve(settings_file: Path) -> None:
 
     def reload() -> Sequence[str]:
         try:
-            changed = load(settings_file, protocols=PROTOCOLS)
+            changed = load_settings(settings_file)
         except SettingsError as error:
             log.error(
                 "the changed settings are wrong; the gateway goes on with the old ones", error=str(error)
@@ -60,11 +60,10 @@ def serve(settings_file: Path) -> None:
             changed = changed.model_copy(update={name: getattr(current[0], name) for name in restart})
         current[0] = changed
         write_snapshot(changed)
-        return ("control",)
+        return ("control", *(child.name for child in children if child.name.startswith("worker")))
 
-    supervisor = Supervisor(
-        _children(settings, listeners, reading_end), inherited=(reading_end, lock), reload=reload
-    )
+    children = _children(settings, listeners, reading_end)
+    supervisor = Supervisor(children, inherited=(reading_end, lock), reload=reload)
     try:
         uvloop.run(supervisor.run())
     finally:

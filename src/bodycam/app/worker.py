@@ -3,15 +3,19 @@
 import asyncio
 import gc
 import secrets
+import signal
 import socket
 from collections.abc import Mapping
 from functools import partial
 
+import structlog
+
 from bodycam import __version__
+from bodycam.app.judging import adopt, decision_point
 from bodycam.app.key_files import RUN_AUTHORITY_PUBLIC
-from bodycam.app.shared import CONTROL_SOCKET
+from bodycam.app.shared import CONTROL_SOCKET, snapshot_file
 from bodycam.archive.keys import load_public
-from bodycam.config import Settings
+from bodycam.config import Settings, from_snapshot
 from bodycam.config.keeping import Fsync as FsyncSetting
 from bodycam.gateway.certificate import ListenerCertificate
 from bodycam.gateway.control import ControlLine
@@ -20,9 +24,10 @@ from bodycam.gateway.worker import Worker
 from bodycam.gateway.worker_limits import WorkerLimits
 from bodycam.journal.settings import Fsync, JournalSettings
 from bodycam.journal.writer import JournalWriter
-from bodycam.policy.decision import DecisionPoint
 from bodycam.policy.redaction import Redactor
 from bodycam.registry import PROTOCOLS
+
+log = structlog.get_logger(__name__)
 
 GC_ALLOCATIONS = 50_000
 
@@ -46,12 +51,13 @@ async def run_worker(
     clients = None
     if settings.tls.enabled:
         clients = (settings.keys / RUN_AUTHORITY_PUBLIC).read_bytes()
+    policy = decision_point(settings)
     worker = Worker(
         number,
         journal=journal,
         line=lambda orders: ControlLine(settings.storage.sockets / CONTROL_SOCKET, orders),
         certificate=ListenerCertificate(enabled=settings.tls.enabled, own=own, clients=clients),
-        policy=DecisionPoint(),
+        policy=policy,
         redaction=Redactor(),
         limits=WorkerLimits(
             login_timeout=limits.login_timeout,
@@ -76,6 +82,13 @@ async def run_worker(
             socket.socket(fileno=descriptor), door, pending_limit=worker.limits.pending_logins
         )
         worker.listen(listener, protocol)
+
+    def reload() -> None:
+        """The supervisor has written changed settings; what is wrong with them was found there."""
+        adopt(policy, from_snapshot(snapshot_file(settings).read_bytes()))
+        log.info("changed rules are in use", worker=number, policy=policy.version)
+
+    asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, reload)
     # what is alive now stays alive; of what comes, little is left after a message, and nothing in cycles
     gc.freeze()
     gc.set_threshold(GC_ALLOCATIONS, 20, 20)

@@ -18,6 +18,7 @@ import httpx
 from sqlalchemy.exc import SQLAlchemyError
 
 from bodycam import config
+from bodycam.app.judging import load_settings
 from bodycam.catalog.schema import SchemaError
 from bodycam.catalog.schema import check as check_schema
 from bodycam.cli.catalog_door import catalog_of
@@ -25,7 +26,6 @@ from bodycam.cli.failure import Failure
 from bodycam.config import Settings
 from bodycam.net.control_access import ControlAccess, control_url
 from bodycam.net.control_client import ControlError, trust
-from bodycam.registry import PROTOCOLS
 
 SECONDS = 3.0
 _PUBLIC = (
@@ -69,7 +69,7 @@ class Check:
 def examine(file: Path) -> list[Check]:
     """All checks of the gateway that these settings describe."""
     try:
-        settings = config.load(file, protocols=PROTOCOLS)
+        settings = load_settings(file)
     except config.SettingsError as error:
         return [
             Check("settings", State.BAD, str(error), f"correct {file}; `bodycam init` writes a first one")

@@ -5,9 +5,9 @@ from pathlib import Path
 import typer
 
 from bodycam import config
+from bodycam.app.judging import load_settings
 from bodycam.cli.options import Json, Settings
 from bodycam.cli.printing import print_json, tell
-from bodycam.registry import PROTOCOLS
 
 app = typer.Typer(help="Check the settings file, or print its JSON Schema.", no_args_is_help=True)
 
@@ -16,7 +16,7 @@ app = typer.Typer(help="Check the settings file, or print its JSON Schema.", no_
 def check(settings: Settings = "bodycam.yaml", as_json: Json = False) -> None:
     """Say what is wrong with the settings, by line and key; exits 2 if anything is."""
     try:
-        config.load(Path(settings), protocols=PROTOCOLS)
+        load_settings(Path(settings))
     except config.SettingsError as error:
         if not as_json:
             raise

@@ -29,6 +29,7 @@ COMMANDS: Mapping[str, str] = {
     "reindex": "reindex",
     "doctor": "doctor",
     "config": "config",
+    "policy": "policy",
     "targets": "targets",
     "accounts": "accounts",
     "audit": "audit",

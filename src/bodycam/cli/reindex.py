@@ -9,8 +9,8 @@ from rich.console import Console
 from rich.progress import Progress
 from sqlalchemy.exc import SQLAlchemyError
 
-from bodycam import config
 from bodycam.app.archivist import index_settings
+from bodycam.app.judging import load_settings
 from bodycam.app.shared import ARCHIVIST_SOCKET, open_catalog
 from bodycam.archive.index import Indexer
 from bodycam.archive.indexing import ContainerIndexer, reindex
@@ -22,7 +22,7 @@ from bodycam.cli.options import Json
 from bodycam.cli.options import Settings as SettingsFile
 from bodycam.cli.printing import print_json, tell
 from bodycam.config import Settings
-from bodycam.registry import PROTOCOLS, TRANSCRIPTS
+from bodycam.registry import TRANSCRIPTS
 
 
 def command(settings: SettingsFile = "bodycam.yaml", as_json: Json = False) -> None:
@@ -30,7 +30,7 @@ def command(settings: SettingsFile = "bodycam.yaml", as_json: Json = False) -> N
 
     Exits 1 if a recording could not be read; the others are indexed all the same.
     """
-    loaded = config.load(Path(settings), protocols=PROTOCOLS)
+    loaded = load_settings(Path(settings))
     _refuse_running(loaded.storage.sockets / ARCHIVIST_SOCKET)
     try:
         done, faults = _rebuild(loaded)

@@ -28,6 +28,23 @@ def _targets_exist(settings: Settings) -> Iterator[Finding]:
                 yield path, f"expected a declared target: {_names(settings.targets)}"
 
 
+def _rules_exist(settings: Settings) -> Iterator[Finding]:
+    first: dict[str, int] = {}
+    for number, rule in enumerate(settings.rules):
+        if rule.name is not None and first.setdefault(rule.name, number) != number:
+            yield ("rules", number, "name"), "expected a name that no other rule has"
+        for place, agent in enumerate(rule.agents or ()):
+            if agent not in settings.agents:
+                yield (
+                    ("rules", number, "agents", place),
+                    f"expected a declared agent: {_names(settings.agents)}",
+                )
+        for place, target in enumerate(() if rule.targets is None else rule.targets.names):
+            if target != ANY and target not in settings.targets:
+                path = ("rules", number, "targets", "names", place)
+                yield path, f"expected a declared target: {_names(settings.targets)}"
+
+
 def _doors(settings: Settings) -> Iterator[Finding]:
     addresses = {"control": settings.listen.control, **settings.listen.protocols}
     named = bool(settings.tls.names) or settings.tls.certificate is not None
@@ -58,6 +75,7 @@ def _names(declared: Mapping[str, Any]) -> str:
 _CHECKS: tuple[tuple[frozenset[str], Callable[[Settings], Iterator[Finding]]], ...] = (
     (frozenset({"access", "agents"}), _agents_exist),
     (frozenset({"access", "targets"}), _targets_exist),
+    (frozenset({"rules", "agents", "targets"}), _rules_exist),
     (frozenset({"listen", "tls"}), _doors),
 )
 

@@ -1,23 +1,27 @@
 """From a file to the settings tree: whole, or with every problem named by file, line and key."""
 
 import json
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
-from bodycam.config.crossings import findings
+from bodycam.config.crossings import Finding, findings
 from bodycam.config.document import MAX_SIZE, Document, DocumentError, read
 from bodycam.config.problem import Problem, SettingsError
 from bodycam.config.settings import Settings
 from bodycam.config.wording import expected, key_text
 
+Check = Callable[[Settings], Iterable[Finding]]
+"""Finds what is wrong with settings that are whole in form, such as a rule that can't be compiled."""
 
-def load(path: Path, *, protocols: Collection[str] | None = None) -> Settings:
+
+def load(path: Path, *, protocols: Collection[str] | None = None, checks: Collection[Check] = ()) -> Settings:
     """Read a settings file; relative paths in it start at its folder.
 
     `protocols` are the names that may stand in `listen` and in a target's `protocol`; None takes any.
+    `checks` are asked of settings that are whole in form.
 
     Raises:
         SettingsError: the file can't be read or is wrong, with every problem in it.
@@ -34,10 +38,17 @@ def load(path: Path, *, protocols: Collection[str] | None = None) -> Settings:
     except UnicodeDecodeError as error:
         line = data[: error.start].count(b"\n") + 1
         raise SettingsError([Problem(str(path), line, "", "expected UTF-8 text")]) from error
-    return parse(text, file=str(path), folder=path.absolute().parent, protocols=protocols)
+    return parse(text, file=str(path), folder=path.absolute().parent, protocols=protocols, checks=checks)
 
 
-def parse(text: str, *, file: str, folder: Path, protocols: Collection[str] | None = None) -> Settings:
+def parse(
+    text: str,
+    *,
+    file: str,
+    folder: Path,
+    protocols: Collection[str] | None = None,
+    checks: Collection[Check] = (),
+) -> Settings:
     """Read settings from text; `file` is only for the errors, `folder` is where relative paths start.
 
     Raises:
@@ -53,6 +64,12 @@ def parse(text: str, *, file: str, folder: Path, protocols: Collection[str] | No
     plain = {key: value for key, value in (document.value or {}).items() if value is not None}
     context = {"folder": folder, "protocols": None if protocols is None else frozenset(protocols)}
     settings, problems = _validated(plain, context, document, file)
+    if settings is not None and not problems:
+        problems = [
+            Problem(file, document.line(path), key_text(path), message)
+            for check in checks
+            for path, message in check(settings)
+        ]
     if settings is None or problems:
         raise SettingsError(sorted(set(problems), key=lambda problem: (problem.line, problem.key)))
     return settings

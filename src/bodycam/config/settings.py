@@ -7,6 +7,7 @@ from pydantic import Field
 from bodycam.config.gateway import Limits, Listen, Logging, Tls
 from bodycam.config.keeping import Archive, Journal, Storage
 from bodycam.config.people import Access, Agent, Identity, Roles
+from bodycam.config.rules import Judging, Rule
 from bodycam.config.section import Section, absent, written
 from bodycam.config.targets import TargetSettings
 from bodycam.config.types import FilePath, Name
@@ -36,4 +37,8 @@ class Settings(Section):
     access: tuple[Access, ...] = Field(
         default=(), description="Who may open what; what no entry grants is denied."
     )
+    rules: tuple[Rule, ...] = Field(
+        default=(), description="What operations may do; the strictest that matches wins, none means allow."
+    )
+    judging: Judging = Field(default_factory=Judging, description="How operations are judged.")
     logging: Logging = Field(default_factory=Logging, description="The gateway's own log.")

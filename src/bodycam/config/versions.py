@@ -8,13 +8,15 @@ from bodycam.config.settings import Settings
 # what processes, sockets, files and keys were made from; the rest is swapped whole by a reload
 _FIXED_AT_START = ("listen", "tls", "workers", "keys", "storage", "journal", "archive", "limits", "logging")
 
+_JUDGED_BY = {"access", "agents", "judging", "roles", "rules", "targets"}
+
 
 def policy_version(settings: Settings) -> str:
-    """A short hash of all that decides who may open what: 12 hexadecimal digits of a SHA-256.
+    """A short hash of all that decides who may open and do what: 12 hexadecimal digits of a SHA-256.
 
     The same grants give the same version, however the file is laid out and wherever it lies.
     """
-    plain = settings.model_dump(mode="json", include={"access", "agents", "roles", "targets"})
+    plain = settings.model_dump(mode="json", include=_JUDGED_BY)
     for target in plain["targets"].values():
         del target["password"], target["tls"]
     for agent in plain["agents"].values():

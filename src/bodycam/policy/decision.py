@@ -1,66 +1,278 @@
-"""What an operation of an open session may do.
+"""What an operation of an open session may do: the rules of the settings, asked for each operation.
 
-In this version the one decision is made when the session opens, by access, and every operation of an open
-session is allowed under it. The session asks here for each operation all the same, so that rules have one
-place to come to.
+Whether the session may be there at all was decided by access when it opened. What no rule denies is allowed;
+what can't be judged is denied (law 2).
 """
 
-from collections.abc import Sequence
-from typing import Protocol
+import hashlib
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Final, Protocol, final
 
-from bodycam.model.operation import Operation
+import cbor2
+
+from bodycam.model.operation import DIALECT, DOUBT, NAMED, Operation, Weight
 from bodycam.model.verdict import Decision, Verdict
+from bodycam.policy.prepared import Prepared
+from bodycam.policy.rules.bench import Bench, Said, both
+from bodycam.policy.rules.facts import Case, Subject
+from bodycam.policy.rules.rule import Rule
+from bodycam.policy.sql.facts import SqlFacts
+from bodycam.policy.usage import RunUsage, Usage
 
-RULE_ACCESS = "access"
-RULE_FAULT = "policy-error"
+RULE_ACCESS: Final = "access"
+RULE_FAULT: Final = "policy-error"
+RULE_UNKNOWN: Final = "unknown-effect"
+RULE_DIALECT: Final = "dialect"
+
+KNOWN_MOST: Final = 2048
+"""Texts of one session whose verdict is remembered."""
+KNOWN_LONGEST: Final = 4096
+"""Characters of a text that is remembered."""
+
+# client encodings in which a byte of a character can be an ASCII quote or backslash
+# https://www.postgresql.org/docs/current/multibyte.html#MULTIBYTE-CHARSET-SUPPORTED
+UNSAFE_ENCODINGS: Final = frozenset(
+    {"sjis", "mskanji", "shiftjis", "win932", "windows932", "big5", "win950", "windows950", "gbk", "win936",
+     "windows936", "uhc", "win949", "windows949", "gb18030", "johab", "shiftjis2004", "shift_jis_2004", "?"}
+)  # fmt: skip
 
 
-class Subject(Protocol):
-    """Whose operation it is: `policy` is the version under which the session was opened."""
+class Analysis(Protocol):
+    """Turns a statement into facts, and never raises."""
 
-    @property
-    def policy(self) -> str: ...
-
-
-class Judge(Protocol):
-    """One rule: a verdict, or None when it has nothing to say of the operation."""
-
-    def judge(self, operation: Operation, subject: Subject) -> Verdict | None: ...
-
-
-_STRICTNESS = {Decision.ALLOW: 0, Decision.PENDING: 1, Decision.DENY: 2}
+    def facts(self, text: str) -> SqlFacts: ...
 
 
 class DecisionPoint:
-    """Asks every judge and takes the strictest verdict; a judge that raises denies (law 2)."""
+    """The rules of one version of the settings, and what is asked of them."""
 
-    def __init__(self, judges: Sequence[Judge] = ()) -> None:
-        self._judges = tuple(judges)
-        self._allowed: dict[str, Verdict] = {}
+    def __init__(
+        self,
+        rules: Sequence[Rule] = (),
+        version: str = "",
+        *,
+        deny_unknown: bool = True,
+        languages: Mapping[str, Analysis] | None = None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        """`languages` has the analysis of each protocol that speaks SQL, by the protocol's name."""
+        self._languages = dict(languages or {})
+        self.clock = clock
+        self._runs: dict[str, RunUsage] = {}
+        self.adopt(rules, version, deny_unknown=deny_unknown)
 
-    def decide(self, operation: Operation, subject: Subject) -> Verdict:
-        """What is said of one operation; never raises."""
-        try:
-            verdict = self._access(subject.policy)
-            for judge in self._judges:
-                said = judge.judge(operation, subject)
-                if said is not None and _STRICTNESS[said.decision] > _STRICTNESS[verdict.decision]:
-                    verdict = said
-        except Exception as error:
-            return Verdict(
-                Decision.DENY,
-                RULE_FAULT,
-                str(getattr(subject, "policy", "")),
-                f"the policy could not judge this operation ({type(error).__name__})",
-                "This is a fault of the gateway's policy; its log says more.",
-            )
-        return verdict
+    def adopt(self, rules: Sequence[Rule], version: str, *, deny_unknown: bool = True) -> None:
+        """Judge everything that comes from here on by these rules, in sessions that are open too."""
+        self._rules, self.version = tuple(rules), version
+        self.deny_unknown = deny_unknown
+        self._benches: dict[tuple[str, str], Bench] = {}
 
-    def _access(self, policy: str) -> Verdict:
-        verdict = self._allowed.get(policy)
+    def open(self, subject: Subject) -> "SessionJudge":
+        """What judges the operations of one session."""
+        usage = self._runs.setdefault(subject.run.id, RunUsage())
+        usage.sessions += 1
+        return SessionJudge(self, subject, Usage(usage), self._languages.get(subject.target.protocol))
+
+    def closed(self, run: str) -> None:
+        """A session of that run is over; what the run used is forgotten with its last one here."""
+        usage = self._runs.get(run)
+        if usage is not None:
+            usage.sessions -= 1
+            if usage.sessions <= 0 and len(self._runs) > 10_000:
+                self._runs = {name: one for name, one in self._runs.items() if one.sessions > 0}
+
+    def bench(self, subject: Subject) -> Bench:
+        """The rules that concern a session."""
+        key = (subject.run.agent, subject.target.name)
+        bench = self._benches.get(key)
+        if bench is None:
+            if len(self._benches) >= 1000:
+                self._benches.clear()
+            concerned = [rule for rule in self._rules if rule.concerns(subject.run, subject.target)]
+            bench = self._benches[key] = Bench(concerned, self.version)
+        return bench
+
+
+@final
+class SessionJudge:
+    """Judges the operations of one session, in their order."""
+
+    def __init__(
+        self, point: DecisionPoint, subject: Subject, usage: Usage, analysis: Analysis | None
+    ) -> None:
+        self._point, self._subject, self._usage, self._analysis = point, subject, usage, analysis
+        self._prepared = None if analysis is None else Prepared(analysis.facts)
+        self._standing: dict[str, str] = {}
+        self._known: dict[str, dict[str, Verdict]] = {}
+        self._remembered = 0
+        self._over = False
+        # under this version the session was opened, which needs no rule's word
+        self.version = subject.policy
+        self._bench = point.bench(subject)
+        self._asked_of = point.version
+        self._allowed = Verdict(Decision.ALLOW, RULE_ACCESS, subject.policy)
+
+    def decide(self, operation: Operation) -> Verdict:
+        """What is said of one operation.
+
+        Raises:
+            Exception: it could not be judged; the caller denies.
+        """
+        if self._asked_of != self._point.version:
+            self._renew()
+        usage = self._usage
+        usage.operations += 1
+        if self._bench.empty:
+            usage.run.operations += 1
+            return self._allowed
+        usage.run.count(self._point.clock())
+        if operation.inert:
+            return self._allowed
+        if not self._bench.passing:
+            known = self._known.get(operation.verb)
+            if known is not None:
+                verdict = known.get(operation.text)
+                if verdict is not None and not _by_name(operation):
+                    return verdict
+        return self._judge(operation)
+
+    def moved(self, rows: int) -> None:
+        """Rows went to or came from the target."""
+        self._usage.add_rows(rows)
+
+    def close(self) -> None:
+        """The session is over."""
+        if not self._over:
+            self._over = True
+            self._point.closed(self._subject.run.id)
+
+    def binding(self, operation: Operation) -> bytes:
+        """What an approval of this operation is bound to, as a SHA-256 over all of it.
+
+        Role and search path are those that this session was last told to take.
+        """
+        subject = self._subject
+        bound = [
+            str(subject.run.principal),
+            subject.run.agent,
+            subject.target.name,
+            subject.database,
+            sorted(self._standing.items()),
+            operation.text.encode("utf-8", "surrogatepass"),
+            [list(parameter) for parameter in operation.parameters],
+        ]
+        return hashlib.sha256(cbor2.dumps(bound)).digest()
+
+    def _renew(self) -> None:
+        """The rules have changed."""
+        self.version = self._asked_of = self._point.version
+        self._bench = self._point.bench(self._subject)
+        self._known.clear()
+        self._remembered = 0
+        self._allowed = Verdict(Decision.ALLOW, RULE_ACCESS, self.version)
+
+    def _judge(self, operation: Operation) -> Verdict:
+        own = sql = None
+        if self._analysis is not None and self._prepared is not None:
+            own = self._analysis.facts(operation.text)
+            sql = self._prepared.resolve(operation, own)
+        case = Case(operation, self._subject, sql, self._usage, self._point.clock)
+        said = self._bench.lasting(case)
+        if self._bench.passing:
+            said = both(said, self._bench.of_the_moment(case))
+        verdict = self._hidden(operation, sql) or said.verdict
         if verdict is None:
-            # one verdict a policy version; a worker meets few, and forgets them all rather than grow
-            if len(self._allowed) >= 64:
-                self._allowed.clear()
-            verdict = self._allowed[policy] = Verdict(Decision.ALLOW, RULE_ACCESS, policy)
+            verdict = self._allowed
+        elif verdict.decision is Decision.PENDING and operation.weight is Weight.ASIDE:
+            # it is for what acts that a person is asked: preparing does nothing yet
+            verdict = self._allowed
+        if said.alerts:
+            verdict = _with_alerts(verdict, said)
+        if own is not None and self._prepared is not None and verdict.decision is not Decision.DENY:
+            self._prepared.learn(operation, own)
+            self._note_settings(own)
+        self._remember(operation, own, verdict)
         return verdict
+
+    def _hidden(self, operation: Operation, sql: SqlFacts | None) -> Verdict | None:
+        """The denial of what hides its effect from rules that ask for it."""
+        if sql is None or not self._bench.about_sql or not self._point.deny_unknown:
+            return None
+        why = sql.unknown
+        if operation.verb == "function":
+            why = ("it calls a function by its number",)
+        for setting in sql.settings:
+            if _changes_dialect(setting):
+                return self._denial(
+                    RULE_DIALECT,
+                    f"{setting.partition('=')[0]} changes how statements are read",
+                    "Leave standard_conforming_strings on, and use UTF8 as the client's encoding.",
+                )
+        dialect = operation.facts.get(DIALECT)
+        if isinstance(dialect, str):
+            return self._denial(
+                RULE_DIALECT,
+                f"this connection reads statements in another way: {dialect}",
+                "Connect with standard_conforming_strings on and UTF8 as the client's encoding.",
+            )
+        if not why:
+            return None
+        return self._denial(
+            RULE_UNKNOWN,
+            f"what it does can't be told: {', '.join(why)[:300]}",
+            "Say it in plain statements whose effect shows.",
+        )
+
+    def _denial(self, rule: str, message: str, hint: str) -> Verdict:
+        return Verdict(Decision.DENY, rule, self._asked_of, message, hint)
+
+    def _note_settings(self, own: SqlFacts) -> None:
+        for setting in own.settings:
+            name, _, value = setting.partition("=")
+            if name in ("role", "session_authorization", "search_path"):
+                self._standing[name] = value
+        if own.roles:
+            self._standing["role"] = own.roles[-1]
+
+    def _remember(self, operation: Operation, own: SqlFacts | None, verdict: Verdict) -> None:
+        if operation.weight is not Weight.STATEMENT or _by_name(operation):
+            return
+        if own is not None and (own.executes or own.prepares or own.settings or own.roles):
+            return
+        text = operation.text
+        if len(text) <= KNOWN_LONGEST:
+            if self._remembered >= KNOWN_MOST:
+                self._known.clear()
+                self._remembered = 0
+            self._remembered += 1
+            self._known.setdefault(operation.verb, {})[text] = verdict
+
+
+def _by_name(operation: Operation) -> bool:
+    """Whether more may run than the operation's text says."""
+    facts = operation.facts
+    return NAMED in facts or DOUBT in facts or DIALECT in facts
+
+
+def _changes_dialect(setting: str) -> bool:
+    name, _, value = setting.partition("=")
+    value = value.strip().lower()
+    if name == "standard_conforming_strings":
+        return value not in ("on", "true", "yes", "1")
+    if name in ("client_encoding", "names"):
+        return value.replace("-", "").replace("_", "").replace(" ", "") in UNSAFE_ENCODINGS
+    # a setting whose very name is not known could be any of them
+    return name == "?"
+
+
+def _with_alerts(verdict: Verdict, said: Said) -> Verdict:
+    return Verdict(
+        verdict.decision,
+        verdict.rule,
+        verdict.policy,
+        verdict.message,
+        verdict.hint,
+        said.alerts,
+        verdict.terms,
+    )

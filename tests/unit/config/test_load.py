@@ -56,7 +56,7 @@ def problems(text: str) -> list[str]:
         ("limit: {}",
          "1: limit: no such setting (did you mean limits?); expected one of listen, tls, "
          "workers, keys, storage, journal, archive, limits, identity, roles, targets, agents, access, "
-         "logging"),
+         "rules, judging, logging"),
         ("storage: {recordings: 's3://b/p'}",
          "1: storage.recordings: an S3 store is not in this version; expected file"),
         ("storage: {catalog: 'postgresql://u:hunter2@h/d'}",
@@ -65,7 +65,18 @@ def problems(text: str) -> list[str]:
         ("identity: {providers: [{name: x}]}",
          "1: identity.providers: OIDC and SAML are not in this version; use service accounts with API "
          "keys"),
-        ("rules: []", "1: rules: rules are not in this version; access is decided by `access` alone"),
+        ("rules: [{name: r, then: deny}]",
+         "1: rules[0]: expected either when, a condition in CEL, or preset"),
+        ("rules: [{when: 'true', then: deny}]", "1: rules[0]: expected a name: it is what clients are told"),
+        ("rules: [{name: r, when: 'true'}]", "1: rules[0]: expected then: deny, require_approval or alert"),
+        ("rules: [{name: r, when: 'true', then: deny, by: [dba]}]",
+         "1: rules[0]: expected then: require_approval, where by is set"),
+        ("rules: [{name: r, when: 'true', then: alert}, {name: r, when: 'true', then: alert}]",
+         "1: rules[1].name: expected a name that no other rule has"),
+        ("rules: [{name: r, when: 'true', then: alert, agents: [x]}]",
+         "1: rules[0].agents[0]: expected a declared agent: none is declared"),
+        ("rules: [{name: r, when: 'true', then: alert, targets: {names: [x]}}]",
+         "1: rules[0].targets.names[0]: expected a declared target: none is declared"),
         ("retention: []",
          "1: retention: retention is not in this version; recordings are kept until you remove them"),
         ("masking: []", "1: masking: masking rules are not in this version; passwords in statements are "
@@ -121,7 +132,7 @@ def test_what_is_no_plain_yaml_is_refused(text: str) -> None:
 
 
 def test_all_problems_are_told_at_once_in_the_order_of_their_lines() -> None:
-    text = "workers: 0\nlogging: {level: loud}\nlisten: {postgres: '0.0.0.0:1'}\nrules: []\n"
+    text = "workers: 0\nlogging: {level: loud}\nlisten: {postgres: '0.0.0.0:1'}\nruled: []\n"
     assert [line.split(":")[1] for line in problems(text)] == ["1", "2", "3", "4"]
 
 

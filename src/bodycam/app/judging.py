@@ -1,0 +1,42 @@
+"""From the settings to the decision point that a worker asks."""
+
+from pathlib import Path
+
+from bodycam import config
+from bodycam.config import Settings
+from bodycam.config.rules import Unknown
+from bodycam.policy.decision import DecisionPoint
+from bodycam.policy.rules.compiling import check_rules, compile_rules
+from bodycam.registry import LANGUAGES, PROTOCOLS
+
+
+def load_settings(file: Path) -> Settings:
+    """Read a settings file, its rules included.
+
+    Raises:
+        SettingsError: the file can't be read or is wrong, with every problem in it.
+    """
+    return config.load(file, protocols=PROTOCOLS, checks=(check_rules,))
+
+
+def decision_point(settings: Settings) -> DecisionPoint:
+    """What judges operations by these settings."""
+    analyses = {name: make() for name, make in LANGUAGES.items()}
+    point = DecisionPoint(
+        languages={
+            name: analyses[protocol.language]
+            for name, protocol in PROTOCOLS.items()
+            if protocol.language in analyses
+        }
+    )
+    adopt(point, settings)
+    return point
+
+
+def adopt(point: DecisionPoint, settings: Settings) -> None:
+    """Judge by these settings from here on, in open sessions too."""
+    point.adopt(
+        compile_rules(settings),
+        config.policy_version(settings),
+        deny_unknown=settings.judging.unknown is Unknown.DENY,
+    )

@@ -1,0 +1,70 @@
+"""What a session's names stand for: statements prepared in SQL, and those that SQL may have renamed.
+
+SQL's PREPARE and the wire protocol's share their names, and nothing tells for certain what stands under one
+after a DEALLOCATE inside a function or a rollback. So a name stands for all that was ever prepared under it
+in this session, and what runs by it is judged as if it did all of that. One that is not known hides its
+effect.
+"""
+
+from dataclasses import fields, replace
+from typing import Any, Final
+
+from bodycam.model.operation import DOUBT, NAMED, PREPARES, Operation
+from bodycam.policy.sql.facts import SqlFacts
+
+NAMES_MOST: Final = 10_000
+"""Names of one session that are kept; with more of them, what runs by name hides its effect."""
+
+
+class Prepared:
+    """The names of one session."""
+
+    def __init__(self, analyse: Any) -> None:
+        self._analyse = analyse
+        self._facts: dict[str, SqlFacts] = {}
+
+    def resolve(self, operation: Operation, own: SqlFacts) -> SqlFacts:
+        """The facts of an operation with all that may run by the names in it."""
+        found = own
+        named, prepared = operation.facts.get(NAMED), operation.facts.get(PREPARES)
+        if isinstance(named, str):
+            found = self._of(named)
+        elif DOUBT in operation.facts and isinstance(prepared, str):
+            found = merged(own, self._facts.get(prepared, own))
+        for executed in own.executes:
+            found = merged(found, self._of(executed))
+        return found
+
+    def learn(self, operation: Operation, own: SqlFacts) -> None:
+        """An operation that was let through may put something under names."""
+        for name, text in own.prepares:
+            self._add(name, self._analyse(text))
+        prepared = operation.facts.get(PREPARES)
+        if operation.verb == "prepare" and isinstance(prepared, str):
+            self._add(prepared, own)
+
+    def _of(self, name: str) -> SqlFacts:
+        facts = self._facts.get(name)
+        if facts is None:
+            return SqlFacts(unknown=(f"nothing was prepared here under the name {name!r:.80}",))
+        return facts
+
+    def _add(self, name: str, facts: SqlFacts) -> None:
+        before = self._facts.get(name)
+        if before is None and len(self._facts) >= NAMES_MOST:
+            return
+        self._facts[name] = facts if before is None or before == facts else merged(before, facts)
+
+
+def merged(one: SqlFacts, other: SqlFacts) -> SqlFacts:
+    """What either of two statements may do."""
+    changed: dict[str, Any] = {}
+    for field in fields(SqlFacts):
+        mine, theirs = getattr(one, field.name), getattr(other, field.name)
+        if isinstance(mine, bool):
+            changed[field.name] = mine or theirs
+        elif isinstance(mine, int):
+            changed[field.name] = max(mine, theirs)
+        elif isinstance(mine, tuple):
+            changed[field.name] = tuple(dict.fromkeys(mine + theirs))
+    return replace(one, **changed)

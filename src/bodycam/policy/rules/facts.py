@@ -1,0 +1,105 @@
+"""The facts of one operation as conditions read them, by path."""
+
+import time
+from collections.abc import Callable, Hashable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Protocol
+
+from bodycam.model.identity import Run
+from bodycam.model.operation import Operation
+from bodycam.model.target import Target
+from bodycam.policy.rules.vocabulary import MISSING
+from bodycam.policy.sql.facts import SqlFacts
+from bodycam.policy.usage import Usage
+
+
+class Subject(Protocol):
+    """Whose operation it is: `policy` is the version under which the session was opened."""
+
+    @property
+    def run(self) -> Run: ...
+
+    @property
+    def target(self) -> Target: ...
+
+    @property
+    def database(self) -> str: ...
+
+    @property
+    def policy(self) -> str: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One operation to be judged, with all that is known of it; `sql` is None where it is no SQL."""
+
+    operation: Operation
+    subject: Subject
+    sql: SqlFacts | None
+    usage: Usage
+    clock: Callable[[], float] = time.time
+
+
+def value(path: str, case: Case) -> Any:
+    """What stands at a path; MISSING where nothing does."""
+    found = _READ.get(path)
+    if found is not None:
+        return found(case)
+    if path.startswith("op.sql."):
+        return getattr(case.sql, path[7:], MISSING)
+    for root, labels in _OPEN.items():
+        if path.startswith(root + "."):
+            return labels(case).get(path[len(root) + 1 :], MISSING)
+    if path == "op.sql":
+        return MISSING if case.sql is None else True
+    return True  # has() of a branch that every operation has
+
+
+def key(values: list[Any]) -> Hashable:
+    """Values of facts as the key under which a verdict on them is remembered."""
+    return tuple([tuple(sorted(one.items())) if isinstance(one, Mapping) else one for one in values])
+
+
+def _parameters(case: Case) -> list[str | None]:
+    return [
+        None if said is None else said.decode("utf-8", "replace") for _, _, said in case.operation.parameters
+    ]
+
+
+def _moment(case: Case) -> datetime:
+    return datetime.fromtimestamp(case.clock(), UTC)
+
+
+_OPEN: dict[str, Callable[[Case], Mapping[str, Any]]] = {
+    "op.facts": lambda case: case.operation.facts,
+    "run.labels": lambda case: case.subject.run.labels,
+    "target.labels": lambda case: case.subject.target.labels,
+}
+
+_READ: dict[str, Callable[[Case], Any]] = {
+    "op.verb": lambda case: case.operation.verb,
+    "op.text": lambda case: case.operation.text,
+    "op.parameters": _parameters,
+    "op.facts": lambda case: dict(case.operation.facts),
+    "principal.issuer": lambda case: case.subject.run.principal.issuer,
+    "principal.subject": lambda case: case.subject.run.principal.subject,
+    "principal.kind": lambda case: case.subject.run.principal.kind.value,
+    "principal.groups": lambda case: tuple(sorted(case.subject.run.principal.groups)),
+    "run.id": lambda case: case.subject.run.id,
+    "run.agent": lambda case: case.subject.run.agent,
+    "run.grade": lambda case: case.subject.run.grade.value,
+    "run.labels": lambda case: dict(case.subject.run.labels),
+    "target.name": lambda case: case.subject.target.name,
+    "target.protocol": lambda case: case.subject.target.protocol,
+    "target.labels": lambda case: dict(case.subject.target.labels),
+    "session.database": lambda case: case.subject.database,
+    "usage.session.operations": lambda case: case.usage.operations,
+    "usage.session.rows": lambda case: case.usage.rows,
+    "usage.run.operations": lambda case: case.usage.run.operations,
+    "usage.run.rows": lambda case: case.usage.run.rows,
+    "usage.run.per_minute": lambda case: case.usage.run.per_minute(case.clock()),
+    "now.unix": lambda case: int(case.clock()),
+    "now.hour": lambda case: _moment(case).hour,
+    "now.weekday": lambda case: _moment(case).isoweekday(),
+}

@@ -1,0 +1,68 @@
+"""One rule, ready to be asked."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import cel
+
+from bodycam.config.people import ANY, TargetSelector
+from bodycam.config.rules import Action
+from bodycam.model.identity import Run
+from bodycam.model.target import Target
+from bodycam.model.verdict import Terms
+from bodycam.policy.rules.condition import Condition
+from bodycam.policy.rules.vocabulary import Lasting
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """A condition and what follows from it; `place` is where it stands in the settings, from 0."""
+
+    name: str
+    place: int
+    when: Condition
+    unless: Condition | None
+    then: Action
+    message: str
+    hint: str
+    terms: Terms | None
+    agents: tuple[str, ...] | None
+    targets: TargetSelector | None
+
+    @property
+    def paths(self) -> frozenset[str]:
+        """The facts that it reads."""
+        return self.when.paths if self.unless is None else self.when.paths | self.unless.paths
+
+    @property
+    def lasting(self) -> Lasting:
+        """For how long what it says stays the same."""
+        return self.when.lasting if self.unless is None else max(self.when.lasting, self.unless.lasting)
+
+    @property
+    def about_sql(self) -> bool:
+        """Whether it reads what statements do, and so says nothing of what is no SQL."""
+        return any(path.startswith("op.sql.") for path in self.when.paths)
+
+    def concerns(self, run: Run, target: Target) -> bool:
+        """Whether it is about sessions of this run with this target."""
+        if self.agents is not None and run.agent not in self.agents:
+            return False
+        return self.targets is None or selects(self.targets, target.name, target.labels)
+
+    def matches(self, facts: cel.Context) -> bool:
+        """Whether it holds for these facts.
+
+        Raises:
+            Exception: a fact that it reads is not there, or the like; the caller fails closed.
+        """
+        if not self.when.holds(facts):
+            return False
+        return self.unless is None or not self.unless.holds(facts)
+
+
+def selects(selector: TargetSelector, name: str, labels: Any) -> bool:
+    """Whether a target is among those that the settings name."""
+    if selector.names and ANY not in selector.names and name not in selector.names:
+        return False
+    return all(labels.get(label) == wanted for label, wanted in selector.labels.items())

@@ -1,0 +1,121 @@
+"""What a rule's condition may read: every path, what type it has, and how long it stays the same.
+
+`docs/rules.md` is the reference for people; a test holds both together.
+"""
+
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Any
+
+
+class Lasting(IntEnum):
+    """For how long a fact stays what it is; a verdict is remembered no longer than what it was made of."""
+
+    SESSION = 1  # who, which target: fixed when the session opens
+    STATEMENT = 2  # a function of the operation's verb and text
+    OPERATION = 3  # parameters, counts, the time: asked anew each time
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """A path that conditions may read.
+
+    `sample` is a value of its type, for the trial that every condition has to stand at load; `open` says that
+    any name may follow (labels).
+    """
+
+    path: str
+    lasting: Lasting
+    sample: Any
+    meaning: str
+    open: bool = False
+
+
+_S, _T, _O = Lasting.SESSION, Lasting.STATEMENT, Lasting.OPERATION
+_WORDS = ("word",)
+
+SQL = tuple(
+    Known(f"op.sql.{name}", _T, sample, meaning)
+    for name, sample, meaning in (
+        ("kinds", _WORDS, "what the statements do: `select`, `insert`, `drop`, `copy`, `grant`, ..."),
+        ("statements", 1, "how many statements the text has"),
+        ("reads", _WORDS, "tables and views read, as written"),
+        ("writes", _WORDS, "tables written, created, altered or dropped"),
+        ("columns_read", _WORDS, "columns read, `table.column` where the table can be told"),
+        ("columns_written", _WORDS, "columns written"),
+        ("functions", _WORDS, "functions called"),
+        ("schemas", _WORDS, "schemas named"),
+        ("objects", _WORDS, "objects defined or dropped, as `kind:name`"),
+        ("ddl", True, "whether a definition changes"),
+        ("privileges", True, "whether rights, roles or owners change"),
+        ("program", True, "whether the server is told to run a program (`COPY ... PROGRAM`)"),
+        ("files", True, "whether files of the server are read or written"),
+        ("dynamic", True, "whether SQL is made and run at run time (`DO`, functions that take SQL)"),
+        ("roles", _WORDS, "roles that are switched to"),
+        ("settings", _WORDS, "settings changed, as `name=value`"),
+        ("writes_by_function", _WORDS, "functions called that write or act by themselves"),
+        ("outputs", True, "whether rows of relations come back"),
+        ("stores_query", True, "whether a query's result is kept under another name"),
+        ("unknown", _WORDS, "why the effect can't be told; empty where it can"),
+    )
+)
+
+KNOWN: tuple[Known, ...] = (
+    Known(
+        "op.verb",
+        _T,
+        "query",
+        "the protocol's word for it: `query`, `prepare`, `bind`, `execute`, `function`",
+    ),
+    Known("op.text", _T, "select 1", "what was asked, in the client's own words"),
+    *SQL,
+    Known("op.parameters", _O, _WORDS, "the values handed over beside the text, as text; null for NULL"),
+    Known("op.facts", _O, {"portal": "c"}, "what else the protocol knows of it", open=True),
+    Known("principal.issuer", _S, "bodycam", "who vouches for whoever started the run"),
+    Known("principal.subject", _S, "ada", "whoever started the run"),
+    Known("principal.kind", _S, "human", "`human` or `service`"),
+    Known("principal.groups", _S, _WORDS, "the groups of whoever started the run"),
+    Known("run.id", _S, "run_a", "the run"),
+    Known("run.agent", _S, "billing-bot", "the agent that acts"),
+    Known("run.grade", _S, "advisory", "`isolated`, `separated` or `advisory`"),
+    Known("run.labels", _S, {"ticket": "T-1"}, "the run's labels: claims of the client", open=True),
+    Known("target.name", _S, "orders", "the target"),
+    Known("target.protocol", _S, "http", "its protocol"),
+    Known("target.labels", _S, {"env": "prod"}, "its labels", open=True),
+    Known("session.database", _S, "orders", "the database, or what else was chosen behind the target"),
+    Known("usage.session.operations", _O, 3, "operations of this session so far"),
+    Known("usage.session.rows", _O, 3, "rows that this session has moved so far"),
+    Known("usage.run.operations", _O, 3, "operations of this run so far, at this worker"),
+    Known("usage.run.rows", _O, 3, "rows that this run has moved so far, at this worker"),
+    Known("usage.run.per_minute", _O, 3, "operations of this run in the last 60 seconds, at this worker"),
+    Known("now.unix", _O, 1_800_000_000, "seconds of the Unix epoch"),
+    Known("now.hour", _O, 9, "hour of the day, UTC, 0 to 23"),
+    Known("now.weekday", _O, 1, "1 for Monday to 7 for Sunday, UTC"),
+)
+
+MISSING = object()
+"""What stands at the path of a label that is not there."""
+
+BY_PATH = {known.path: known for known in KNOWN}
+ROOTS = frozenset(known.path.split(".")[0] for known in KNOWN)
+BRANCHES = frozenset(
+    known.path.rsplit(".", depth)[0] for known in KNOWN for depth in range(1, known.path.count(".") + 1)
+)
+"""Paths that lead to facts and are none themselves."""
+
+
+def tree(values: dict[str, Any]) -> dict[str, Any]:
+    """Values by path as the nested maps that a condition reads; what is MISSING is left out."""
+    grown: dict[str, Any] = {root: {} for root in ROOTS}
+    for path, value in values.items():
+        place = grown
+        *steps, leaf = path.split(".")
+        for step in steps:
+            place = place.setdefault(step, {})
+        if value is MISSING:
+            continue
+        if path in BRANCHES:
+            place.setdefault(leaf, {})
+        else:
+            place[leaf] = list(value) if isinstance(value, tuple) else value
+    return grown

@@ -77,4 +77,3 @@ def said_from_wire(plain: dict[str, Any]) -> ApprovalSaid:
     return ApprovalSaid(
         plain["approval"], ApprovalState(plain["state"]), plain["url"], tuple(plain["by"]), plain["reason"]
     )
-

@@ -6,10 +6,7 @@ import pytest
 
 from bodycam.config import parse
 from bodycam.model.identity import Principal, PrincipalKind
-from bodycam.model.operation import Operation
-from bodycam.model.verdict import Decision, Verdict
 from bodycam.policy.access import AccessPolicy, Role
-from bodycam.policy.decision import DecisionPoint, Subject
 
 TEXT = """
 targets:
@@ -50,20 +47,3 @@ def test_what_a_starter_and_an_agent_may_open(principal: Principal, agent: str, 
 def test_roles() -> None:
     assert POLICY.role(who("x", "admins")) is Role.ADMIN
     assert POLICY.role(who("x", "g")) is Role.MEMBER
-
-
-class _Session:
-    policy = "v1"
-
-
-class _Broken:
-    def judge(self, operation: Operation, subject: Subject) -> Verdict | None:
-        raise KeyError("fact")
-
-
-def test_an_open_sessions_operations_are_allowed_under_its_policy_and_a_fault_denies() -> None:
-    operation = Operation("query", "SELECT 1")
-    allowed = DecisionPoint().decide(operation, _Session())
-    assert (allowed.decision, allowed.rule, allowed.policy) == (Decision.ALLOW, "access", "v1")
-    denied = DecisionPoint([_Broken()]).decide(operation, _Session())
-    assert (denied.decision, denied.rule, denied.policy) == (Decision.DENY, "policy-error", "v1")

@@ -10,7 +10,7 @@ from bodycam.catalog.engine import reading, writing
 from bodycam.catalog.paging import BadCursor
 from bodycam.catalog.runs import RunFilter, RunState
 from bodycam.catalog.sessions import SessionFilter, SessionState
-from bodycam.model.identity import Run
+from bodycam.model.identity import PrincipalKind, Run
 from tests.contract.catalog_cases import CI, NOON, add_session, exchange, write
 
 CREDENTIAL = runs.RunCredential(b"salt", 4096, b"stored", b"server", b"token")
@@ -250,3 +250,20 @@ def test_tail_goes_on_and_says_when_it_missed(catalog: Engine) -> None:
         for at in range(tail.KEPT + 2):
             tail.announce(connection, [(tail.Arrival.EXCHANGE, str(at))])
         assert tail.after(connection, got.position, batches=1).missed
+
+
+def test_an_account_is_a_services_unless_it_is_said_to_be_a_persons(catalog: Engine) -> None:
+    with writing(catalog) as connection:
+        accounts.add_account(connection, id="sva_1", name="ci", groups=[], now=1)
+        made = accounts.add_account(
+            connection, id="sva_2", name="ann", groups=["dba"], now=1, kind=PrincipalKind.HUMAN
+        )
+        accounts.add_key(connection, id="key_2", account="sva_2", hash=b"h", now=1)
+    with reading(catalog) as connection:
+        assert {one.name: one.kind.value for one in accounts.accounts(connection)} == {
+            "ci": "service",
+            "ann": "human",
+        }
+        found = accounts.key_with_account(connection, "key_2")
+        assert found is not None
+        assert found[1] == made

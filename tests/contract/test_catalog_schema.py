@@ -56,6 +56,7 @@ def test_a_catalog_of_the_first_schema_is_brought_up_with_what_it_holds(catalog_
     with writing(engine) as connection:
         (key,) = accounts.keys_of(connection, "sva_1")
         assert (key.id, key.last_used) == ("key_1", None)
+        assert accounts.accounts(connection)[0].kind.value == "service"
         accounts.keys_used(connection, {"key_1": 7})
         run = runs.get_run(connection, "run_a")
         assert run is not None

@@ -1,4 +1,7 @@
-"""Service accounts and their API keys. Keys are hashes here; their look is identity's affair."""
+"""The gateway's own accounts, of services and of people, and their API keys.
+
+Keys are hashes here; their look is identity's affair.
+"""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -7,6 +10,7 @@ from sqlalchemy import Connection, Row, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
 
 from bodycam.catalog.tables import api_keys, service_accounts
+from bodycam.model.identity import PrincipalKind
 
 
 class AccountExists(Exception):
@@ -15,13 +19,14 @@ class AccountExists(Exception):
 
 @dataclass(frozen=True, slots=True)
 class ServiceAccount:
-    """A workload's identity; `disabled` is when it was, or None."""
+    """A workload's or a person's identity; `disabled` is when it was, or None."""
 
     id: str
     name: str
     groups: frozenset[str]
     created: int
     disabled: int | None
+    kind: PrincipalKind = PrincipalKind.SERVICE
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +53,9 @@ def add_account(
     name: str,
     groups: Iterable[str],
     now: int,
+    kind: PrincipalKind = PrincipalKind.SERVICE,
 ) -> ServiceAccount:
-    """Adds a service account.
+    """Adds an account.
 
     Raises:
         AccountExists: the name is taken.
@@ -58,12 +64,11 @@ def add_account(
         raise AccountExists(f"there is a service account named {name!r} already")
     try:
         with connection.begin_nested():
-            connection.execute(
-                insert(service_accounts).values(id=id, name=name, groups=sorted(set(groups)), created=now)
-            )
+            values = {"groups": sorted(set(groups)), "created": now, "kind": kind.value}
+            connection.execute(insert(service_accounts).values(id=id, name=name, **values))
     except IntegrityError as error:
         raise AccountExists(f"there is a service account named {name!r} already") from error
-    return ServiceAccount(id, name, frozenset(groups), now, None)
+    return ServiceAccount(id, name, frozenset(groups), now, None, kind)
 
 
 def set_groups(connection: Connection, name: str, groups: Iterable[str]) -> bool:
@@ -121,7 +126,14 @@ def key_with_account(
     """
     own, owner = api_keys.c, service_accounts.c
     query = (
-        select(api_keys, owner.name, owner.groups, owner.created.label("account_created"), owner.disabled)
+        select(
+            api_keys,
+            owner.name,
+            owner.groups,
+            owner.created.label("account_created"),
+            owner.disabled,
+            owner.kind,
+        )
         .join(service_accounts, owner.id == own.account)
         .where(own.id == key)
     )
@@ -130,7 +142,14 @@ def key_with_account(
     row = connection.execute(query).first()
     if row is None:
         return None
-    account = ServiceAccount(row.account, row.name, frozenset(row.groups), row.account_created, row.disabled)
+    account = ServiceAccount(
+        row.account,
+        row.name,
+        frozenset(row.groups),
+        row.account_created,
+        row.disabled,
+        PrincipalKind(row.kind),
+    )
     return _key(row), account
 
 
@@ -168,7 +187,8 @@ def usable_keys(connection: Connection, now: int) -> int:
 
 
 def _account(row: Row[tuple[object, ...]]) -> ServiceAccount:
-    return ServiceAccount(row.id, row.name, frozenset(row.groups), row.created, row.disabled)
+    kind = PrincipalKind(row.kind)
+    return ServiceAccount(row.id, row.name, frozenset(row.groups), row.created, row.disabled, kind)
 
 
 def _key(row: Row[tuple[object, ...]]) -> ApiKey:

@@ -7,6 +7,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, and_, insert, or_, select, tuple_, update
 
+from bodycam.catalog.approvals import withdraw
 from bodycam.catalog.paging import Page, bounded, decode, encode
 from bodycam.catalog.tables import run_credentials, runs
 from bodycam.model.identity import Grade, Principal, PrincipalKind, Run
@@ -136,9 +137,11 @@ def end_run(connection: Connection, run: str, exit_code: int | None, now: int) -
 
 
 def revoke_run(connection: Connection, run: str, reason: str, now: int) -> bool:
-    """Revokes a run and its credential; False if it was ended or revoked before."""
+    """Revokes a run, its credential and what it wants approved; False if it was ended or revoked before."""
     live = and_(runs.c.id == run, runs.c.ended.is_(None), runs.c.revoked.is_(None))
     changed = connection.execute(update(runs).where(live).values(revoked=now, reason=reason)).rowcount > 0
+    if changed:
+        withdraw(connection, select(runs.c.key).where(runs.c.id == run).scalar_subquery(), now)
     _revoke_credential(connection, run, now)
     return changed
 

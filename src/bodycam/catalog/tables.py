@@ -46,6 +46,7 @@ service_accounts = Table(
     Column("groups", JSON, nullable=False),
     Column("created", BigInteger, nullable=False),
     Column("disabled", BigInteger),
+    Column("kind", String(16), nullable=False, server_default="service"),  # of the principal: a person's too
 )
 
 api_keys = Table(
@@ -189,6 +190,63 @@ extras = Table(
     Column("values", Text, nullable=False),
     Column("error", Text, nullable=False),
     Column("output", Text, nullable=False),
+)
+
+# One operation that waits, or waited, for people. `digest` is what may use it: see `approvals`.
+approvals = Table(
+    "approvals",
+    metadata,
+    Column("key", Key, primary_key=True, autoincrement=True),
+    Column("id", String(64), nullable=False, unique=True),
+    Column("digest", LargeBinary, nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("run", Key, ForeignKey("runs.key"), nullable=False),  # with session and exchange: who asked last
+    Column("session", String(64), nullable=False),
+    Column("exchange", BigInteger, nullable=False),
+    Column("target", String(255), nullable=False),
+    Column("database", Text, nullable=False),
+    Column("rule", Text, nullable=False),
+    Column("policy", Text, nullable=False),
+    Column("verb", String(64), nullable=False),
+    Column("text", Text, nullable=False),
+    Column("parameters", JSON, nullable=False),
+    Column("by", JSON, nullable=False),  # also in approval_groups, to be joined with
+    Column("minimum", Integer, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("created", BigInteger, nullable=False),
+    Column("expires", BigInteger, nullable=False),
+    Column("decided", BigInteger),
+    Column("used", BigInteger),
+    Index("ix_approvals_digest", "digest", "key"),
+    Index("ix_approvals_run", "run", "key"),
+    Index("ix_approvals_state", "state", "key"),
+    Index("ix_approvals_expires", "expires"),
+    sqlite_autoincrement=True,
+)
+# However many ask at the same instant, there is one approval that may still be used.
+Index(
+    "uq_approvals_live",
+    approvals.c.digest,
+    unique=True,
+    sqlite_where=approvals.c.state.in_(["pending", "approved"]),
+    postgresql_where=approvals.c.state.in_(["pending", "approved"]),
+)
+
+approval_groups = Table(
+    "approval_groups",
+    metadata,
+    Column("approval", Key, ForeignKey("approvals.key"), primary_key=True, autoincrement=False),
+    Column("group", String(255), primary_key=True),
+)
+
+approval_votes = Table(
+    "approval_votes",
+    metadata,
+    Column("approval", Key, ForeignKey("approvals.key"), primary_key=True, autoincrement=False),
+    Column("principal", Text, primary_key=True),  # subject@issuer: a person decides once
+    Column("approve", Boolean, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("at", BigInteger, nullable=False),
 )
 
 audit = Table(

@@ -1,4 +1,4 @@
-"""Service accounts: the principals that the gateway itself vouches for."""
+"""Accounts, of services and of people: the principals that the gateway itself vouches for."""
 
 from dataclasses import dataclass
 
@@ -9,12 +9,13 @@ ISSUER = "bodycam"
 
 @dataclass(frozen=True, slots=True)
 class ServiceAccount:
-    """A service account as the catalog keeps it."""
+    """An account as the catalog keeps it; `kind` is what the admin who made it said that it is."""
 
     name: str
     groups: frozenset[str] = frozenset()
     disabled: bool = False
+    kind: PrincipalKind = PrincipalKind.SERVICE
 
     def principal(self) -> Principal:
         """Who it is to policy and to the record."""
-        return Principal(ISSUER, self.name, PrincipalKind.SERVICE, self.groups)
+        return Principal(ISSUER, self.name, self.kind, self.groups)

@@ -55,7 +55,7 @@ class CatalogStore:
         return StoredKey(
             key.id,
             key.hash,
-            ServiceAccount(account.name, account.groups, account.disabled is not None),
+            ServiceAccount(account.name, account.groups, account.disabled is not None, account.kind),
             expires=None if key.expires is None else key.expires / 1e6,
             revoked=key.revoked is not None,
         )

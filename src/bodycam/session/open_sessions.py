@@ -26,6 +26,10 @@ class OpenSessions:
     def __contains__(self, session: str) -> bool:
         return session in self._sessions
 
+    def at(self, session: str) -> OpenSession | None:
+        """The session of that id, if it is open."""
+        return self._sessions.get(session)
+
     def add(self, session: str, run: str, worker: str) -> None:
         """A session was granted, or a worker says that it has it."""
         self._sessions[session] = OpenSession(session, run, worker)

@@ -1,0 +1,61 @@
+"""Who may decide on an approval, as a table."""
+
+from pathlib import Path
+
+import pytest
+
+from bodycam.config import parse
+from bodycam.model.identity import Principal, PrincipalKind
+from bodycam.policy.access import Role
+from bodycam.policy.approvers import why_not
+
+SETTINGS = parse(
+    """
+agents:
+  billing-bot: {owner: " Payments "}
+  owned-by-one: {owner: ann}
+  owned-by-name: {owner: "ann@corp"}
+  nobodys: {}
+""",
+    file="x",
+    folder=Path("/x"),
+)
+STARTER = Principal("bodycam", "ci", PrincipalKind.SERVICE, frozenset({"dba"}))
+
+
+def human(subject: str, *groups: str, issuer: str = "bodycam") -> Principal:
+    return Principal(issuer, subject, PrincipalKind.HUMAN, frozenset(groups))
+
+
+@pytest.mark.parametrize(
+    ("who", "role", "agent", "by", "says"),
+    [
+        (human("ann", "dba"), Role.MEMBER, "billing-bot", ("dba", "leads"), None),
+        (human("ann", "leads"), Role.MEMBER, "nobodys", ("dba", "leads"), None),
+        (human("ann"), Role.ADMIN, "billing-bot", (), None),
+        (human("ann", ""), Role.ADMIN, "nobodys", (), None),
+        (human("ann", "dba"), Role.MEMBER, "billing-bot", (), "only admins"),
+        (human("ann", "dba"), Role.AUDITOR, "billing-bot", (), "only admins"),
+        (human("ann", "DBA"), Role.MEMBER, "billing-bot", ("dba",), "none of the groups"),
+        (human("ann", "admins"), Role.ADMIN, "billing-bot", ("dba",), "none of the groups"),
+        (human("ann", "dba", "payments"), Role.MEMBER, "billing-bot", ("dba",), "you answer for"),
+        (human("ann", "dba"), Role.MEMBER, "owned-by-one", ("dba",), "you answer for"),
+        (human("ann", "dba", issuer="corp"), Role.MEMBER, "owned-by-one", ("dba",), "you answer for"),
+        (human("ann", "dba", issuer="corp"), Role.MEMBER, "owned-by-name", ("dba",), "you answer for"),
+        (human("ann", "dba"), Role.MEMBER, "owned-by-name", ("dba",), None),
+        (human("ci", "dba"), Role.MEMBER, "billing-bot", ("dba",), "you started the run"),
+        (human("ci", "dba", issuer="corp"), Role.MEMBER, "billing-bot", ("dba",), None),
+        (human("ann", "dba"), Role.MEMBER, "gone", ("dba",), "not declared"),
+        (STARTER, Role.ADMIN, "billing-bot", ("dba",), "is a service"),
+        (Principal("corp", "job", PrincipalKind.SERVICE, frozenset({"dba"})), Role.ADMIN, "nobodys", (), "is a service"),
+    ],
+)  # fmt: skip
+def test_who_may_decide(
+    who: Principal, role: Role, agent: str, by: tuple[str, ...], says: str | None
+) -> None:
+    against = why_not(SETTINGS, who, role, starter=STARTER, agent=agent, by=by)
+    if says is None:
+        assert against is None
+    else:
+        assert against is not None
+        assert says in against

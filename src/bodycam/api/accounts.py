@@ -1,4 +1,4 @@
-"""/v1/service-accounts: workloads' identities and their API keys."""
+"""/v1/service-accounts: the gateway's own accounts, of services and of people, and their API keys."""
 
 import time
 from typing import Annotated
@@ -18,6 +18,7 @@ from bodycam.catalog import runs
 from bodycam.config.types import NAME
 from bodycam.identity import api_keys
 from bodycam.identity.accounts import ISSUER
+from bodycam.model.identity import PrincipalKind
 from bodycam.model.ids import SERVICE_ACCOUNT, new_id
 
 router = APIRouter()
@@ -28,12 +29,13 @@ Group = Annotated[str, StringConstraints(min_length=1, max_length=255, pattern=W
 
 
 class AccountIn(BaseModel):
-    """A service account to make."""
+    """An account to make; `human` is for a person, who alone may decide on approvals."""
 
     model_config = ConfigDict(extra="forbid")
 
     name: str = Field(pattern=NAME)
     groups: list[Group] = Field(default_factory=list, max_length=MAX_GROUPS)
+    kind: PrincipalKind = PrincipalKind.SERVICE
 
 
 class KeyOut(BaseModel):
@@ -47,9 +49,10 @@ class KeyOut(BaseModel):
 
 
 class AccountOut(BaseModel):
-    """A service account with its keys."""
+    """An account with its keys."""
 
     name: str
+    kind: PrincipalKind
     groups: list[str]
     created: float
     disabled: float | None
@@ -86,10 +89,10 @@ class DisabledOut(BaseModel):
 
 @router.post("/v1/service-accounts", status_code=201)
 async def add_account(body: AccountIn, context: In, who: Admin) -> AccountOut:
-    """Make a service account, without a key yet."""
+    """Make an account, without a key yet."""
     if await read(context.catalog, catalog.account_by_name, body.name) is not None:
         raise _exists(body.name)
-    detail = {"groups": sorted(set(body.groups))}
+    detail = {"groups": sorted(set(body.groups)), "kind": body.kind.value}
     await context.trail.before("account-added", str(who.principal), body.name, detail)
     try:
         made = await write(
@@ -99,6 +102,7 @@ async def add_account(body: AccountIn, context: In, who: Admin) -> AccountOut:
             name=body.name,
             groups=body.groups,
             now=now_micros(),
+            kind=body.kind,
         )
     except catalog.AccountExists as error:
         raise _exists(body.name) from error
@@ -190,6 +194,7 @@ def _exists(name: str) -> ApiError:
 def _shown(account: catalog.ServiceAccount, keys: tuple[catalog.ApiKey, ...]) -> AccountOut:
     return AccountOut(
         name=account.name,
+        kind=account.kind,
         groups=sorted(account.groups),
         created=seconds(account.created),
         disabled=maybe_seconds(account.disabled),

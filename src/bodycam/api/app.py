@@ -5,6 +5,7 @@ from fastapi.responses import JSONResponse
 
 from bodycam.api import (
     accounts,
+    approvals,
     audits,
     errors,
     exchanges,
@@ -37,6 +38,7 @@ RESOURCES = (
     ledger,
     audits,
     accounts,
+    approvals,
 )
 
 _STATUS = {"not-found": 404, "no-such-head": 404, "deleted": 410}

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from sqlalchemy import Engine
 
+from bodycam.api.approval_desk import ApprovalDesk
 from bodycam.api.archivist import Archivist
 from bodycam.api.settings_in_use import SettingsInUse
 from bodycam.api.trail import Trail
@@ -33,6 +34,7 @@ class Control:
     admission: Admission
     archivist: Archivist
     workers: Workers
+    approvals: ApprovalDesk
     trail: Trail
     keys: KeyStore
     transcripts: Mapping[str, Transcript]

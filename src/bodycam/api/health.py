@@ -1,5 +1,6 @@
 """/healthz, /readyz, /metrics: for those who run the gateway; no key is asked, and nobody is named."""
 
+import contextlib
 import time
 from typing import Any
 
@@ -74,9 +75,26 @@ async def metrics(context: In) -> Response:
         "unknown_cancels": context.workers.unknown_cancels,
         "watchers": len(context.watchers),
         "audit_owed": context.trail.owed,
+        "approvals": await _approvals(context),
     }
     told = Snapshot({worker.number: worker.stats for worker in workers}, archivist, control)
     return Response(render(told), media_type=CONTENT_TYPE_LATEST)
+
+
+async def _approvals(context: Control) -> dict[str, int]:
+    """What approvals came to, and their webhooks; without the catalog, nothing of those that wait."""
+    counts, notifier = context.approvals.counts, context.approvals.notifier
+    told = {
+        "asked": counts["new"],
+        "used": counts["used"],
+        "refused": counts["too-many"],
+        "webhooks_sent": notifier.sent,
+        "webhooks_failed": notifier.failed,
+        "webhooks_waiting": notifier.waiting,
+    }
+    with contextlib.suppress(SQLAlchemyError):
+        told["pending"] = await context.approvals.pending()
+    return told
 
 
 async def _archivist(context: Control) -> CheckOut:

@@ -177,6 +177,29 @@ METRICS: Sequence[Described] = (
     Described(
         "bodycam_audit_owed", False, "Acts that wait for their place in the ledger.", _C, ("audit_owed",)
     ),
+    Described(
+        "bodycam_approvals_pending", False, "Operations that wait for people.", _C, ("approvals", "pending")
+    ),
+    Described("bodycam_approvals_asked_total", True, "Approvals asked for.", _C, ("approvals", "asked")),
+    Described("bodycam_approvals_used_total", True, "Approvals used up.", _C, ("approvals", "used")),
+    Described(
+        "bodycam_approvals_refused_total",
+        True,
+        "Askings refused because their run had too many pending.",
+        _C,
+        ("approvals", "refused"),
+    ),
+    Described("bodycam_webhooks_sent_total", True, "Webhooks told.", _C, ("approvals", "webhooks_sent")),
+    Described(
+        "bodycam_webhooks_failed_total", True, "Webhooks given up.", _C, ("approvals", "webhooks_failed")
+    ),
+    Described(
+        "bodycam_webhooks_waiting",
+        False,
+        "Webhooks under way, those that wait for another try included.",
+        _C,
+        ("approvals", "webhooks_waiting"),
+    ),
 )
 
 

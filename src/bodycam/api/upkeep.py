@@ -33,6 +33,7 @@ async def keep(context: Control) -> None:
             await sweep(context)
             await context.trail.settle()
             await note_key_use(context, time.time())
+            await context.approvals.keep()
             if time.monotonic() >= failures_due:
                 failures_due = time.monotonic() + FAILURES_SECONDS
                 await context.trail.failed_logins(context.admission.failures())

@@ -1,8 +1,8 @@
-"""The workers' line: logins answered, sessions kept count of, cuts pushed to every worker at once."""
+"""The workers' line: logins and approvals answered, sessions kept count of, cuts pushed to every worker."""
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,12 +13,16 @@ from bodycam.api import wire
 from bodycam.api.given import GivenSessions
 from bodycam.net.channel import Channel, ChannelClosed, ChannelServer, RemoteError
 from bodycam.session.admission import Admission
+from bodycam.session.approval import ApprovalSaid, ApprovalWanted, said_to_wire, wanted_from_wire
 from bodycam.session.grant import Grant, Refusal
 
 log = structlog.get_logger(__name__)
 
 Certify = Callable[[bytes], bytes]
 """Signs a PEM request for the listeners' certificate and gives the PEM chain."""
+
+Asked = Callable[[ApprovalWanted, str], Awaitable[ApprovalSaid]]
+"""Answers what the worker of that incarnation wants approved."""
 
 SAY_AGAIN = 0.5
 CANCEL_SECONDS = 2.0
@@ -43,10 +47,12 @@ class Workers:
         self,
         admission: Admission,
         *,
+        approvals: Asked | None = None,
         certify: Certify | None = None,
         limits: Callable[[], Mapping[str, Any]] = dict,
     ) -> None:
-        self._admission, self._certify, self._limits = admission, certify, limits
+        self._admission, self._approvals = admission, approvals
+        self._certify, self._limits = certify, limits
         self._server = ChannelServer(self._hear, lost=self._lost)
         self._workers: dict[Channel, Worker] = {}
         self._killed: dict[str, None] = {}
@@ -98,6 +104,10 @@ class Workers:
         """A run's lease was extended; `expires` in Unix seconds."""
         self._admission.renewed(run, expires)
         self._tell_all("renewed", {"run": run, "expires": expires})
+
+    def decided(self, approval: str, state: str) -> None:
+        """Wake those that wait for an approval; they ask again, which alone lets anything through."""
+        self._tell_all("decided", {"approval": approval, "state": state})
 
     def limits_changed(self) -> None:
         """Push the limits of the settings as they are now."""
@@ -158,6 +168,8 @@ class Workers:
                 )
             case "open":
                 return await self._open(channel, worker, body)
+            case "approval" if self._approvals is not None:
+                return said_to_wire(await self._approvals(wanted_from_wire(dict(body)), worker.incarnation))
             case "closed":
                 self._admission.closed(str(body["session"]))
             case "stats":

@@ -9,11 +9,13 @@ from collections.abc import Callable
 import structlog
 
 from bodycam import __version__
+from bodycam.api.approval_desk import ApprovalDesk
 from bodycam.api.archivist_client import ArchivistClient
 from bodycam.api.context import Control
 from bodycam.api.server import serve as serve_control
 from bodycam.api.settings_in_use import SettingsInUse
 from bodycam.api.trail import Trail
+from bodycam.api.webhooks import Notifier
 from bodycam.api.workers import Workers
 from bodycam.app.key_files import (
     LISTENER_AUTHORITY,
@@ -60,14 +62,17 @@ async def run_control(settings: Settings, stop: asyncio.Event) -> None:
         assert authority is not None
         return authority.sign(csr, names=names)
 
-    workers = Workers(admission, certify=None if authority is None else certify)
+    trail = Trail(engine, archivist)
+    approvals = ApprovalDesk(engine, catalog, admission.sessions, in_use, trail, Notifier(in_use))
+    workers = Workers(admission, approvals=approvals.ask, certify=None if authority is None else certify)
     context = Control(
         catalog=engine,
         settings=in_use,
         admission=admission,
         archivist=archivist,
         workers=workers,
-        trail=Trail(engine, archivist),
+        approvals=approvals,
+        trail=trail,
         keys=catalog,
         transcripts=TRANSCRIPTS,
         version=__version__,
@@ -95,6 +100,7 @@ async def run_control(settings: Settings, stop: asyncio.Event) -> None:
             beside=(archivist.run(),),
         )
     finally:
+        await approvals.ended()
         engine.dispose()
 
 

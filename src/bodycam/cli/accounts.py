@@ -1,4 +1,4 @@
-"""`bodycam accounts`: service accounts and their API keys."""
+"""`bodycam accounts`: accounts of services and of people, and their API keys."""
 
 from collections.abc import Mapping
 from typing import Annotated, Any
@@ -10,15 +10,15 @@ from bodycam.cli.door import knock
 from bodycam.cli.options import Json, Url
 from bodycam.cli.printing import print_json, print_line, print_table, tell, when
 
-app = typer.Typer(help="Service accounts and their API keys.", no_args_is_help=True)
+app = typer.Typer(help="Accounts of services and of people, and their API keys.", no_args_is_help=True)
 
-Name = Annotated[str, typer.Argument(metavar="NAME", help="The service account's name.")]
+Name = Annotated[str, typer.Argument(metavar="NAME", help="The account's name.")]
 _BASE = "/v1/service-accounts"
 
 
 @app.command("list")
 def list_accounts(as_json: Json = False, url: Url = None) -> None:
-    """List service accounts."""
+    """List the accounts of services and of people."""
     with knock(url) as client:
         answer = client.get(_BASE)
     accounts = answer.get("accounts") or []
@@ -26,10 +26,11 @@ def list_accounts(as_json: Json = False, url: Url = None) -> None:
         print_json({"accounts": accounts})
         return
     print_table(
-        ["name", "groups", "created", "disabled", "keys"],
+        ["name", "kind", "groups", "created", "disabled", "keys"],
         [
             (
                 one.get("name"),
+                one.get("kind"),
                 one.get("groups"),
                 when(one.get("created")),
                 when(one.get("disabled")),
@@ -45,12 +46,16 @@ def list_accounts(as_json: Json = False, url: Url = None) -> None:
 def create(
     name: Name,
     group: Annotated[list[str] | None, typer.Option("--group", help="A group; may repeat.")] = None,
+    human: Annotated[
+        bool, typer.Option("--human", help="A person's account: only people decide on approvals.")
+    ] = False,
     as_json: Json = False,
     url: Url = None,
 ) -> None:
-    """Create a service account; `accounts key` gives it a key."""
+    """Create an account, of a service unless it says otherwise; `accounts key` gives it a key."""
+    wanted = {"name": name, "groups": group or [], **({"kind": "human"} if human else {})}
     with knock(url) as client:
-        answer = client.post(_BASE, {"name": name, "groups": group or []})
+        answer = client.post(_BASE, wanted)
     if as_json:
         print_json(answer)
     else:
@@ -59,7 +64,7 @@ def create(
 
 @app.command("disable")
 def disable(name: Name, as_json: Json = False, url: Url = None) -> None:
-    """Disable a service account: its keys and runs are worthless at once."""
+    """Disable an account: its keys and runs are worthless at once."""
     with knock(url) as client:
         answer = client.post(f"{_BASE}/{quote(name, safe='')}/disable")
     if as_json:

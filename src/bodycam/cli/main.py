@@ -32,6 +32,7 @@ COMMANDS: Mapping[str, str] = {
     "policy": "policy",
     "targets": "targets",
     "accounts": "accounts",
+    "approvals": "approvals",
     "audit": "audit",
 }
 

@@ -61,7 +61,12 @@ class Roles(Section):
 class Agent(Section):
     """A declared agent."""
 
-    owner: str = Field(default="", max_length=255, description="Who answers for it, for people to read.")
+    owner: str = Field(
+        default="",
+        max_length=255,
+        description="Who answers for it: a name or a group, for people to read; whoever it means "
+        "decides on none of its approvals.",
+    )
     description: str = Field(default="", max_length=1000, description="What it does, for people to read.")
     may_start: Who = Field(default_factory=Who, description="Who may start runs of it; absent: nobody.")
 

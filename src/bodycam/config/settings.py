@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from pydantic import Field
 
+from bodycam.config.approvals import Approvals
 from bodycam.config.gateway import Limits, Listen, Logging, Tls
 from bodycam.config.keeping import Archive, Journal, Storage
 from bodycam.config.people import Access, Agent, Identity, Roles
@@ -41,4 +42,7 @@ class Settings(Section):
         default=(), description="What operations may do; the strictest that matches wins, none means allow."
     )
     judging: Judging = Field(default_factory=Judging, description="How operations are judged.")
+    approvals: Approvals = Field(
+        default_factory=Approvals, description="How people are told of what waits for them."
+    )
     logging: Logging = Field(default_factory=Logging, description="The gateway's own log.")

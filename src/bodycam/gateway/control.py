@@ -14,6 +14,7 @@ from typing import Any, Protocol, TypeVar
 import structlog
 
 from bodycam.net.channel import Channel, ChannelClosed, RemoteError, connect
+from bodycam.session.approval import ApprovalSaid, ApprovalWanted, said_from_wire, wanted_to_wire
 from bodycam.session.grant import (
     Challenge,
     Grant,
@@ -30,6 +31,7 @@ T = TypeVar("T")
 
 RECONNECT_FIRST, RECONNECT_MOST = 0.05, 1.0
 LOGIN_CALL_TIMEOUT = 8.0
+APPROVAL_CALL_TIMEOUT = 8.0
 
 
 class Orders(Protocol):
@@ -44,6 +46,8 @@ class Orders(Protocol):
     async def cancel_here(self, key: bytes) -> bool: ...
 
     def renewed(self, run: str, expires: float) -> None: ...
+
+    def decided(self, approval: str) -> None: ...
 
 
 class ControlLine:
@@ -119,6 +123,22 @@ class ControlLine:
         body = {"login": login, "proof": proof, "wanted": asdict(wanted)}
         return await self._ask("open", body, lambda said: grant_from_wire(said["grant"]))
 
+    async def approval(self, wanted: ApprovalWanted) -> ApprovalSaid | None:
+        """Ask for an operation's approval; None when there is no answer, and then it must not be executed.
+
+        APPROVED has used the approval up. One whose answer was lost on the way is used up as well.
+        """
+        if self._channel is None:
+            return None
+        try:
+            said = await self._channel.call("approval", wanted_to_wire(wanted), timeout=APPROVAL_CALL_TIMEOUT)
+        except (ChannelClosed, TimeoutError, ValueError):
+            return None
+        except RemoteError as error:
+            log.error("the control process failed at an approval", error=str(error))
+            return None
+        return said_from_wire(said)
+
     async def _ask(self, verb: str, body: Any, read: Callable[[Any], T]) -> T | Refusal:
         if self._channel is None:
             return _away("its control process is starting again")
@@ -145,6 +165,8 @@ class ControlLine:
                 return {"found": await self._orders.cancel_here(bytes(body["key"]))}
             case "renewed":
                 self._orders.renewed(str(body["run"]), float(body["expires"]))
+            case "decided":
+                self._orders.decided(str(body["approval"]))
             case _:
                 log.info("an order that this worker does not know", verb=verb)
         return None

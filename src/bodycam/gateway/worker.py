@@ -18,6 +18,7 @@ from bodycam.gateway.approvals import Approvals
 from bodycam.gateway.cancels import Cancels
 from bodycam.gateway.certificate import ListenerCertificate
 from bodycam.gateway.control import ControlLine
+from bodycam.gateway.decisions import Decisions
 from bodycam.gateway.link import ProxyLink
 from bodycam.gateway.listener import Listener
 from bodycam.gateway.patience import Patience
@@ -90,6 +91,7 @@ class Worker:
         self._done: Counter[str] = Counter()
         self._spent: Counter[str] = Counter()
         self.strangers = Strangers()
+        self.decided = Decisions()
         self._turn = Turn(journal)
         self.moved: Callable[[ProxyLink], None] = self._turn.moved
         journal.on_release = lambda: self._turn.released(lambda: self._links)
@@ -349,6 +351,7 @@ class Worker:
         chain = answer.get("certificate")
         if chain:
             self.certificate.adopt(chain)
+        self.decided.missed()
         self.cut(sessions=list(answer.get("cut") or ()), run=None, reason="the run has ended or was revoked")
 
     def cut(self, *, sessions: list[str], run: str | None, reason: str) -> None:

@@ -33,6 +33,7 @@ def why_not(
 
 def _answers_for(owner: str, principal: Principal) -> bool:
     """Whether the text that names an agent's owner means this principal, or a group that it is in."""
+    wanted = owner.strip().casefold()
     names = {principal.subject, str(principal), *principal.groups}
     # written for people to read: letters of another case mean no other
-    return owner.strip().casefold() in {name.casefold() for name in names}
+    return bool(wanted) and wanted in {name.casefold() for name in names}

@@ -40,6 +40,11 @@ TABLE: dict[tuple[str, str], tuple[Any, tuple[int, int, int, int, int, int]]] = 
     ("POST", "/v1/service-accounts/{name}/keys"): (None, (401, 401, 403, 403, 403, 201)),
     ("DELETE", "/v1/service-accounts/{name}/keys/{key}"): (None, (401, 401, 403, 403, 403, 404)),
     ("POST", "/v1/service-accounts/{name}/disable"): (None, (401, 401, 403, 403, 403, 200)),
+    ("GET", "/v1/approvals"): (None, (401, 401, 200, 200, 200, 200)),
+    ("GET", "/v1/approvals/{approval}"): (None, (401, 401, 404, 200, 200, 200)),
+    # all of these callers are services, and only people decide
+    ("POST", "/v1/approvals/{approval}/approve"): ({}, (401, 401, 404, 403, 403, 403)),
+    ("POST", "/v1/approvals/{approval}/deny"): ({"reason": "no"}, (401, 401, 404, 403, 403, 403)),
 }
 CALLERS = (None, "run", "eve", "dev", "aud", "ada")
 QUERIES = {"/v1/gateway": {"agent": "billing-bot"}, "/v1/ledger/consistency": {"first": 1, "second": 2}}
@@ -67,7 +72,10 @@ async def test_each_role_gets_its_status(world: World, method: str, path: str) -
         session = world.add_session(started["run"]["id"])
         world.archivist.events[session] = []
         world.keys["run"] = started["credential"]["secret"]
-        filled = path.format(run=started["run"]["id"], session=session, name="eve", key="key_none")
+        approval = world.add_approval(started["run"]["id"], session)
+        filled = path.format(
+            run=started["run"]["id"], session=session, name="eve", key="key_none", approval=approval
+        )
         answer = await world.call(who, method, filled, json=body, params=QUERIES.get(path))
         got.append(answer.status_code)
         if answer.status_code >= 400 and path != "/readyz":

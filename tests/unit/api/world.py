@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import time
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,12 +11,15 @@ from typing import Any
 import httpx
 
 from bodycam.api.app import create_app
+from bodycam.api.approval_desk import ApprovalDesk
 from bodycam.api.archivist import ArchivistAway, ArchivistRefused, Entered, Settled
 from bodycam.api.context import Control
 from bodycam.api.settings_in_use import SettingsInUse
 from bodycam.api.trail import Trail
+from bodycam.api.webhooks import Notifier, Patience
 from bodycam.api.workers import Workers
 from bodycam.catalog import accounts as catalog_accounts
+from bodycam.catalog.approvals import Asking, ask
 from bodycam.catalog.engine import make_engine, writing
 from bodycam.catalog.schema import migrate
 from bodycam.catalog.sessions import Opening, open_session
@@ -24,7 +28,7 @@ from bodycam.identity import api_keys
 from bodycam.identity.catalog_store import CatalogStore
 from bodycam.identity.run_prover import RunProver
 from bodycam.model.event import Event, Kind
-from bodycam.model.ids import SERVICE_ACCOUNT, SESSION, new_id
+from bodycam.model.ids import APPROVAL, SERVICE_ACCOUNT, SESSION, new_id
 from bodycam.model.transcript import Asked, Entry, Noted
 from bodycam.net.channel import Channel, connect
 from bodycam.session.admission import Admission
@@ -149,6 +153,16 @@ class World:
             open_session(connection, opening)
         return name
 
+    def add_approval(self, run: str, session: str) -> str:
+        name, now = new_id(APPROVAL), round(time.time() * 1e6)
+        wanted = Asking(
+            name.encode(), session, 1, "orders", "shop", "rule", "p1", "query", "DROP TABLE old", (), ("dba",), 1,
+            now + 60_000_000,
+        )  # fmt: skip
+        with writing(self.context.catalog) as connection:
+            ask(connection, wanted, id=name, run=run, most=100, now=now)
+        return name
+
     async def worker(
         self, number: int = 0, incarnation: str = "aa", sessions: Sequence[Any] = ()
     ) -> "PlayedWorker":
@@ -171,6 +185,7 @@ class World:
             await task
         await self.http.aclose()
         await self.context.workers.stop()
+        await self.context.approvals.ended()
         await asyncio.sleep(0)
         self.context.catalog.dispose()
 
@@ -234,13 +249,17 @@ async def living(folder: Path, settings: str = SETTINGS) -> AsyncIterator[World]
     tree = parse(settings, file="bodycam.yaml", folder=folder)
     store, archivist = CatalogStore(engine), PlayedArchivist()
     admission = Admission(tree, store, [RunProver(store)], bytes(32))
+    in_use, trail = SettingsInUse(tree), Trail(engine, archivist)
+    notifier = Notifier(in_use, patience=Patience(attempt=5.0, first=0.01, longest=0.05, attempts=3))
+    approvals = ApprovalDesk(engine, store, admission.sessions, in_use, trail, notifier)
     context = Control(
         catalog=engine,
-        settings=SettingsInUse(tree),
+        settings=in_use,
         admission=admission,
         archivist=archivist,
-        workers=Workers(admission),
-        trail=Trail(engine, archivist),
+        workers=Workers(admission, approvals=approvals.ask),
+        approvals=approvals,
+        trail=trail,
         keys=store,
         transcripts={"postgres": PlainTranscript()},
         version="1.2.3",

@@ -201,6 +201,8 @@ def test_accounts_and_keys(control: FakeControl, capsys: pytest.CaptureFixture[s
     control.routes["POST /v1/service-accounts/ci/disable"] = {"name": "ci", "revoked": []}
     assert bodycam("accounts", "create", "ci", "--group", "a", "--group", "b") == 0
     assert control.calls[-1].body == {"name": "ci", "groups": ["a", "b"]}
+    assert bodycam("accounts", "create", "ann", "--human", "--group", "dba") == 0
+    assert control.calls[-1].body == {"name": "ann", "groups": ["dba"], "kind": "human"}
     capsys.readouterr()
     assert bodycam("accounts", "key", "ci") == 0
     assert capsys.readouterr().out == "bca_once\n"

@@ -53,10 +53,35 @@ def problems(text: str) -> list[str]:
          "1: limits.login_timeout: expected a duration with its unit: 500ms, 30s, 5m, 12h or 90d"),
         ("limits: {message_size: 64MB}",
          "1: limits.message_size: expected a size with its unit: 4096B, 64KiB, 64MiB or 2GiB"),
+        ("approvals: {webhooks: [{name: a, url: 'https://h/x'}]}",
+         "1: approvals.webhooks[0]: expected a secret, which generic webhooks are signed with"),
+        ("approvals: {webhooks: [{name: a, format: slack}]}",
+         "1: approvals.webhooks[0]: expected either url or url_from"),
+        ("approvals: {webhooks: [{name: a, format: slack, url: 'https://h/x', url_from: {env: A}}]}",
+         "1: approvals.webhooks[0]: expected either url or url_from"),
+        ("approvals: {webhooks: [{name: a, format: slack, url: 'http://chat.internal/x'}]}",
+         "1: approvals.webhooks[0].url: expected https://host/path, or http:// to this machine, without a "
+         "user in it"),
+        ("approvals: {webhooks: [{name: a, format: slack, url: 'https://me:pass@h/x'}]}",
+         "1: approvals.webhooks[0].url: expected https://host/path, or http:// to this machine, without a "
+         "user in it"),
+        ("approvals: {webhooks: [{name: a, format: slack, url: 'https://h:port/x'}]}",
+         "1: approvals.webhooks[0].url: expected https://host/path, or http:// to this machine, without a "
+         "user in it"),
+        ("approvals: {webhooks: [{name: a, format: teams, url: 'https://h/x'}]}",
+         "1: approvals.webhooks[0].format: expected 'generic' or 'slack'"),
+        ("approvals: {webhooks: [{name: a, url: 'https://h', secret: abc}]}",
+         "1: approvals.webhooks[0].secret: a literal password is refused; expected {env: NAME}, "
+         "{file: PATH} or {command: [PROGRAM, ...]}"),
+        ("approvals: {webhooks: [{name: a, format: slack, url: 'https://h'}, "
+         "{name: a, format: slack, url: 'https://i'}]}",
+         "1: approvals: expected another name for each of the webhooks"),
+        ("approvals: {url: 'ftp://console'}", "1: approvals.url: expected https://host/path, or nothing"),
+        ("approvals: {url: 'https://me@console'}", "1: approvals.url: expected https://host/path, or nothing"),
         ("limit: {}",
          "1: limit: no such setting (did you mean limits?); expected one of listen, tls, "
          "workers, keys, storage, journal, archive, limits, identity, roles, targets, agents, access, "
-         "rules, judging, logging"),
+         "rules, judging, approvals, logging"),
         ("storage: {recordings: 's3://b/p'}",
          "1: storage.recordings: an S3 store is not in this version; expected file"),
         ("storage: {catalog: 'postgresql://u:hunter2@h/d'}",
@@ -190,3 +215,16 @@ def test_a_file_that_is_not_there_or_not_text_is_said_so(tmp_path: Path) -> None
     (tmp_path / "bad.yaml").write_bytes(b"a: 1\nb: \xff")
     with pytest.raises(SettingsError, match=r"bad\.yaml:2: expected UTF-8 text"):
         load(tmp_path / "bad.yaml")
+
+
+def test_where_people_find_an_approval() -> None:
+    assert read("").approvals.link("apr_1") == ""
+    text = "approvals: {url: 'https://console.internal/bodycam/'}"
+    assert read(text).approvals.link("apr_1") == "https://console.internal/bodycam/approvals/apr_1"
+
+
+@pytest.mark.parametrize("url", ["http://127.0.0.1:9000/x", "http://[::1]/x", "https://10.1.2.3/x?key=1"])
+def test_a_webhook_may_be_on_this_machine_or_at_a_private_address(url: str) -> None:
+    settings = read(f"approvals: {{webhooks: [{{name: a, url: '{url}', secret: {{env: A}}}}]}}")
+    assert settings.approvals.webhooks[0].url == url
+    assert from_snapshot(snapshot(settings)) == settings

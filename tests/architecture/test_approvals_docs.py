@@ -38,11 +38,13 @@ def test_the_bounds_are_those_of_the_code() -> None:
     days = approval_desk.MAX_SECONDS / 86400
     assert bounds == [
         str(approval_desk.MOST_PENDING),
+        str(approval_desk.MOST_HOURLY),
         str(approval_desk.MAX_TEXT),
         f"{days:g} days",
         str(webhooks.MOST_WAITING),
     ]
     text = " ".join(PAGE.split())
+    assert f"longer than {approval_desk.ENTER_SECONDS:g} seconds" in text
     patience = webhooks.Patience()
     assert f"no answer within {patience.attempt:g} seconds" in text
     assert f"up to {patience.attempts} times in {patience.overall / 60:g} minutes" in text

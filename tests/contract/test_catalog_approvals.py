@@ -65,9 +65,19 @@ def asked(
     run: str = "run_a",
     now: int = NOW,
     most: int = 9,
+    lately: int = 99,
 ) -> tuple[Came, Approval | None]:
     with writing(catalog) as connection:
-        return ask(connection, wanted or asking(), id=name, run=run, most=most, now=now)
+        return ask(
+            connection,
+            wanted or asking(),
+            id=name,
+            run=run,
+            most=most,
+            most_lately=lately,
+            since=now - 500,
+            now=now,
+        )
 
 
 def decided(catalog: Engine, name: str, who: str, *, approve: bool = True, now: int = NOW) -> Approval:
@@ -261,6 +271,17 @@ def test_a_run_has_so_many_pending_at_most(catalog: Engine) -> None:
     assert asked(catalog, "apr_more", asking(b"more2"), most=3)[0] is Came.NEW
 
 
+def test_a_run_asks_so_often_at_most(catalog: Engine) -> None:
+    for number in range(3):
+        name = f"apr_{number}"
+        assert asked(catalog, name, asking(b"%d" % number), lately=3, now=NOW + number)[0] is Came.NEW
+        decided(catalog, name, "ann@bodycam", approve=False, now=NOW + number)
+    assert asked(catalog, "apr_more", asking(b"more"), lately=3, now=NOW + 3) == (Came.TOO_MANY, None)
+    assert asked(catalog, "apr_denied", asking(b"1"), lately=3, now=NOW + 3)[0] is Came.DENIED
+    assert asked(catalog, "apr_other", asking(b"more"), lately=3, now=NOW + 3, run="run_b")[0] is Came.NEW
+    assert asked(catalog, "apr_later", asking(b"later"), lately=3, now=NOW + 500)[0] is Came.NEW
+
+
 def test_the_listing_filters_and_pages(catalog: Engine) -> None:
     for number in range(4):
         by = ("dba",) if number % 2 else ("leads", "boss")
@@ -322,7 +343,7 @@ def test_asking_and_revoking_at_one_instant_leave_nothing_usable(catalog: Engine
 
     revoking = threading.Thread(target=revoke)
     with writing(catalog) as connection:
-        ask(connection, asking(b"late"), id="apr_late", run="run_a", most=9, now=NOW)
+        ask(connection, asking(b"late"), id="apr_late", run="run_a", most=9, most_lately=99, since=0, now=NOW)
         revoking.start()
         # it has to wait for this transaction; one that did not would leave the new one pending
         assert not revoking_done.wait(0.5)

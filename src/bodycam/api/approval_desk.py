@@ -8,7 +8,7 @@ import asyncio
 import hashlib
 import time
 from collections import Counter
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from typing import Any
 
 import structlog
@@ -28,12 +28,18 @@ from bodycam.session.open_sessions import OpenSessions
 log = structlog.get_logger(__name__)
 
 MOST_PENDING = 100
+MOST_HOURLY = 300
+"""For one run: of those that expire soon there could else be any number."""
+
 MAX_TEXT = 64 * 1024
 MAX_SECONDS = 7 * 24 * 3600.0
 MAX_GROUPS = 100
 KEEPING_SECONDS = 3600.0
+ENTER_SECONDS = 2.0
+END_SECONDS = 3.0
 _FORGOTTEN_AT_ONCE = 500
 _MAX_VERB = 64
+_HOUR = 3_600_000_000
 
 
 class ApprovalDesk:
@@ -76,13 +82,30 @@ class ApprovalDesk:
             id=new_id(APPROVAL),
             run=wanted.run,
             most=MOST_PENDING,
+            most_lately=MOST_HOURLY,
+            since=now - _HOUR,
             now=now,
         )
         self.counts[came.value] += 1
-        return self._said(came, approval, wanted)
+        if approval is None:
+            log.warning("an approval is not asked for", run=wanted.run, rule=wanted.rule, why=came.value)
+            return _denied(_WITHOUT[came])
+        if came is Came.NEW:
+            log.info("an approval waits", approval=approval.id, run=approval.run, rule=approval.rule)
+            self.notifier.tell(approval, self.link(approval.id))
+            self._enter("approval-asked", approval)
+        if came is Came.USED:
+            # it is in the ledger before the operation goes on, unless the archivist stands still
+            entering = self._enter("approval-used", approval)
+            for done in (await asyncio.wait({entering}, timeout=ENTER_SECONDS))[0]:
+                done.result()
+        reason = _refusal(approval) if came is Came.DENIED else approval.reason
+        return ApprovalSaid(approval.id, _STATES[came], self.link(approval.id), approval.by, reason)
 
     async def ended(self) -> None:
-        """Let go of what runs beside: what is owed to the ledger and to webhooks is tried no longer."""
+        """Finish what is being entered, for a bounded time, and give up the webhooks under way."""
+        if self._beside:
+            await asyncio.wait(self._beside, timeout=END_SECONDS)
         for task in list(self._beside):
             task.cancel()
         await asyncio.gather(*self._beside, return_exceptions=True)
@@ -105,25 +128,12 @@ class ApprovalDesk:
         """Where people find an approval, as the settings are now."""
         return self._settings.settings.approvals.link(approval)
 
-    def _said(self, came: Came, approval: Approval | None, wanted: ApprovalWanted) -> ApprovalSaid:
-        if approval is None:
-            log.warning("an approval is not asked for", run=wanted.run, rule=wanted.rule, why=came.value)
-            return _denied(_WITHOUT[came])
-        state = _STATES[came]
-        if came is Came.NEW:
-            log.info("an approval waits", approval=approval.id, run=approval.run, rule=approval.rule)
-            self.notifier.tell(approval, self.link(approval.id))
-        if came in _ENTERED:
-            self._spawn(
-                self._trail.after(_ENTERED[came], str(approval.starter), approval.id, entry(approval))
-            )
-        reason = _refusal(approval) if came is Came.DENIED else approval.reason
-        return ApprovalSaid(approval.id, state, self.link(approval.id), approval.by, reason)
-
-    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.get_running_loop().create_task(work)
+    def _enter(self, action: str, approval: Approval) -> asyncio.Task[None]:
+        act = self._trail.after(action, str(approval.starter), approval.id, entry(approval))
+        task = asyncio.get_running_loop().create_task(act)
         self._beside.add(task)
         task.add_done_callback(self._done)
+        return task
 
     def _done(self, task: asyncio.Task[None]) -> None:
         self._beside.discard(task)
@@ -137,11 +147,10 @@ _STATES = {
     Came.USED: ApprovalState.APPROVED,
     Came.DENIED: ApprovalState.DENIED,
 }
-_ENTERED = {Came.NEW: "approval-asked", Came.USED: "approval-used"}
 _WITHOUT = {
     Came.RUN_OVER: "the run has ended",
-    Came.TOO_MANY: f"the run has {MOST_PENDING} operations waiting for people already: wait until some are "
-    "decided or expire",
+    Came.TOO_MANY: f"the run asks people too often: {MOST_PENDING} operations may wait for them at once, and "
+    f"{MOST_HOURLY} be asked in an hour",
 }
 
 

@@ -192,10 +192,10 @@ async def _decide(context: Control, who: Caller, name: str, *, approve: bool, re
         raise _not_open(name, error.standing) from error
     except VotedAlready as error:
         raise _voted(name) from error
-    if not approve:
-        await context.trail.after("approval-denied", actor, name, detail)
     if after.stored is not Standing.PENDING:
         context.workers.decided(name, state_told(after.stored))
+    if not approve:
+        await context.trail.after("approval-denied", actor, name, detail)
     return _shown(context, who, *await _visible(context, who, name))
 
 

@@ -185,7 +185,7 @@ METRICS: Sequence[Described] = (
     Described(
         "bodycam_approvals_refused_total",
         True,
-        "Askings refused because their run had too many pending.",
+        "Askings refused because their run asked too often.",
         _C,
         ("approvals", "refused"),
     ),

@@ -115,7 +115,7 @@ class Came(StrEnum):
     NEW = "new"
     DENIED = "denied"
     RUN_OVER = "run-over"  # the run that asks is not active: nothing was changed
-    TOO_MANY = "too-many"  # the run has as many pending as it may have: nothing was changed
+    TOO_MANY = "too-many"  # the run has asked for as many as it may: nothing was changed
 
 
 class NotOpen(Exception):
@@ -148,11 +148,13 @@ def ask(
     id: str,  # noqa: A002
     run: str,
     most: int,
+    most_lately: int,
+    since: int,
     now: int,
 ) -> tuple[Came, Approval | None]:
     """Uses the approval for this operation, joins the one that waits, or adds one under `id`.
 
-    A run may have `most` pending.
+    A run may have `most` pending, and have asked for `most_lately` since the moment `since`.
     """
     # shared, so that whoever ends or revokes the run waits for this, or this sees that
     held = select(runs).where(runs.c.id == run).with_for_update(read=True)
@@ -184,7 +186,8 @@ def ask(
             if connection.execute(update(approvals).where(waiting).values(**latest)).rowcount:
                 return Came.WAITS, _by_key(connection, found.key)
             continue  # it was decided this very moment
-        if _pending_of(connection, owner.key, now) >= most:
+        pending = _count(connection, owner.key, *_standing(Standing.PENDING, now))
+        if pending >= most or _count(connection, owner.key, approvals.c.created > since) >= most_lately:
             return Came.TOO_MANY, None
         try:
             with connection.begin_nested():
@@ -306,10 +309,9 @@ def _add(
     return key
 
 
-def _pending_of(connection: Connection, run: int, now: int) -> int:
-    query = select(func.count()).select_from(approvals)
-    own = (approvals.c.run == run, *_standing(Standing.PENDING, now))
-    return int(connection.execute(query.where(*own)).scalar_one())
+def _count(connection: Connection, run: int, *those: ColumnElement[bool]) -> int:
+    query = select(func.count()).select_from(approvals).where(approvals.c.run == run, *those)
+    return int(connection.execute(query).scalar_one())
 
 
 def _standing(standing: Standing, now: int) -> tuple[ColumnElement[bool], ...]:

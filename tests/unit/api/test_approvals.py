@@ -288,7 +288,7 @@ async def test_an_agent_cannot_flood_people(office: World, monkeypatch: pytest.M
         assert (await asking.ask(binding=b"%d" % number))["state"] == "pending"
     said = await asking.ask(binding=b"more")
     assert (said["approval"], said["state"]) == ("", "denied")
-    assert "waiting for people already" in said["reason"]
+    assert "asks people too often" in said["reason"]
     metrics = (await office.call(None, "GET", "/metrics")).text
     assert "bodycam_approvals_pending 3.0" in metrics
     assert "bodycam_approvals_asked_total 3.0" in metrics
@@ -358,3 +358,23 @@ async def test_a_persons_account_is_made_by_an_admin(office: World) -> None:
     assert (await decide(office, "new", "approve", name)).status_code == 200
     wrong = await office.call("ada", "POST", "/v1/service-accounts", json={"name": "x", "kind": "god"})
     assert wrong.status_code == 422
+
+
+async def test_a_use_waits_for_the_ledger_for_a_bounded_time(
+    office: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asking = await client(office)
+    name = (await asking.ask())["approval"]
+    await decide(office, "dan", "approve", name)
+    monkeypatch.setattr(approval_desk, "ENTER_SECONDS", 0.2)
+    real, goes_on = office.archivist.enter, asyncio.Event()
+
+    async def slow(*given: Any) -> Any:
+        await goes_on.wait()
+        return await real(*given)
+
+    monkeypatch.setattr(office.archivist, "enter", slow)
+    assert (await asking.ask())["state"] == "approved"
+    assert not [one for one in office.archivist.entered if one[0] == "approval-used"]
+    goes_on.set()
+    await entered(office, "approval-used")

@@ -160,7 +160,7 @@ class World:
             now + 60_000_000,
         )  # fmt: skip
         with writing(self.context.catalog) as connection:
-            ask(connection, wanted, id=name, run=run, most=100, now=now)
+            ask(connection, wanted, id=name, run=run, most=100, most_lately=100, since=0, now=now)
         return name
 
     async def worker(

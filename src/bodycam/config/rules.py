@@ -18,7 +18,7 @@ class Action(StrEnum):
     ALERT = "alert"
 
 
-_APPROVAL_ONLY = ("by", "minimum", "wait", "expires")
+_WITHOUT_APPROVAL = {"by": (), "minimum": 1, "wait": 30.0, "expires": 3600.0}
 
 
 class Rule(Section):
@@ -78,7 +78,7 @@ class Rule(Section):
             raise ValueError("expected then: deny, require_approval or alert")
         if self.preset is not None and self.name is not None:
             raise ValueError("expected no name: a preset has its own")
-        said = [key for key in _APPROVAL_ONLY if key in self.model_fields_set]
+        said = [key for key, usual in _WITHOUT_APPROVAL.items() if getattr(self, key) != usual]
         if said and self.then is not Action.REQUIRE_APPROVAL:
             raise ValueError(f"expected then: require_approval, where {said[0]} is set")
         if self.expires < self.wait:

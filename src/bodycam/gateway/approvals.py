@@ -8,17 +8,18 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Protocol
 
-import structlog
-
+from bodycam.gateway.decisions import Decisions
 from bodycam.session.approval import ApprovalSaid, ApprovalState, ApprovalWanted
 from bodycam.session.link import AskApproval
-
-log = structlog.get_logger(__name__)
 
 LOOK_AGAIN = 2.0
 """Seconds after which whoever waits asks again by itself, should the wake-up have been lost."""
 
-Ask = Callable[[ApprovalWanted], Awaitable[ApprovalSaid]]
+Ask = Callable[[ApprovalWanted], Awaitable[ApprovalSaid | None]]
+
+AWAY = ApprovalSaid(
+    "", ApprovalState.DENIED, reason="the gateway can't ask anybody just now; try again in a moment"
+)
 
 
 class WaitingLink(Protocol):
@@ -28,46 +29,37 @@ class WaitingLink(Protocol):
 
 
 class Approvals:
-    """What waits at this worker."""
+    """What waits at this worker; `ask` gives None while the control process is away."""
 
-    def __init__(self, ask: Ask) -> None:
-        self._ask = ask
-        self._woken: dict[str, asyncio.Event] = {}
-
-    @property
-    def waiting(self) -> int:
-        """Approvals that something waits for."""
-        return len(self._woken)
-
-    def decided(self, approval: str) -> None:
-        """Somebody decided; those who wait for it ask again."""
-        woken = self._woken.get(approval)
-        if woken is not None:
-            woken.set()
+    def __init__(self, ask: Ask, decisions: Decisions) -> None:
+        self._ask, self._decisions = ask, decisions
 
     async def request(self, link: WaitingLink, need: AskApproval) -> ApprovalSaid:
         """Where an approval stands, waited for as long as the need says."""
         said = await self._ask(need.wanted)
+        if said is None:
+            return AWAY
         if said.state is not ApprovalState.PENDING or need.wait <= 0 or need.given_up():
             return said
-        loop = asyncio.get_running_loop()
-        until = loop.time() + need.wait
-        woken = self._woken.setdefault(said.approval, asyncio.Event())
-        try:
-            link.waits(said)
-            while not need.given_up() and (left := until - loop.time()) > 0:
-                try:
-                    await asyncio.wait_for(woken.wait(), min(left, LOOK_AGAIN))
-                except TimeoutError:
-                    if need.given_up() or loop.time() >= until:
-                        break
-                woken.clear()
-                if need.given_up():
-                    break
-                said = await self._ask(need.wanted)
-                if said.state is not ApprovalState.PENDING:
-                    break
-        finally:
-            if self._woken.get(said.approval) is woken:
-                del self._woken[said.approval]
+        link.waits(said)
+        clock = asyncio.get_running_loop().time
+        until = clock() + need.wait
+        while said.state is ApprovalState.PENDING:
+            await self._until_woken(said.approval, min(LOOK_AGAIN, until - clock()))
+            if need.given_up():
+                break
+            # the control process may be back before the patience is over
+            said = await self._ask(need.wanted) or said
+            if clock() >= until:
+                break
         return said
+
+    async def _until_woken(self, approval: str, seconds: float) -> None:
+        woken = asyncio.Event()
+        self._decisions.await_decision(approval, woken.set)
+        try:
+            await asyncio.wait_for(woken.wait(), max(0.0, seconds))
+        except TimeoutError:
+            pass
+        finally:
+            self._decisions.forget(approval, woken.set)

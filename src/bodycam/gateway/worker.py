@@ -78,7 +78,8 @@ class Worker:
         self._sessions: dict[str, ProxyLink] = {}
         self._expires: dict[str, float] = {}
         self._cancels = Cancels(self._line.cancel)
-        self._approvals = Approvals(self._line.approval)
+        self.decided = Decisions()
+        self._approvals = Approvals(self._line.approval, self.decided)
         self._shown: dict[ProxyLink, bytes] = {}
         self._at_target = Patience()
         self._listeners: list[Listener] = []
@@ -91,7 +92,6 @@ class Worker:
         self._done: Counter[str] = Counter()
         self._spent: Counter[str] = Counter()
         self.strangers = Strangers()
-        self.decided = Decisions()
         self._turn = Turn(journal)
         self.moved: Callable[[ProxyLink], None] = self._turn.moved
         journal.on_release = lambda: self._turn.released(lambda: self._links)
@@ -363,10 +363,6 @@ class Worker:
     async def cancel_here(self, key: bytes) -> bool:
         """A cancel request that arrived at another worker; whether its key is of a link of ours."""
         return await self._cancels.here(key)
-
-    def decided(self, approval: str) -> None:
-        """A person decided on something that may wait here."""
-        self._approvals.decided(approval)
 
     def renewed(self, run: str, expires: float) -> None:
         """A run's lease was extended."""

@@ -1,0 +1,1 @@
+"""What a statement does, told by the database's own grammar."""

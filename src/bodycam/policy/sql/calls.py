@@ -1,0 +1,108 @@
+"""Calls of functions, and what a known one does besides returning a value."""
+
+import re
+from collections.abc import Mapping
+from typing import Final
+
+from bodycam.policy.sql.bodies import run_text
+from bodycam.policy.sql.functions import HIDDEN, Effect, Named, effect_of
+from bodycam.policy.sql.gathering import texts
+from bodycam.policy.sql.parser import DYNAMIC_SQL
+from bodycam.policy.sql.scope import Scope
+from bodycam.policy.sql.settings import assign, constant
+from bodycam.policy.sql.walker import Handler, Node, Walker
+
+_PART: Final = re.compile(r'\s*(?:"((?:[^"]|"")+)"|([^\s".]+))\s*(\.|$)')
+
+
+def call(walker: Walker, node: Node, scope: Scope) -> None:
+    """A call of a function or an aggregate; its arguments are walked too."""
+    gathering = walker.gathering
+    parts = texts(node["funcname"])
+    if node["funcformat"] == "COERCE_SQL_SYNTAX":
+        # EXTRACT, TRIM, AT TIME ZONE: the schema is the grammar's, nobody wrote it
+        parts = parts[-1:]
+    name = gathering.named(parts)
+    gathering.functions[name] = None
+    arguments = node.get("args", [])
+    effect = effect_of(parts[-2] if len(parts) > 1 else None, parts[-1])
+    if effect is not None:
+        _acts(walker, effect, name, arguments)
+        if parts[-1] == "set_config":
+            _set_config(walker, arguments)
+    for field, inner in node.items():
+        if field != "funcname" and (inner.__class__ is list or inner.__class__ is dict):
+            walker.walk(inner, scope)
+
+
+def _acts(walker: Walker, effect: Effect, name: str, arguments: list[Node]) -> None:
+    gathering = walker.gathering
+    if effect.writes:
+        gathering.writes_by_function[name] = None
+    if effect.files:
+        gathering.files = True
+    told = effect.relation is None or _named_relation(walker, effect.relation, arguments)
+    if effect.hides and not told:
+        gathering.dynamic = True
+        gathering.unknown[DYNAMIC_SQL] = None
+    if effect.runs is None:
+        return
+    if effect.runs != HIDDEN and effect.runs >= len(arguments):
+        # the variant that takes no query: ts_rewrite(query, target, substitute) has three, numnode has none
+        return
+    if name.rpartition(".")[2] == "ts_rewrite" and len(arguments) != 2:
+        return
+    gathering.dynamic = True
+    text = None if effect.runs == HIDDEN else constant(_value(arguments[effect.runs]))
+    if text is None:
+        gathering.unknown[DYNAMIC_SQL] = None
+    else:
+        run_text(walker, text)
+
+
+def _value(argument: Node) -> Node:
+    # name => value; the position is then the writer's, but these functions have one text that matters
+    named = argument.get("NamedArgExpr")
+    return argument if named is None else named.get("arg", {})
+
+
+def _named_relation(walker: Walker, does: Named, arguments: list[Node]) -> bool:
+    text = constant(_value(arguments[0])) if arguments else None
+    parts = None if text is None else _name_parts(text)
+    if parts is None:
+        return False
+    found = walker.gathering.writes if does is Named.WRITES else walker.gathering.reads
+    found[walker.gathering.named(parts)] = None
+    return True
+
+
+def _name_parts(text: str) -> list[str] | None:
+    """The parts of a name as regclass reads it, or None for what is no name."""
+    parts: list[str] = []
+    position = 0
+    while True:
+        found = _PART.match(text, position)
+        if found is None:
+            return None
+        quoted, plain, then = found.groups()
+        parts.append(plain.lower() if quoted is None else quoted.replace('""', '"'))
+        position = found.end()
+        if then != ".":
+            return parts
+
+
+def _set_config(walker: Walker, arguments: list[Node]) -> None:
+    named = {
+        argument["NamedArgExpr"]["name"]: argument["NamedArgExpr"]["arg"]
+        for argument in arguments
+        if "NamedArgExpr" in argument
+    }
+    plain = [argument for argument in arguments if "NamedArgExpr" not in argument]
+    name = constant(plain[0] if plain else named.get("setting_name"))
+    value = constant(plain[1] if len(plain) > 1 else named.get("new_value"))
+    assign(walker, "?" if name is None else name.lower(), value)
+
+
+CALLS: Mapping[str, Handler] = {
+    "FuncCall": call,
+}

@@ -19,7 +19,7 @@ from bodycam.model.ids import SESSION, new_id
 from bodycam.session.approval import ApprovalSaid, ApprovalState, ApprovalWanted
 from tests import stage
 from tests.interop.raw import until
-from tests.unit.api.test_webhooks import SECRET, Receiver, receiver, verified
+from tests.unit.api.hook import SECRET, Receiver, receiver, verified
 
 
 @pytest.fixture(scope="module")

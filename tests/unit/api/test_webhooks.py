@@ -1,18 +1,11 @@
 """Webhooks against a real server on loopback: what arrives, how it is signed, what is tried again."""
 
 import asyncio
-import base64
-import hashlib
-import hmac
 import json
 import re
 import socket
-import threading
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -27,61 +20,16 @@ from bodycam.catalog.approvals import Approval, Standing
 from bodycam.config import parse
 from bodycam.config.approvals import WebhookFormat
 from bodycam.model.identity import Principal, PrincipalKind
+from bodycam.net.authority import Authority, request
+from bodycam.net.tls import server_context
+from tests.unit.api.hook import SECRET, receiver, verified
 
-SECRET = "whsec_" + base64.b64encode(b"a key of thirty-two bytes, or so").decode()
 APPROVAL = Approval(
     1, "apr_1", Standing.PENDING, "run_1", Principal("bodycam", "ci", PrincipalKind.SERVICE), "billing-bot",
     "ses_1", 3, "orders", "shop", "writes-need-a-human", "p1", "query", "DROP TABLE old", ("7", "null"),
     ("dba", "leads"), 2, "", 1_700_000_000_000_000, 4_000_000_000_000_000, None, None,
 )  # fmt: skip
 QUICK = Patience(attempt=5.0, first=0.01, longest=0.05, overall=30.0, attempts=4)
-
-
-@dataclass
-class Received:
-    path: str
-    headers: dict[str, str]
-    body: bytes
-
-
-@dataclass
-class Receiver:
-    """A server that answers with these statuses, one after the other, and then with 204."""
-
-    statuses: list[int] = field(default_factory=list)
-    headers: dict[str, str] = field(default_factory=dict)
-    received: list[Received] = field(default_factory=list)
-    url: str = ""
-
-
-@contextmanager
-def receiver(statuses: Sequence[int] = (), **headers: str) -> Iterator[Receiver]:
-    one = Receiver(list(statuses), headers)
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            body = self.rfile.read(int(self.headers["content-length"]))
-            given = {name.lower(): value for name, value in self.headers.items()}
-            one.received.append(Received(self.path, given, body))
-            self.send_response(one.statuses.pop(0) if one.statuses else 204)
-            for name, value in one.headers.items():
-                self.send_header(name.replace("_", "-"), value)
-            self.send_header("content-length", "0")
-            self.end_headers()
-
-        def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
-            return
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    one.url = f"http://127.0.0.1:{server.server_port}/hook?key=abc"
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-    thread.start()
-    try:
-        yield one
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
 
 
 def notifier(url: str, more: str = "secret: {env: HOOK_SECRET}", **patience: Any) -> Notifier:
@@ -100,15 +48,6 @@ async def told(one: Notifier, approval: Approval = APPROVAL, link: str = "") -> 
 @pytest.fixture(autouse=True)
 def secret(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOOK_SECRET", SECRET)
-
-
-def verified(received: Received) -> bool:
-    """As docs/approvals.md tells receivers to check."""
-    key = base64.b64decode(SECRET.removeprefix("whsec_"))
-    name, at = received.headers["webhook-id"], received.headers["webhook-timestamp"]
-    expected = hmac.new(key, f"{name}.{at}.".encode() + received.body, hashlib.sha256).digest()
-    given = received.headers["webhook-signature"].removeprefix("v1,")
-    return hmac.compare_digest(base64.b64encode(expected).decode(), given)
 
 
 def test_the_signature_is_that_of_standard_webhooks() -> None:
@@ -300,3 +239,19 @@ async def test_closing_gives_up_what_is_under_way() -> None:
         await one.close()
         await asyncio.sleep(0)
     assert one.waiting == 0
+
+
+async def test_over_tls_it_is_sure_whom_it_talks_to(tmp_path: Path) -> None:
+    authority, key = Authority.create("test"), request("hook")
+    (tmp_path / "ca.pem").write_bytes(authority.certificate_pem)
+    (tmp_path / "other.pem").write_bytes(Authority.create("other").certificate_pem)
+    context = server_context(key.key_pem, authority.sign(key.csr_pem, names=["127.0.0.1"]))
+    more = "secret: {env: HOOK_SECRET}, ca_file: %s"
+    with receiver(tls=context) as hook, structlog.testing.capture_logs() as logged:
+        await told(one := notifier(hook.url, more % (tmp_path / "ca.pem")))
+        assert (one.sent, len(hook.received)) == (1, 1)
+        for ca in (more % (tmp_path / "other.pem"), "secret: {env: HOOK_SECRET}"):
+            await told(one := notifier(hook.url, ca, attempts=1))
+            assert one.failed == 1
+    assert len(hook.received) == 1
+    assert {line["error"] for line in logged} == {"it can't be reached: ConnectError"}

@@ -364,3 +364,15 @@ async def test_refusals_are_counted_by_their_reason() -> None:
     assert house.worker.stats()["links"] == 1
     stage.link.cut("over")
     assert GRANT.session not in repr(house.worker.stats())
+
+
+async def test_who_waits_for_people_is_woken_by_a_decision_and_by_a_line_that_is_back() -> None:
+    house, woken = House(), list[str]()
+    for name in ("apr_1", "apr_2"):
+        house.worker.decided.await_decision(name, lambda name=name: woken.append(name))  # type: ignore[misc]
+    house.worker.decided("apr_1")
+    assert woken == ["apr_1"]
+    house.worker.welcomed({"cut": [], "certificate": None})
+    assert woken == ["apr_1", "apr_2"]
+    house.worker.welcomed({"cut": [], "certificate": None})
+    assert woken == ["apr_1", "apr_2"]

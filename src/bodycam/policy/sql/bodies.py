@@ -95,14 +95,14 @@ _OUT: Final = {"FUNC_PARAM_OUT": "out", "FUNC_PARAM_INOUT": "inout", "FUNC_PARAM
 
 def _declared(node: Node, body: str) -> Procedure:
     parameters = [parameter["FunctionParameter"] for parameter in node.get("parameters", ())]
-    return Procedure(
-        body,
-        _head(node, [one["mode"] for one in parameters]),
-        tuple(
-            (_OUT.get(one["mode"], ""), one.get("name", ""), _shape(texts(one["argType"]["names"])))
-            for one in parameters
-        ),
-    )
+    modes = [_OUT.get(one["mode"], "") for one in parameters]
+    shapes = [_shape(texts(one["argType"]["names"])) for one in parameters]
+    head = _head(node, len(modes) - modes.count(""))
+    if head is Head.ONES:
+        # RETURNS TABLE of one column: the result's type has to be that of the one parameter that is it
+        shapes = ["int" if mode else shape for mode, shape in zip(modes, shapes, strict=True)]
+    names = [one.get("name", "") for one in parameters]
+    return Procedure(body, head, tuple(zip(modes, names, shapes, strict=True)))
 
 
 def _shape(type_name: list[str]) -> str:
@@ -116,20 +116,18 @@ _PLAIN: Final = [
 ]
 
 
-def _head(node: Node, modes: list[str]) -> Head:
-    returns = node.get("returnType")
+def _head(node: Node, outs: int) -> Head:
     if node.get("is_procedure"):
         return Head.PROCEDURE
-    if returns is None:
-        return Head.OUT_PARAMETERS
-    name = texts(returns["names"])[-1:]
+    returns = node.get("returnType", {})
+    name = texts(returns.get("names", []))[-1:]
     if name in (["trigger"], ["event_trigger"]):
         return Head.TRIGGER
-    if returns.get("setof") or "FUNC_PARAM_TABLE" in modes:
-        return Head.ROWS
-    if name == ["void"]:
-        return Head.NOTHING
-    return Head.VALUE
+    if returns.get("setof"):
+        return Head.ONES if outs == 1 else Head.ROWS
+    if outs or not name:
+        return Head.OUT_PARAMETERS
+    return Head.NOTHING if name == ["void"] else Head.VALUE
 
 
 def _procedure(walker: Walker, procedure: Procedure) -> None:

@@ -42,7 +42,7 @@ def _acts(walker: Walker, effect: Effect, name: str, arguments: list[Node]) -> N
     if effect.files:
         gathering.files = True
     told = effect.relation is None or _named_relation(walker, effect.relation, arguments)
-    if effect.hides and not told:
+    if effect.relation is Named.SHOWS and not told:
         gathering.dynamic = True
         gathering.unknown[DYNAMIC_SQL] = None
     if effect.runs is None:
@@ -71,8 +71,15 @@ def _named_relation(walker: Walker, does: Named, arguments: list[Node]) -> bool:
     parts = None if text is None else _name_parts(text)
     if parts is None:
         return False
-    found = walker.gathering.writes if does is Named.WRITES else walker.gathering.reads
-    found[walker.gathering.named(parts)] = None
+    name = walker.gathering.named(parts)
+    match does:
+        case Named.WRITES:
+            walker.gathering.writes[name] = None
+        case Named.READS:
+            walker.gathering.reads[name] = None
+        case Named.SHOWS:
+            walker.gathering.reads[name] = None
+            walker.gathering.columns_read[f"{name}.*"] = None
     return True
 
 

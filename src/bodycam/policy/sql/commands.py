@@ -75,7 +75,7 @@ def _explain(walker: Walker, node: Node, scope: Scope) -> None:
 
 
 # what defGetBoolean of the server takes for false; ANALYZE without a value is true
-_OFF: Final = frozenset(("false", "off", "0"))
+_OFF: Final = frozenset(("false", "off"))
 
 
 def _turned_on(option: Node) -> bool:

@@ -107,7 +107,10 @@ def defines(verb: str, kind: str, field: str, *skipped: str) -> Handler:
         parts = parts_of(node[field]) if field in node else []
         # without a name the server makes one up (CREATE INDEX ON t)
         touch(walker, kind, parts or [""])
+        # a default or a check only names columns, nobody reads them yet
+        before = dict(walker.gathering.columns_read)
         walker.rest(node, Scope(scope), field, *skipped)
+        walker.gathering.columns_read = before
 
     return handle
 
@@ -123,9 +126,7 @@ def part_of(verb: str, kind: str, name: str, owner: str) -> Handler:
         owned = walker.gathering.relation(node[owner])
         inner.names = {node[owner]["relname"]: owned}
         inner.aside = {"old": owned, "new": owned}
-        if "funcname" in node:
-            walker.gathering.functions[walker.gathering.named(texts(node["funcname"]))] = None
-        walker.rest(node, inner, owner, "funcname", "args", "roles", "columns")
+        walker.rest(node, inner, owner, "args", "roles", "columns")
 
     return handle
 
@@ -144,14 +145,24 @@ def _index(walker: Walker, node: Node, scope: Scope) -> None:
     walker.rest(node, inner, "relation")
 
 
+def _own_name(kind: str, parts: list[str]) -> list[str]:
+    # operator classes are named behind their access method; casts and transforms have two names, the last
+    # one is what they lead to
+    match kind:
+        case "operator-class" | "operator-family":
+            return parts[1:]
+        case "cast" | "transform":
+            return parts[-1:]
+        case _:
+            return parts
+
+
 def _drop(walker: Walker, node: Node, scope: Scope) -> None:
     walker.gathering.kinds["drop"] = None
     walker.gathering.ddl = True
     kind = object_kind(node["removeType"])
     for one in node["objects"]:
-        parts = parts_of(one)
-        # DROP OPERATOR CLASS names the access method first
-        touch(walker, kind, parts[1:] if kind in ("operator-class", "operator-family") else parts)
+        touch(walker, kind, _own_name(kind, parts_of(one)))
 
 
 def _alter_table(walker: Walker, node: Node, scope: Scope) -> None:
@@ -162,21 +173,21 @@ def _alter_table(walker: Walker, node: Node, scope: Scope) -> None:
     kind = object_kind(node["objtype"])
     touch(walker, kind, relation_parts(named))
     name = gathering.relation(named)
-    inner = Scope(scope)
-    inner.names = {named["relname"]: name}
+    before = dict(gathering.columns_read)
     for one in node["cmds"]:
         command = one["AlterTableCmd"]
         subtype: str = command["subtype"]
         if subtype in _OWNERSHIP or "RowSecurity" in subtype:
             gathering.privileges = True
-        if "Column" in subtype or subtype in ("AT_SetNotNull", "AT_DropNotNull", "AT_SetStorage"):
+        if kind in _RELATIONS and ("Column" in subtype or "NotNull" in subtype):
             column = command.get("name") or command.get("def", {}).get("ColumnDef", {}).get("colname")
             if column:
                 gathering.columns_written[f"{name}.{spelled(column)}"] = None
         partition = command.get("def", {}).get("PartitionCmd", {}).get("name")
         if partition is not None:
             gathering.writes[gathering.relation(partition)] = None
-        walker.rest(command, inner, "newowner")
+        walker.rest(command, Scope(scope), "newowner")
+    gathering.columns_read = before
 
 
 _OWNERSHIP: Final = frozenset(("AT_ChangeOwner",))
@@ -193,9 +204,8 @@ def _rename(walker: Walker, node: Node, scope: Scope) -> None:
 def _alter_object(walker: Walker, node: Node, scope: Scope) -> None:
     kind = object_kind(node["objectType"])
     parts = relation_parts(node["relation"]) if "relation" in node else parts_of(node.get("object"))
-    if kind in ("operator-class", "operator-family"):
-        parts = parts[1:]
-    elif kind in _PARTS and "relation" in node:
+    parts = _own_name(kind, parts)
+    if kind in _PARTS and "relation" in node:
         parts = [*parts, *parts_of(node.get("object"))]
     _altered(walker, kind, parts)
     if "newschema" in node:
@@ -215,9 +225,8 @@ def _comment(walker: Walker, node: Node, scope: Scope) -> None:
     walker.gathering.kinds["security-label" if labels else "comment"] = None
     walker.gathering.ddl = True
     walker.gathering.privileges = walker.gathering.privileges or labels
-    parts = parts_of(node["object"])
     kind = object_kind(node["objtype"])
-    touch(walker, kind, parts[1:] if kind in ("operator-class", "operator-family") else parts)
+    touch(walker, kind, _own_name(kind, parts_of(node["object"])))
 
 
 def _schema(walker: Walker, node: Node, scope: Scope) -> None:
@@ -260,6 +269,10 @@ def _read(walker: Walker, node: Node, scope: Scope) -> None:
 
 def _like(walker: Walker, node: Node, scope: Scope) -> None:
     relation(walker, node["relation"], Scope())
+
+
+def _called_later(walker: Walker, node: list[Node], scope: Scope) -> None:
+    walker.gathering.functions[walker.gathering.named(texts(node))] = None
 
 
 def _published(walker: Walker, node: Node, scope: Scope) -> None:
@@ -316,6 +329,7 @@ DEFINITIONS: Mapping[str, Handler] = {
     "DefineStmt": _define,
     "AlterExtensionContentsStmt": defines("alter", "extension", "extname"),
     # what stands inside definitions
+    "funcname": _called_later,
     "TableLikeClause": _like,
     "pktable": _read,
     "constrrel": _read,

@@ -13,10 +13,11 @@ from typing import Final
 
 
 class Named(StrEnum):
-    """What a function does with the relation that its first argument names."""
+    """What a function does with the relation that its first argument names; SHOWS is row by row."""
 
     READS = "reads"
     WRITES = "writes"
+    SHOWS = "shows"
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,15 +27,13 @@ class Effect:
     `writes`: it changes something, here or in the server's processes. `files`: it looks at or changes the
     server's files. `runs`: the position of the argument that is run as SQL, HIDDEN if SQL is made or run in a
     way that the text doesn't show. `relation`: what it does with the relation that its first argument names.
-    `hides`: where that name can't be told, neither can what is shown of it. `anywhere`: it belongs to an
-    extension, which may live in any schema.
+    `anywhere`: it belongs to an extension, which may live in any schema.
     """
 
     writes: bool = False
     files: bool = False
     runs: int | None = None
     relation: Named | None = None
-    hides: bool = False
     anywhere: bool = False
 
 
@@ -111,7 +110,7 @@ EFFECTS: Final[dict[str, Effect]] = {
     **_all(_FILES, Effect(files=True)),
     **_all(_RUNS_FIRST, Effect(runs=0)),
     "ts_rewrite": Effect(runs=1),
-    **_all(_SHOWS_TABLE, Effect(relation=Named.READS, hides=True)),
+    **_all(_SHOWS_TABLE, Effect(relation=Named.SHOWS)),
     **_all("currval pg_sequence_last_value", Effect(relation=Named.READS)),
     **_all(_WHOLE_SCHEMAS, Effect(runs=HIDDEN)),
     **_all(_OF_EXTENSIONS_WRITE, Effect(writes=True, anywhere=True)),

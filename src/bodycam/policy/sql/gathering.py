@@ -9,9 +9,11 @@ Found = dict[str, None]
 
 
 def spelled(*parts: str) -> str:
-    """A name of several parts, dotted; a part that holds a dot or a quote is quoted as PostgreSQL quotes."""
+    """A name of several parts, dotted; one with a dot or a quote in it, or a star, is quoted as in SQL."""
     return ".".join(
-        '"' + part.replace('"', '""') + '"' if "." in part or '"' in part else part for part in parts if part
+        '"' + part.replace('"', '""') + '"' if "." in part or '"' in part or part == "*" else part
+        for part in parts
+        if part
     )
 
 

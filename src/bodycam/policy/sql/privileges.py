@@ -28,7 +28,7 @@ def _role(verb: str) -> Handler:
             walker.gathering.objects[f"role:{spelled(name)}"] = None
         if "setstmt" in node:
             if not roles:
-                walker.gathering.objects["role:"] = None
+                walker.gathering.objects["role:all"] = None
             setting(walker, node["setstmt"])
 
     return handle

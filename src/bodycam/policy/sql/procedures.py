@@ -24,6 +24,7 @@ class Head(StrEnum):
     NOTHING = "create function f({}) returns void language plpgsql as"
     VALUE = "create function f({}) returns int language plpgsql as"
     OUT_PARAMETERS = "create function f({}) language plpgsql as"
+    ONES = "create function f({}) returns setof int language plpgsql as"
     ROWS = "create function f({}) returns setof record language plpgsql as"
     TRIGGER = "create function f({}) returns trigger language plpgsql as"
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from bodycam.policy.sql.gathering import spelled
+from bodycam.policy.sql.gathering import spelled, texts
 from bodycam.policy.sql.scope import DERIVED, NOT_READ, Scope, read_column
 from bodycam.policy.sql.walker import Handler, Node, Walker
 
@@ -143,6 +143,7 @@ def insert(walker: Walker, node: Node, outer: Scope) -> None:
     """INSERT; its columns are all of the table's where none is named."""
     gathering = walker.gathering
     gathering.kinds["insert"] = None
+    before = len(gathering.reads)
     scope, name = _target(walker, node, outer)
     if "cols" in node:
         _assigned(walker, node["cols"], name, scope)
@@ -153,7 +154,6 @@ def insert(walker: Walker, node: Node, outer: Scope) -> None:
         # the source doesn't see the target
         sees = Scope(outer)
         sees.tables = scope.tables
-        before = len(gathering.reads)
         if "valuesLists" in source:
             _select(walker, source, sees)
         else:
@@ -181,20 +181,15 @@ def _conflict(walker: Walker, clause: Node, name: str, scope: Scope) -> None:
 def update(walker: Walker, node: Node, outer: Scope) -> None:
     """UPDATE; the target is read too where one of its columns is looked at."""
     walker.gathering.kinds["update"] = None
+    before = set(walker.gathering.reads)
     scope, name = _target(walker, node, outer)
     _hidden_settings(walker, name)
-    before = _others(walker, name)
     walker.fields(node, scope, "fromClause")
     _assigned(walker, node["targetList"], name, scope)
     walker.fields(node, scope, "whereClause")
-    if _others(walker, name) > before:
+    if walker.gathering.reads.keys() - before - {name}:
         walker.gathering.stores_query = True
     _returning(walker, node, name, scope)
-
-
-def _others(walker: Walker, name: str) -> int:
-    reads = walker.gathering.reads
-    return len(reads) - (name in reads)
 
 
 def _hidden_settings(walker: Walker, name: str) -> None:
@@ -268,6 +263,11 @@ def _passed(walker: Walker, node: Node, scope: Scope) -> None:
         walker.walk(inner, scope)
 
 
+def _collation(walker: Walker, node: Node, scope: Scope) -> None:
+    walker.gathering.named(texts(node["collname"]))
+    walker.fields(node, scope, "arg")
+
+
 QUERIES: Mapping[str, Handler] = {
     "SelectStmt": select,
     "InsertStmt": insert,
@@ -283,6 +283,7 @@ QUERIES: Mapping[str, Handler] = {
     "ColumnRef": _column,
     "ResTarget": _passed,
     "A_Expr": _operator,
+    "CollateClause": _collation,
     "A_Const": _nothing,
     "ParamRef": _nothing,
     "TypeName": type_name,

@@ -58,13 +58,14 @@ def setting(walker: Walker, node: Node) -> None:
 
 
 def _several(walker: Walker, name: str, node: Node) -> None:
-    # SET TRANSACTION and its like: each mode is a setting of its own
+    # SET TRANSACTION and its like: each mode is a setting of its own; for the session they are the defaults
+    prefix = "default_" if name == "session characteristics" else ""
     for one in node.get("args", ()):
         mode = one.get("DefElem")
         if mode is None:
             assign(walker, name.replace(" ", "_"), constant(one))
         else:
-            assign(walker, mode["defname"], constant(mode.get("arg")))
+            assign(walker, prefix + mode["defname"], constant(mode.get("arg")))
 
 
 def _set(walker: Walker, node: Node, scope: Scope) -> None:

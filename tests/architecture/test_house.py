@@ -34,6 +34,7 @@ MAY_NAME_POSTGRES = {
     "cli/demo/": "the demo shows this protocol",
     "policy/sql/": "the grammar whose statements are read",
     "catalog/": "PostgreSQL as the catalog's own database",
+    "policy/sql/": "the grammar and the functions of that database, which are no wire",
     "config/keeping.py": "the URL of the catalog's database",
 }
 

@@ -28,6 +28,9 @@ NODES: Final[Mapping[str, Handler]] = {
     **QUERIES,
 }
 
+DIALECT: Final = "postgresql"
+"""Whose grammar this is."""
+
 PARSER_FAILED: Final = "parser failed"
 UNKNOWN_STATEMENT: Final = "unknown statement"
 

@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from bodycam.policy.sql import analysis, parser
+from bodycam.policy.sql import analysis, bodies, parser
 from bodycam.policy.sql.facts import FACTS, SqlFacts
 from tests.unit.policy.sql.test_tables import CASES
 
@@ -49,3 +49,4 @@ def test_the_reasons_are_those_that_the_code_gives() -> None:
     assert {cells[0].strip("`") for cells in rows("Unknown")} == reasons
     assert f"{parser.MAX_TEXT // 1024} KiB of text" in PAGE
     assert f"{parser.MAX_TREE // 1024 // 1024} MiB" in PAGE
+    assert f"{bodies.MAX_BODIES:,} pieces of code" in PAGE

@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from bodycam.policy.sql.definitions import touch
 from bodycam.policy.sql.gathering import texts
-from bodycam.policy.sql.parser import DYNAMIC_SQL, TOO_DEEP, Form, Refused, encoded, parse, part
+from bodycam.policy.sql.parser import DYNAMIC_SQL, TOO_DEEP, TOO_LARGE, Form, Refused, encoded, parse, part
 from bodycam.policy.sql.procedures import Head, Procedure, Step, steps
 from bodycam.policy.sql.scope import Scope
 from bodycam.policy.sql.settings import constant, setting
@@ -13,12 +13,16 @@ from bodycam.policy.sql.walker import Handler, Node, Walker
 
 MAX_DEPTH: Final = 4
 """How deep a body may hold a body, and so on, before nobody looks any further."""
+MAX_BODIES: Final = 1000
+"""How many pieces of code a text may bring."""
 
 
 def run_text(walker: Walker, text: str, form: Form = Form.STATEMENTS) -> None:
     """Walk what another text does, as a part of this one; what can't be told of it can't be told of this."""
     if walker.depth >= MAX_DEPTH:
         walker.gathering.unknown[TOO_DEEP] = None
+        return
+    if not _counted(walker):
         return
     around = walker.source
     walker.depth += 1
@@ -36,6 +40,14 @@ def run_text(walker: Walker, text: str, form: Form = Form.STATEMENTS) -> None:
     finally:
         walker.source = around
         walker.depth -= 1
+
+
+def _counted(walker: Walker) -> bool:
+    walker.bodies += 1
+    if walker.bodies <= MAX_BODIES:
+        return True
+    walker.gathering.unknown[TOO_LARGE] = None
+    return False
 
 
 def _expression(walker: Walker, tree: Node) -> None:
@@ -131,6 +143,8 @@ def _head(node: Node, outs: int) -> Head:
 
 
 def _procedure(walker: Walker, procedure: Procedure) -> None:
+    if not _counted(walker):
+        return
     try:
         found = steps(procedure)
     except Refused as refused:

@@ -108,7 +108,7 @@ def defines(verb: str, kind: str, field: str, *skipped: str) -> Handler:
         # without a name the server makes one up (CREATE INDEX ON t)
         touch(walker, kind, parts or [""])
         # a default or a check only names columns, nobody reads them yet
-        before = dict(walker.gathering.columns_read)
+        before, walker.gathering.columns_read = walker.gathering.columns_read, {}
         walker.rest(node, Scope(scope), field, *skipped)
         walker.gathering.columns_read = before
 
@@ -173,7 +173,7 @@ def _alter_table(walker: Walker, node: Node, scope: Scope) -> None:
     kind = object_kind(node["objtype"])
     touch(walker, kind, relation_parts(named))
     name = gathering.relation(named)
-    before = dict(gathering.columns_read)
+    before, gathering.columns_read = gathering.columns_read, {}
     for one in node["cmds"]:
         command = one["AlterTableCmd"]
         subtype: str = command["subtype"]

@@ -90,6 +90,8 @@ def part(source: bytes, statement: Tree) -> bytes:
 
 def parse_procedure(source: bytes) -> bytes:
     """What libpg_query says of the PL/pgSQL in a text: JSON in form, but not always valid; raises Refused."""
+    if len(source) <= _SMALL_TEXT:
+        return _parse_procedure(source)
     return _with_stack(lambda: _parse_procedure(source))
 
 

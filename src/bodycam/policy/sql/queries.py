@@ -180,15 +180,18 @@ def _conflict(walker: Walker, clause: Node, name: str, scope: Scope) -> None:
 
 def update(walker: Walker, node: Node, outer: Scope) -> None:
     """UPDATE; the target is read too where one of its columns is looked at."""
-    walker.gathering.kinds["update"] = None
-    before = set(walker.gathering.reads)
+    gathering = walker.gathering
+    gathering.kinds["update"] = None
+    before, gathering.reads = gathering.reads, {}
     scope, name = _target(walker, node, outer)
     _hidden_settings(walker, name)
     walker.fields(node, scope, "fromClause")
     _assigned(walker, node["targetList"], name, scope)
     walker.fields(node, scope, "whereClause")
-    if walker.gathering.reads.keys() - before - {name}:
-        walker.gathering.stores_query = True
+    if gathering.reads.keys() - {name}:
+        gathering.stores_query = True
+    before.update(gathering.reads)
+    gathering.reads = before
     _returning(walker, node, name, scope)
 
 

@@ -18,7 +18,7 @@ class Scope:
     relation that the statement changes, which is read once a column of it is.
     """
 
-    __slots__ = ("aside", "names", "outer", "tables", "target")
+    __slots__ = ("_relations", "_starred", "aside", "names", "outer", "tables", "target")
 
     def __init__(self, outer: "Scope | None" = None) -> None:
         self.outer = outer
@@ -26,6 +26,8 @@ class Scope:
         self.aside: dict[str, str | None] | None = None
         self.tables: set[str] | None = None
         self.target: str | None = None
+        self._relations: set[str | None] = set()
+        self._starred = 0
 
     def is_common_table(self, name: str) -> bool:
         """Whether a bare name is a WITH query that is visible here."""
@@ -48,6 +50,17 @@ class Scope:
         for relation in self.names.values():
             return relation
         return None
+
+    def has(self, relation: str) -> bool:
+        """Whether a relation is a source of rows at this level, whatever its alias."""
+        if len(self._relations) != len(self.names):
+            self._relations = set(self.names.values())
+        return relation in self._relations
+
+    def starred(self) -> bool:
+        """Whether a star was read here already: many stars over many sources take no longer than one."""
+        before, self._starred = self._starred, len(self.names)
+        return before == self._starred
 
     def found(self, alias: str) -> "tuple[Scope, str | None] | None":
         """The nearest level that has this alias, and what it is there."""
@@ -81,6 +94,8 @@ def read_column(gathering: Gathering, scope: Scope, fields: list[dict[str, Any]]
 
 def _bare(gathering: Gathering, scope: Scope, name: str, column: str) -> None:
     if column == "*":
+        if scope.starred():
+            return
         for relation in scope.names.values():
             gathering.columns_read[f"{relation}.*" if relation else "*"] = None
         if scope.target is not None:
@@ -118,7 +133,7 @@ def _qualified(gathering: Gathering, scope: Scope, alias: str, column: str) -> N
 def _by_name(gathering: Gathering, scope: Scope, relation: str, column: str) -> bool:
     level: Scope | None = scope
     while level is not None:
-        if relation in level.names.values():
+        if level.has(relation):
             gathering.columns_read[f"{relation}.{column}"] = None
             if relation == level.target:
                 gathering.reads[relation] = None

@@ -15,15 +15,16 @@ class Walker:
 
     `nodes` is the table: the JSON key of a node (`SelectStmt`), or of a field whose node comes without its
     name (`pktable`), to what notes it. `source` is the text being walked, in bytes; `depth` how many bodies
-    are nested in one another, because a body may hold a body.
+    are nested in one another, because a body may hold a body; `bodies` how many there were.
     """
 
-    __slots__ = ("depth", "gathering", "nodes", "source")
+    __slots__ = ("bodies", "depth", "gathering", "nodes", "source")
 
     def __init__(self, nodes: Mapping[str, Handler], gathering: Gathering) -> None:
         self.nodes, self.gathering = nodes, gathering
         self.source = b""
         self.depth = 0
+        self.bodies = 0
 
     def walk(self, value: Any, scope: Scope) -> None:
         """Visit a node, a list of nodes or a node's fields."""

@@ -40,6 +40,17 @@ HURTFUL = {
         "lambda inner, n: f'do $b{n}$ begin execute $q{n}${inner}$q{n}$; end $b{n}$', range(20), 'select 1')",
         "too deep",
     ),
+    "a crowd of bodies": ('"do $$ begin null; end $$;" * 9_000', "too large"),
+    "a crowd of empty bodies": ("\"do '';\" * 40_000", "dynamic sql,too large"),
+    "stars over many tables": (
+        "'select ' + '*,' * 60_000 + '* from ' + ','.join(f't a{n}' for n in range(8_000))",
+        "",
+    ),
+    "long names over many tables": (
+        "'select ' + ','.join(f's.t{n}.a' for n in range(9_000)) + ' from ' + ','.join(f's.u{n}' for n in range(9_000))",
+        "",
+    ),
+    "a crowd of updates": ("';'.join(f'update t{n} set a = 1 where b' for n in range(7_000))", ""),
     "a body of chains": ("'do $$ begin a := 1' + '+1' * 100_000 + '; end $$'", "dynamic sql"),
     "a deep body": ("'do $$ ' + 'begin ' * 5_000 + 'end; ' * 5_000 + ' $$'", "dynamic sql"),
 }

@@ -24,7 +24,7 @@ def run_text(walker: Walker, text: str, form: Form = Form.STATEMENTS) -> None:
         return
     if not _counted(walker):
         return
-    around = walker.source
+    around, level = walker.source, walker.level
     walker.depth += 1
     try:
         source = encoded(text)
@@ -38,7 +38,7 @@ def run_text(walker: Walker, text: str, form: Form = Form.STATEMENTS) -> None:
     except Refused as refused:
         walker.gathering.unknown[refused.args[0]] = None
     finally:
-        walker.source = around
+        walker.source, walker.level = around, level
         walker.depth -= 1
 
 

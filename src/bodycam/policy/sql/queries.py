@@ -21,8 +21,10 @@ def _select(walker: Walker, node: Node, outer: Scope) -> None:
     if "intoClause" in node:
         into(walker, node["intoClause"])
     if "larg" in node:
+        walker.down()
         _select(walker, node["larg"], scope)
         _select(walker, node["rarg"], scope)
+        walker.up()
     for source in node.get("fromClause", ()):
         walker.walk(source, scope)
     targets = node.get("targetList")

@@ -6,7 +6,11 @@ import sys
 
 import pytest
 
-from bodycam.policy.sql.analysis import analyse
+from bodycam.policy.sql.analysis import NODES, analyse
+from bodycam.policy.sql.gathering import Gathering
+from bodycam.policy.sql.parser import Refused
+from bodycam.policy.sql.scope import Scope
+from bodycam.policy.sql.walker import MAX_LEVEL, Walker
 
 # each is given to a process of its own, so that a crash there is a failed test and not the end of all tests
 HURTFUL = {
@@ -104,3 +108,17 @@ def test_a_long_chain_of_the_usual_kind_is_understood() -> None:
 def test_lines_of_dashes_are_no_harm() -> None:
     line = "-" * 80
     assert analyse(f"/* {line}\n{line} */\n{line}\nselect 1 {line}\n").kinds == ("select",)
+
+
+def test_a_tree_is_walked_so_far_and_no_further() -> None:
+    def nested(levels: int) -> dict[str, object]:
+        node: dict[str, object] = {"A_Const": {}}
+        for _ in range(levels):
+            node = {"BoolExpr": {"args": [node]}}
+        return node
+
+    walker = Walker(NODES, Gathering())
+    walker.walk(nested(MAX_LEVEL // 4), Scope())
+    assert walker.level == 0
+    with pytest.raises((Refused, RecursionError)):
+        walker.walk(nested(100_000), Scope())

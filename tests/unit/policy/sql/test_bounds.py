@@ -1,6 +1,5 @@
 """Texts made to hurt: a clear verdict, in a process that goes on, with bounded memory."""
 
-import resource
 import subprocess
 import sys
 
@@ -62,7 +61,8 @@ HURTFUL = {
 MEMORY = 512 * 1024 * 1024  # bytes, with all that the interpreter and its libraries have
 
 RUN = """
-import sys, threading
+import resource, sys, threading
+resource.setrlimit(resource.RLIMIT_DATA, ({memory}, {memory}))
 from bodycam.policy.sql.analysis import analyse
 text = {expression}
 found = []
@@ -81,11 +81,10 @@ print(",".join(found[0].unknown), analyse("drop table orders").kinds)
 def test_a_text_made_to_hurt_has_a_verdict(name: str, where: str) -> None:
     expression, reason = HURTFUL[name]
     done = subprocess.run(
-        [sys.executable, "-c", RUN.format(expression=expression), where],
+        [sys.executable, "-c", RUN.format(expression=expression, memory=MEMORY), where],
         capture_output=True,
         text=True,
         timeout=60,
-        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_DATA, (MEMORY, MEMORY)),
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout == f"{reason} ('drop',)\n"

@@ -53,21 +53,31 @@ def _acts(walker: Walker, effect: Effect, name: str, arguments: list[Node]) -> N
     if name.rpartition(".")[2] == "ts_rewrite" and len(arguments) != 2:
         return
     gathering.dynamic = True
-    text = None if effect.runs == HIDDEN else constant(_value(arguments[effect.runs]))
+    text = None if effect.runs == HIDDEN else constant(_argument(arguments, effect.runs))
     if text is None:
         gathering.unknown[DYNAMIC_SQL] = None
     else:
         run_text(walker, text)
 
 
-def _value(argument: Node) -> Node:
-    # name => value; the position is then the writer's, but these functions have one text that matters
-    named = argument.get("NamedArgExpr")
-    return argument if named is None else named.get("arg", {})
+# what the argument that matters is called where a call may name it
+_NAMES: Final = frozenset(("query", "tbl"))
+
+
+def _argument(arguments: list[Node], position: int) -> Node:
+    """The argument that is run, or names a relation: by position, or by name, which may be in any order."""
+    if position < len(arguments) and "NamedArgExpr" not in arguments[position]:
+        return arguments[position]
+    for argument in arguments:
+        named = argument.get("NamedArgExpr", {})
+        if named.get("name") in _NAMES:
+            found: Node = named["arg"]
+            return found
+    return {}
 
 
 def _named_relation(walker: Walker, does: Named, arguments: list[Node]) -> bool:
-    text = constant(_value(arguments[0])) if arguments else None
+    text = constant(_argument(arguments, 0))
     parts = None if text is None else _name_parts(text)
     if parts is None:
         return False

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from bodycam.policy.sql.definitions import touch
-from bodycam.policy.sql.gathering import spelled
+from bodycam.policy.sql.gathering import spelled, texts
 from bodycam.policy.sql.scope import Scope
 from bodycam.policy.sql.walker import Handler, Node, Walker
 
@@ -23,13 +23,16 @@ def constant(node: Any) -> str | None:
             return str(number.get("ival", 0))
         case {"A_Const": {"boolval": truth}}:
             return "true" if truth.get("boolval") else "false"
-        case {"TypeCast": {"arg": arg, "typeName": {"names": [*_, {"String": {"sval": name}}]}}}:
-            return constant(arg) if name in _TEXTS else None
+        case {"TypeCast": {"arg": arg, "typeName": cast}}:
+            # varchar(4) and arrays make another text of it, and so may a type of somebody's own
+            names = texts(cast["names"])
+            same = names[-1] in _TEXTS and names[:-1] in ([], ["pg_catalog"])
+            return constant(arg) if same and "typmods" not in cast and "arrayBounds" not in cast else None
         case _:
             return None
 
 
-_TEXTS = frozenset(("text", "varchar", "name", "unknown", "regclass", "cstring"))
+_TEXTS = frozenset(("text", "varchar", "unknown", "regclass", "cstring"))
 
 
 def assign(walker: Walker, name: str, value: str | None) -> None:

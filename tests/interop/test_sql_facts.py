@@ -183,6 +183,8 @@ SAME = [
     "copy orders to program 'cat > /dev/null'",
     "select nextval('q')",
     "select nextval('archive.q'), setval('q', 5)",
+    "select ('q'::regclass).nextval",
+    "select (home).street from orders",
     "select query_to_xml('select name from customers', true, true, '')",
     "select table_to_xml('customers', true, true, '')",
     "select ts_stat('select to_tsvector(name) from customers')",

@@ -6,9 +6,9 @@ from typing import Final
 
 from bodycam.policy.sql.bodies import run_text
 from bodycam.policy.sql.functions import HIDDEN, Effect, Named, effect_of
-from bodycam.policy.sql.gathering import texts
+from bodycam.policy.sql.gathering import spelled, texts
 from bodycam.policy.sql.parser import DYNAMIC_SQL
-from bodycam.policy.sql.scope import Scope
+from bodycam.policy.sql.scope import Scope, read_column
 from bodycam.policy.sql.settings import assign, constant
 from bodycam.policy.sql.walker import Handler, Node, Walker
 
@@ -35,6 +35,36 @@ def call(walker: Walker, node: Node, scope: Scope) -> None:
             walker.walk(inner, scope)
 
 
+def _attribute(walker: Walker, node: Node, scope: Scope) -> None:
+    """`(x).f`: a field of x or, where it has no such field, a call f(x); the text doesn't tell which."""
+    arguments: list[Node] = [node["arg"]]
+    for step in node["indirection"]:
+        name = step.get("String", {}).get("sval")
+        if name is None:
+            arguments = []
+            continue
+        _maybe_called(walker, name, arguments)
+        arguments = []
+    walker.fields(node, scope, "arg", "indirection")
+
+
+def _column(walker: Walker, node: Node, scope: Scope) -> None:
+    """A column, or `g.f` where `g` is what a function gives: a column of it or a call f(g)."""
+    fields = node["fields"]
+    read_column(walker.gathering, scope, fields)
+    if len(fields) == 2 and "String" in fields[1]:
+        name = fields[1]["String"]["sval"]
+        if scope.may_call(fields[0]["String"]["sval"], name):
+            _maybe_called(walker, name, [])
+
+
+def _maybe_called(walker: Walker, name: str, arguments: list[Node]) -> None:
+    walker.gathering.functions[spelled(name)] = None
+    effect = effect_of(None, name)
+    if effect is not None:
+        _acts(walker, effect, spelled(name), arguments)
+
+
 def _acts(walker: Walker, effect: Effect, name: str, arguments: list[Node]) -> None:
     gathering = walker.gathering
     if effect.writes:
@@ -46,9 +76,6 @@ def _acts(walker: Walker, effect: Effect, name: str, arguments: list[Node]) -> N
         gathering.dynamic = True
         gathering.unknown[DYNAMIC_SQL] = None
     if effect.runs is None:
-        return
-    if effect.runs != HIDDEN and effect.runs >= len(arguments):
-        # the variant that takes no query: ts_rewrite(query, target, substitute) has three, numnode has none
         return
     if name.rpartition(".")[2] == "ts_rewrite" and len(arguments) != 2:
         return
@@ -122,4 +149,6 @@ def _set_config(walker: Walker, arguments: list[Node]) -> None:
 
 CALLS: Mapping[str, Handler] = {
     "FuncCall": call,
+    "A_Indirection": _attribute,
+    "ColumnRef": _column,
 }

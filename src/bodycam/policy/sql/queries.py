@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from bodycam.policy.sql.gathering import spelled, texts
-from bodycam.policy.sql.scope import DERIVED, NOT_READ, Scope, read_column
+from bodycam.policy.sql.scope import DERIVED, NOT_READ, Scope
 from bodycam.policy.sql.walker import Handler, Node, Walker
 
 
@@ -88,6 +88,15 @@ def _derived(walker: Walker, node: Node, scope: Scope) -> None:
     _hide(node, scope)
 
 
+def _function(walker: Walker, node: Node, scope: Scope) -> None:
+    _derived(walker, node, scope)
+    if scope.calls is None:
+        scope.calls = {}
+    alias = node.get("alias", {})
+    columns = {one["ColumnDef"]["colname"] for one in node.get("coldeflist", ())}
+    scope.calls.setdefault(alias.get("aliasname", ""), columns).update(texts(alias.get("colnames", [])))
+
+
 def _hide(node: Node, scope: Scope) -> None:
     # without an alias it still is a source of rows that a bare column may come from
     alias = node["alias"]["aliasname"] if "alias" in node else f" {len(scope.names)}"
@@ -101,10 +110,6 @@ def _join(walker: Walker, node: Node, scope: Scope) -> None:
     for name in ("alias", "join_using_alias"):
         if name in node:
             scope.names[node[name]["aliasname"]] = DERIVED
-
-
-def _column(walker: Walker, node: Node, scope: Scope) -> None:
-    read_column(walker.gathering, scope, node["fields"])
 
 
 def _nothing(walker: Walker, node: Node, scope: Scope) -> None:
@@ -281,11 +286,10 @@ QUERIES: Mapping[str, Handler] = {
     "MergeStmt": merge,
     "RangeVar": relation,
     "RangeSubselect": _derived,
-    "RangeFunction": _derived,
+    "RangeFunction": _function,
     "RangeTableFunc": _derived,
     "JsonTable": _derived,
     "JoinExpr": _join,
-    "ColumnRef": _column,
     "ResTarget": _passed,
     "A_Expr": _operator,
     "CollateClause": _collation,

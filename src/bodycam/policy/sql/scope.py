@@ -15,15 +15,17 @@ class Scope:
 
     `names` says for each alias which relation it is (or DERIVED, or NOT_READ); `aside` are those that no bare
     column comes from (OLD, NEW, EXCLUDED); `tables` are the WITH queries defined here; `target` is the
-    relation that the statement changes, which is read once a column of it is.
+    relation that the statement changes, which is read once a column of it is. `calls` has for each function
+    among the sources its columns, as far as they are named; without an alias it is under the empty name.
     """
 
-    __slots__ = ("_relations", "_starred", "aside", "names", "outer", "tables", "target")
+    __slots__ = ("_relations", "_starred", "aside", "calls", "names", "outer", "tables", "target")
 
     def __init__(self, outer: "Scope | None" = None) -> None:
         self.outer = outer
         self.names: dict[str, str | None] = {}
         self.aside: dict[str, str | None] | None = None
+        self.calls: dict[str, set[str]] | None = None
         self.tables: set[str] | None = None
         self.target: str | None = None
         self._relations: set[str | None] = set()
@@ -50,6 +52,18 @@ class Scope:
         for relation in self.names.values():
             return relation
         return None
+
+    def may_call(self, alias: str, name: str) -> bool:
+        """Whether `alias.name` may be a call: of a function on what a function among the sources gives."""
+        scope: Scope | None = self
+        while scope is not None:
+            calls = scope.calls
+            if alias in scope.names:
+                return calls is not None and alias in calls and name not in calls[alias]
+            if calls is not None and "" in calls:
+                return True
+            scope = scope.outer
+        return False
 
     def has(self, relation: str) -> bool:
         """Whether a relation is a source of rows at this level, whatever its alias."""

@@ -15,6 +15,8 @@ from bodycam.app.shared import log_as, snapshot_file, write_snapshot
 from bodycam.config import Settings, changes_needing_restart
 from bodycam.config.problem import SettingsError
 from bodycam.gateway.supervisor import ChildSpec, Supervisor, bind, lifeline
+from bodycam.policy.detectors.known import unknown
+from bodycam.registry import PROTOCOLS
 
 log = structlog.get_logger(__name__)
 
@@ -35,6 +37,7 @@ def serve(settings_file: Path) -> None:
         OSError: an address can't be bound, or a folder can't be made.
     """
     settings = load_settings(settings_file)
+    settings = load(settings_file, protocols=PROTOCOLS, unknown_detector=unknown)
     log_as(settings)
     _make_folders(settings)
     require_keys(settings, settings_file)  # a gateway without keys starts nothing
@@ -49,6 +52,7 @@ def serve(settings_file: Path) -> None:
     def reload() -> Sequence[str]:
         try:
             changed = load_settings(settings_file)
+            changed = load(settings_file, protocols=PROTOCOLS, unknown_detector=unknown)
         except SettingsError as error:
             log.error(
                 "the changed settings are wrong; the gateway goes on with the old ones", error=str(error)

@@ -8,6 +8,10 @@ from bodycam.config.settings import Settings
 
 Path = tuple[str | int, ...]
 Finding = tuple[Path, str]
+Unknown = Callable[[str], str | None]
+"""Says what is wrong with the name of a detector; None if there is one."""
+
+_RESERVED = ("secrets", "pii", "column", "json", "unread")
 
 
 def _agents_exist(settings: Settings) -> Iterator[Finding]:
@@ -68,6 +72,31 @@ def _doors(settings: Settings) -> Iterator[Finding]:
             )
 
 
+def _masked_targets_exist(settings: Settings) -> Iterator[Finding]:
+    for number, entry in enumerate(settings.masking):
+        unless = entry.unless.targets if entry.unless is not None else None
+        for path, selector in ((("targets",), entry.targets), (("unless", "targets"), unless)):
+            for place, target in enumerate(selector.names if selector is not None else ()):
+                if target != ANY and target not in settings.targets:
+                    yield (
+                        ("masking", number, *path, "names", place),
+                        f"expected a declared target: {_names(settings.targets)}",
+                    )
+
+
+def _own_detectors(settings: Settings) -> Iterator[Finding]:
+    for name in settings.detectors:
+        if name.partition(".")[0] in _RESERVED:
+            yield ("detectors", name), f"expected a name that doesn't begin with {', '.join(_RESERVED)}"
+
+
+def _detectors_exist(settings: Settings, unknown: Unknown) -> Iterator[Finding]:
+    for number, entry in enumerate(settings.masking):
+        for place, name in enumerate(entry.detect):
+            if name not in settings.detectors and (wrong := unknown(name)) is not None:
+                yield ("masking", number, "detect", place), wrong
+
+
 def _names(declared: Mapping[str, Any]) -> str:
     return ", ".join(sorted(declared)) or "none is declared"
 
@@ -77,11 +106,20 @@ _CHECKS: tuple[tuple[frozenset[str], Callable[[Settings], Iterator[Finding]]], .
     (frozenset({"access", "targets"}), _targets_exist),
     (frozenset({"rules", "agents", "targets"}), _rules_exist),
     (frozenset({"listen", "tls"}), _doors),
+    (frozenset({"masking", "targets"}), _masked_targets_exist),
+    (frozenset({"detectors"}), _own_detectors),
 )
 
 
-def findings(settings: Settings, broken: frozenset[str] = frozenset()) -> Iterator[Finding]:
-    """What does not fit together; checks that read a section in `broken` are left out."""
+def findings(
+    settings: Settings, broken: frozenset[str] = frozenset(), unknown: Unknown | None = None
+) -> Iterator[Finding]:
+    """What does not fit together; checks that read a section in `broken` are left out.
+
+    `unknown` knows the names of detectors; None takes any.
+    """
     for sections, check in _CHECKS:
         if not sections & broken:
             yield from check(settings)
+    if unknown is not None and not {"masking", "detectors"} & broken:
+        yield from _detectors_exist(settings, unknown)

@@ -7,6 +7,7 @@ from pydantic import Field
 from bodycam.config.approvals import Approvals
 from bodycam.config.gateway import Limits, Listen, Logging, Tls
 from bodycam.config.keeping import Archive, Journal, Storage
+from bodycam.config.masking import Detector, Mask
 from bodycam.config.people import Access, Agent, Identity, Roles
 from bodycam.config.rules import Judging, Rule
 from bodycam.config.section import Section, absent, written
@@ -44,5 +45,10 @@ class Settings(Section):
     judging: Judging = Field(default_factory=Judging, description="How operations are judged.")
     approvals: Approvals = Field(
         default_factory=Approvals, description="How people are told of what waits for them."
+    detectors: Mapping[Name, Detector] = Field(
+        default_factory=dict, description="Detectors of your own, by the names that `masking` uses."
+    )
+    masking: tuple[Mask, ...] = Field(
+        default=(), description="What is taken out of results and records; all entries count together."
     )
     logging: Logging = Field(default_factory=Logging, description="The gateway's own log.")

@@ -5,6 +5,7 @@ from typing import Self
 
 from pydantic import Field, model_validator
 
+from bodycam.config.masking import Capture
 from bodycam.config.secret import SecretSource
 from bodycam.config.section import Section
 from bodycam.config.types import Address, FilePath, ProtocolName, Text
@@ -61,6 +62,9 @@ class TargetSettings(Section):
     )
     tls: TargetTls = Field(default_factory=TargetTls, description="TLS towards it.")
     labels: Mapping[str, Text] = Field(default_factory=dict, description="What `access` can select it by.")
+    capture: Capture = Field(
+        default_factory=Capture, description="What of its data is kept in recordings at all."
+    )
 
     @property
     def default_database(self) -> str:

@@ -13,10 +13,14 @@ _JUDGED_BY = {"access", "agents", "judging", "roles", "rules", "targets"}
 
 def policy_version(settings: Settings) -> str:
     """A short hash of all that decides who may open and do what: 12 hexadecimal digits of a SHA-256.
+    """A short hash of who may open what and what is masked: 12 hexadecimal digits of a SHA-256.
 
-    The same grants give the same version, however the file is laid out and wherever it lies.
+    The same grants and masks give the same version, however the file is laid out and wherever it lies.
     """
     plain = settings.model_dump(mode="json", include=_JUDGED_BY)
+    plain = settings.model_dump(
+        mode="json", include={"access", "agents", "detectors", "masking", "roles", "targets"}
+    )
     for target in plain["targets"].values():
         del target["password"], target["tls"]
     for agent in plain["agents"].values():

@@ -21,7 +21,18 @@ TARGET = "targets: {a: {protocol: postgres, address: 'db:5432', user: app%s}}"
 
 
 def read(text: str, folder: str = "/srv/bodycam") -> Settings:
-    return parse(text, file="bodycam.yaml", folder=Path(folder), protocols={"postgres"})
+    return parse(
+        text,
+        file="bodycam.yaml",
+        folder=Path(folder),
+        protocols={"postgres"},
+        unknown_detector=unknown_detector,
+    )
+
+
+def unknown_detector(name: str) -> str | None:
+    near = {"secrts": "secrets", "pii.crad": "pii.card"}.get(name)
+    return f"there is no detector of this name; did you mean {near}?" if near else None
 
 
 def problems(text: str) -> list[str]:
@@ -82,6 +93,7 @@ def problems(text: str) -> list[str]:
          "1: limit: no such setting (did you mean limits?); expected one of listen, tls, "
          "workers, keys, storage, journal, archive, limits, identity, roles, targets, agents, access, "
          "rules, judging, approvals, logging"),
+         "detectors, masking, logging"),
         ("storage: {recordings: 's3://b/p'}",
          "1: storage.recordings: an S3 store is not in this version; expected file"),
         ("storage: {catalog: 'postgresql://u:hunter2@h/d'}",
@@ -104,8 +116,37 @@ def problems(text: str) -> list[str]:
          "1: rules[0].targets.names[0]: expected a declared target: none is declared"),
         ("retention: []",
          "1: retention: retention is not in this version; recordings are kept until you remove them"),
-        ("masking: []", "1: masking: masking rules are not in this version; passwords in statements are "
-         "redacted in the record"),
+        ("masking: [{then: redact}]", "1: masking[0]: expected detect, columns, json or several of them"),
+        ("masking:\n  - {detect: [secrets], then: remove}",
+         "2: masking[0].then: expected 'redact', 'partial' or 'null'"),
+        ("masking:\n  - {detect: [secrets]}\n  - {detect: [secrts]}",
+         "3: masking[1].detect[0]: there is no detector of this name; did you mean secrets?"),
+        ("masking: [{detect: [pii.crad]}]",
+         "1: masking[0].detect[0]: there is no detector of this name; did you mean pii.card?"),
+        ("masking: [{columns: [ssn]}]",
+         "1: masking[0].columns[0]: expected table.column or schema.table.column, where * stands for any "
+         "letters"),
+        ("masking: [{json: ['a.b']}]",
+         "1: masking[0].json[0]: expected a path from the root, such as $.customer.cards[*].number"),
+        ("masking: [{json: ['$.a[?@.b]']}]",
+         "1: masking[0].json[0]: expected a path of .name, ['name'], [0], [*] and .. alone, of at most 32 "
+         "steps; conditions and slices are not in this version"),
+        ("masking: [{detect: [pii], targets: {names: [b]}}]",
+         "1: masking[0].targets.names[0]: expected a declared target: none is declared"),
+        ("detectors: {pii.mine: {pattern: a}}",
+         "1: detectors.pii.mine: expected a name that doesn't begin with secrets, pii, column, json, unread"),
+        ("detectors:\n  mine:\n    pattern: 'E[0-9'",
+         "3: detectors.mine.pattern: expected a regular expression of RE2 of moderate size (missing ])"),
+        ("detectors: {mine: {pattern: '(?=a)b'}}",
+         "1: detectors.mine.pattern: expected a regular expression of RE2 of moderate size "
+         "(invalid perl operator)"),
+        ("detectors: {mine: {pattern: '((a{100}){100}){100}'}}",
+         "1: detectors.mine.pattern: expected a regular expression of RE2 of moderate size "
+         "(invalid repetition size)"),
+        ("detectors: {mine: {pattern: 'a*'}}",
+         "1: detectors.mine.pattern: expected a regular expression that doesn't match an empty text"),
+        (TARGET % ", capture: {rows: some}",
+         "1: targets.a.capture.rows: expected 'full' or 'none'"),
         ("tls: {key: k.pem}", "1: tls: expected both certificate and key, or neither"),
         ("journal: {max_size: 16MiB}",
          "1: journal: expected a max_size of at least four times segment_size"),

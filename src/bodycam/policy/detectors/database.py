@@ -1,0 +1,108 @@
+"""The hyperscan database of a set of patterns: compiled once, then read from the cache's folder."""
+
+import hashlib
+import platform
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from importlib.metadata import version
+from pathlib import Path
+
+import cbor2
+import hyperscan
+
+from bodycam.policy.detectors import stored
+
+# each pattern reports once a scan, so that no text makes it call back for every byte. `^` and `$` also match
+# at line ends, so that cells joined by line feeds are found in as they would be alone
+_FLAGS = hyperscan.HS_FLAG_SINGLEMATCH | hyperscan.HS_FLAG_MULTILINE
+
+Scan = Callable[..., None]
+
+
+class PatternRefused(Exception):
+    """Hyperscan doesn't take a pattern; the message says why."""
+
+
+class Database:
+    """Patterns as one automaton. One thread at a time may scan with it.
+
+    `refused` are the places of the patterns that hyperscan doesn't take, which it so knows nothing of.
+    """
+
+    __slots__ = ("_inner", "refused", "scan")
+
+    def __init__(self, inner: "hyperscan.Database", refused: frozenset[int]) -> None:
+        self._inner = inner
+        self.refused = refused
+        inner.scratch = hyperscan.Scratch(inner)
+        self.scan: Scan = inner.scan
+
+    @classmethod
+    def open(cls, patterns: Sequence[bytes], cache: Path | None) -> "Database":
+        """Load from the cache, or compile (seconds for hundreds of patterns) and put it there."""
+        path = None if cache is None else cache / f"{_key(patterns)}.hs"
+        if path is not None and (body := stored.load(path)) is not None:
+            # a database of another version or machine is made anew, too
+            with suppress(hyperscan.error, ValueError, KeyError, TypeError):
+                kept = cbor2.loads(body)
+                inner = hyperscan.loadb(kept["database"], hyperscan.HS_MODE_BLOCK)
+                return cls(inner, frozenset(kept["refused"]))
+        inner, refused = _compiled(patterns)
+        if path is not None:
+            # without it the next start compiles again
+            with suppress(OSError):
+                entry = {"database": hyperscan.dumpb(inner), "refused": sorted(refused)}
+                stored.save(path, cbor2.dumps(entry))
+        return cls(inner, refused)
+
+
+def check(pattern: bytes) -> None:
+    """Whether hyperscan takes a pattern.
+
+    Raises:
+        PatternRefused: it doesn't.
+    """
+    try:
+        _compile([pattern], [0])
+    except hyperscan.error as error:
+        raise PatternRefused(str(error)) from error
+
+
+def _compiled(patterns: Sequence[bytes]) -> "tuple[hyperscan.Database, frozenset[int]]":
+    places = list(range(len(patterns)))
+    try:
+        return _compile(patterns, places), frozenset()
+    except hyperscan.error:
+        refused = frozenset(place for place in places if not _taken(patterns[place]))
+        taken = [place for place in places if place not in refused]
+        return _compile([patterns[place] for place in taken], taken), refused
+
+
+def _taken(pattern: bytes) -> bool:
+    try:
+        check(pattern)
+    except PatternRefused:
+        return False
+    return True
+
+
+def _compile(patterns: Sequence[bytes], places: Sequence[int]) -> "hyperscan.Database":
+    inner = hyperscan.Database(mode=hyperscan.HS_MODE_BLOCK)
+    inner.compile(expressions=list(patterns), ids=list(places), flags=_FLAGS)
+    return inner
+
+
+def _key(patterns: Sequence[bytes]) -> str:
+    digest = hashlib.sha256()
+    for part in (version("hyperscan").encode(), str(_FLAGS).encode(), _processor(), *patterns):
+        digest.update(len(part).to_bytes(8, "big") + part)
+    return digest.hexdigest()[:32]
+
+
+def _processor() -> bytes:
+    """What hyperscan compiles for: the machine and what its processor can do."""
+    with suppress(OSError):
+        for line in Path("/proc/cpuinfo").read_bytes().splitlines():
+            if line.startswith((b"flags", b"Features")):
+                return platform.machine().encode() + line
+    return platform.machine().encode() + platform.processor().encode()

@@ -1,0 +1,158 @@
+"""Looks for the things that some rules describe: one scan over everything, then the exact place by RE2."""
+
+from collections.abc import Sequence
+from typing import Any, final
+
+import re2
+
+from bodycam.policy.detectors.database import Database
+from bodycam.policy.detectors.marks import MARK, MARK_START
+from bodycam.policy.detectors.rule import Rule
+
+# bytes, over all rules, that are looked at closely in one text before the whole of it counts as found
+MAX_WORK = 16 << 20
+MAX_HITS = 4_096
+# a refused match costs at least this much of the effort, so that a million of them end
+_STEP = 64
+TOO_MUCH = Rule("unread", b"")
+
+
+@final
+class Pattern:
+    """A rule with its compiled pattern."""
+
+    __slots__ = ("regex", "rule")
+
+    def __init__(self, rule: Rule, regex: "re2._Regexp") -> None:
+        self.rule, self.regex = rule, regex
+
+
+@final
+class Hit:
+    """Something found: where, and by which rule."""
+
+    __slots__ = ("end", "rule", "start")
+
+    def __init__(self, start: int, end: int, rule: Rule) -> None:
+        self.start, self.end, self.rule = start, end, rule
+
+    def __repr__(self) -> str:
+        return f"Hit({self.start}, {self.end}, {self.rule.name})"
+
+
+@final
+class Matcher:
+    """Some rules, ready to be looked for. One thread at a time may use it.
+
+    Where `suspicious` says no, of a text or of texts joined by line feeds, `find` finds nothing in any.
+    """
+
+    __slots__ = ("_found", "_patterns", "_scan", "_worded", "names")
+
+    def __init__(self, patterns: Sequence[Pattern], coarse: Sequence[bytes], database: Database) -> None:
+        places = {one: place for place, one in enumerate(coarse)}
+        self._patterns: list[list[Pattern]] = [[] for _ in coarse]
+        for pattern in patterns:
+            if (place := places[pattern.rule.coarse]) not in database.refused:
+                self._patterns[place].append(pattern)
+        self.names = frozenset(pattern.rule.name for one in self._patterns for pattern in one)
+        words = [pattern.rule.words for pattern in patterns if pattern.rule.words]
+        self._worded = (
+            re2.compile(rb"(?i)(?:^|_|\b)(?:" + b"|".join(words) + rb")(?:$|_|\b)", _latin())
+            if words
+            else None
+        )
+        self._scan = database.scan
+        self._found: list[int] = []
+
+    def suspicious(self, text: bytes) -> bool:
+        """Whether something may be in a text: False is certain. Costs one scan."""
+        found = self._found
+        self._scan(text, self._note)
+        if found:
+            found.clear()
+            return True
+        return False
+
+    def worded(self, name: str) -> bool:
+        """Whether a name, such as `ssn`, is one by which alone a kind of number is known."""
+        return self._worded is not None and self._worded.search(name.encode()) is not None
+
+    def find(self, text: bytes) -> list[Hit]:
+        """What is in a text, in order and apart from each other; masks that stand there already are left.
+
+        A text that would take too long is one hit as a whole, under the name `unread`.
+        """
+        self._scan(text, self._note)
+        if not self._found:
+            return []
+        places = sorted(self._found)
+        self._found.clear()
+        hits: list[Hit] = []
+        work = MAX_WORK
+        for place in places:
+            for pattern in self._patterns[place]:
+                work = _collect(pattern, text, hits, work)
+                if work < 0 or len(hits) > MAX_HITS:
+                    return [Hit(0, len(text), TOO_MUCH)]
+        if not hits:
+            return hits
+        return apart(_unmasked(text, hits) if MARK_START in text else hits)
+
+    def _note(self, place: int, start: int, end: int, flags: int, context: object) -> None:
+        self._found.append(place)
+
+
+def _collect(pattern: Pattern, text: bytes, hits: list[Hit], work: int) -> int:
+    rule, search = pattern.rule, pattern.regex.search
+    position, size = 0, len(text)
+    while position <= size:
+        match = search(text, position)
+        if match is None:
+            return work - (size - position)
+        work -= match.end() - position + _STEP
+        if work < 0:
+            break
+        start, end = _group(match, rule)
+        confirmed = rule.confirm(text[start:end])
+        if confirmed is None or confirmed[0] == confirmed[1]:
+            # another may begin within what was refused
+            position = match.start() + 1
+            continue
+        hits.append(Hit(start + confirmed[0], start + confirmed[1], rule))
+        # what ends one may begin the next
+        position = max(start + confirmed[1], match.start() + 1)
+    return work
+
+
+def _group(match: Any, rule: Rule) -> tuple[int, int]:
+    for group in rule.groups:
+        start, end = match.span(group)
+        if start >= 0 and start < end:
+            return start, end
+    start, end = match.span()
+    return start, end
+
+
+def _unmasked(text: bytes, hits: list[Hit]) -> list[Hit]:
+    masks = [match.span() for match in MARK.finditer(text)]
+    return [hit for hit in hits if not any(hit.start < end and start < hit.end for start, end in masks)]
+
+
+def apart(hits: list[Hit]) -> list[Hit]:
+    """Hits in order, those that overlap as one under the name of the first."""
+    hits.sort(key=lambda hit: (hit.start, -hit.end))
+    apart = [hits[0]]
+    for hit in hits[1:]:
+        last = apart[-1]
+        if hit.start >= last.end:
+            apart.append(hit)
+        elif hit.end > last.end:
+            apart[-1] = Hit(last.start, hit.end, last.rule)
+    return apart
+
+
+def _latin() -> "re2.Options":
+    options = re2.Options()
+    options.encoding = re2.Options.Encoding.LATIN1
+    return options

@@ -1,0 +1,47 @@
+"""One pattern of sensitive data: what finds it, what confirms it, what of it may stay readable."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+Span = tuple[int, int]
+Confirm = Callable[[bytes], Span | None]
+"""Takes what the pattern found; gives the part of it that is the thing itself, or None if it isn't one."""
+
+Keep = Callable[[bytes], bytes]
+
+
+def whole(found: bytes) -> Span:
+    """Confirms everything that the pattern found."""
+    return 0, len(found)
+
+
+def nothing(found: bytes) -> bytes:
+    """Keeps nothing readable."""
+    return b""
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """A pattern that RE2 and hyperscan take; the first of `groups` that took part is what was found.
+
+    `name` is what settings choose it by and what a mask names. `secret` is whether the value is a key or
+    token whose keyed fingerprint can't be guessed back to it. `words`, if any, is a pattern of the names that
+    the thing goes by, behind which alone it is found.
+    """
+
+    name: str
+    pattern: bytes
+    groups: tuple[int, ...] = (0,)
+    confirm: Confirm = whole
+    keep: Keep = nothing
+    secret: bool = False
+    filter: bytes = b""
+    words: bytes = b""
+
+    @property
+    def coarse(self) -> bytes:
+        """What the one scan over everything looks for: where it matches nothing, `pattern` doesn't either.
+
+        Rules with the same one cost a scan only once.
+        """
+        return self.filter or self.pattern

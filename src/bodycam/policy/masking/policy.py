@@ -1,0 +1,163 @@
+"""From the settings to what is masked at a target: detectors, columns, JSON paths."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import final
+
+from bodycam.config.masking import Audience, Mask, Then
+from bodycam.config.matching import path_steps
+from bodycam.config.people import ANY, TargetSelector
+from bodycam.config.settings import Settings
+from bodycam.policy.detectors.matcher import Matcher
+from bodycam.policy.detectors.patterns import Patterns
+from bodycam.policy.detectors.rule import Rule
+from bodycam.policy.masking.columns import NO_NAMES, CellKind, Column, ColumnMask, Names, Origin
+from bodycam.policy.masking.fingerprints import Fingerprints
+from bodycam.policy.masking.json_text import PathMask
+from bodycam.policy.masking.screen import Screen
+
+_STRICTNESS = {Then.PARTIAL: 0, Then.REDACT: 1, Then.NULL: 2}
+
+
+@final
+class Rules:
+    """What is masked for one audience at one target. Of several masks for one thing, the strictest counts."""
+
+    __slots__ = ("_columns", "_detecting", "_fingerprints", "_json", "_then", "matcher")
+
+    def __init__(
+        self, entries: Sequence[Mask], patterns: Patterns, fingerprints: Fingerprints | None
+    ) -> None:
+        self._fingerprints = fingerprints
+        self._then: dict[str, Then] = {}
+        # for each entry: the detectors, columns or paths that it names, and the columns that it leaves alone
+        self._detecting: list[tuple[frozenset[str], Names]] = []
+        self._columns: list[tuple[Names, Names, Then]] = []
+        self._json: list[tuple[PathMask, Names]] = []
+        for entry in entries:
+            unless = Names(entry.unless.columns if entry.unless is not None else ())
+            detectors = frozenset(pattern.rule.name for pattern in patterns.chosen(entry.detect))
+            for name in detectors:
+                self._then[name] = _stricter(self._then.get(name), entry.then)
+            if detectors:
+                self._detecting.append((detectors, unless))
+            if entry.columns:
+                self._columns.append((Names(entry.columns), unless, entry.then))
+            for path in entry.json_paths:
+                self._json.append((PathMask(tuple(path_steps(path)), entry.then), unless))
+        self._json.sort(key=lambda one: -_STRICTNESS[one[0].then])
+        self.matcher: Matcher | None = patterns.matcher(sorted(self._then)) if self._then else None
+
+    def then(self, rule: Rule) -> Then:
+        """What becomes of what a rule found."""
+        return self._then.get(rule.name, Then.REDACT)
+
+    def column(self, name: str, kind: CellKind, *, holds_text: bool, origin: Origin | None = None) -> Column:
+        """A column of a result with all that is said of it; without an origin, only what is in it counts."""
+        if origin is None:
+            return Column(name, kind, holds_text, paths=[path for path, _ in self._json])
+        return Column(
+            name,
+            kind,
+            holds_text,
+            self.mask(origin),
+            self._exempt(origin),
+            [path for path, unless in self._json if not unless.match(origin)],
+        )
+
+    def mask(self, origin: Origin) -> ColumnMask | None:
+        """The mask of a column, if it has one."""
+        found: Then | None = None
+        for named, unless, then in self._columns:
+            if named.match(origin) and not unless.match(origin):
+                found = _stricter(found, then)
+        return None if found is None else ColumnMask(found)
+
+    def lost(self, tables: Iterable[tuple[str, str]]) -> ColumnMask | None:
+        """The mask of a value whose origin is lost, in a statement that reads these tables (schema and name).
+
+        None if none of them has a masked column.
+        """
+        found: Then | None = None
+        for schema, table in tables:
+            for named, _, then in self._columns:
+                if named.touch(schema, table):
+                    found = _stricter(found, then)
+        return None if found is None else ColumnMask(found)
+
+    def screen(self, columns: Sequence[Column]) -> Screen | None:
+        """A screen for a result of these columns; None when nothing in it is masked."""
+        screen = Screen(columns, self.matcher, self.then, self._fingerprints)
+        return None if screen.idle else screen
+
+    def _exempt(self, origin: Origin) -> frozenset[str]:
+        """The detectors that every entry with them keeps away from a column."""
+        asked = [names for names, unless in self._detecting if not unless.match(origin)]
+        if len(asked) == len(self._detecting):
+            return NO_NAMES
+        return frozenset(self._then).difference(*asked)
+
+
+@final
+class Plan:
+    """What is masked at one target: for clients, and for the record, which never gets less masked."""
+
+    __slots__ = ("client", "record", "same")
+
+    def __init__(self, client: Rules | None, record: Rules) -> None:
+        self.client, self.record = client, record
+        self.same = client is record
+
+
+@final
+class Masking:
+    """The masking of one version of the settings."""
+
+    def __init__(
+        self, settings: Settings, patterns: Patterns, fingerprints: Fingerprints | None = None
+    ) -> None:
+        self._settings, self._patterns, self._fingerprints = settings, patterns, fingerprints
+        self._plans: dict[tuple[int, ...], Plan] = {}
+
+    def for_target(self, name: str, labels: Mapping[str, str]) -> Plan | None:
+        """The plan for a target; None when nothing is masked there.
+
+        Raises:
+            UnknownDetector: an entry names a detector that doesn't exist.
+        """
+        entries = self._settings.masking
+        places = tuple(place for place, entry in enumerate(entries) if _for(entry, name, labels))
+        if not places:
+            return None
+        plan = self._plans.get(places)
+        if plan is None:
+            plan = self._plans[places] = self._plan([entries[place] for place in places])
+        return plan
+
+    def prepare(self) -> None:
+        """Make the plans of all targets, so that none is made later; the first time takes seconds."""
+        for name, target in self._settings.targets.items():
+            self.for_target(name, target.labels)
+
+    def _plan(self, entries: Sequence[Mask]) -> Plan:
+        record = Rules(entries, self._patterns, self._fingerprints)
+        shown = [entry for entry in entries if entry.mask is Audience.BOTH]
+        if len(shown) == len(entries):
+            return Plan(record, record)
+        return Plan(Rules(shown, self._patterns, self._fingerprints) if shown else None, record)
+
+
+def _for(entry: Mask, name: str, labels: Mapping[str, str]) -> bool:
+    unless = entry.unless.targets if entry.unless is not None else None
+    if unless is not None and _selects(unless, name, labels):
+        return False
+    return entry.targets is None or _selects(entry.targets, name, labels)
+
+
+def _selects(selector: TargetSelector, name: str, labels: Mapping[str, str]) -> bool:
+    if selector.names and ANY not in selector.names and name not in selector.names:
+        return False
+    return all(labels.get(key) == value for key, value in selector.labels.items())
+
+
+def _stricter(one: Then | None, other: Then) -> Then:
+    return other if one is None or _STRICTNESS[other] > _STRICTNESS[one] else one

@@ -1,0 +1,275 @@
+"""Looks through the rows of one result, a batch at a time, and says which cells have to change."""
+
+from collections.abc import Callable, Sequence
+from typing import Final, final
+
+from bodycam.config.masking import Then
+from bodycam.policy.detectors.marks import mark
+from bodycam.policy.detectors.matcher import TOO_MUCH, Hit, Matcher
+from bodycam.policy.detectors.rule import Rule
+from bodycam.policy.masking.columns import CellKind, Column
+from bodycam.policy.masking.fingerprints import Fingerprints
+from bodycam.policy.masking.json_text import BrokenJson, Found, rewritten, scannable
+from bodycam.policy.masking.transforms import COLUMN, JSON, Choose, instead, masked
+
+# cells that are scanned together once something is in their batch
+_GROUP: Final = 16
+_MOST_FINGERPRINTS: Final = 256
+_HEX: Final = b"\\x"
+
+
+@final
+class Seen:
+    """What a detector found: how often, and the fingerprints of those that have one."""
+
+    __slots__ = ("count", "detector", "fingerprints")
+
+    def __init__(self, detector: str) -> None:
+        self.detector, self.count = detector, 0
+        self.fingerprints: set[str] = set()
+
+    def __repr__(self) -> str:
+        return f"Seen({self.detector}, {self.count}, {sorted(self.fingerprints)})"
+
+
+@final
+class Hits:
+    """What was found, without the values."""
+
+    __slots__ = ("_fingerprints", "_seen")
+
+    def __init__(self, fingerprints: Fingerprints | None) -> None:
+        self._fingerprints = fingerprints
+        self._seen: dict[str, Seen] = {}
+
+    def add(self, rule: Rule, value: bytes) -> None:
+        """Count one."""
+        seen = self._seen.get(rule.name)
+        if seen is None:
+            seen = self._seen[rule.name] = Seen(rule.name)
+        seen.count += 1
+        if self._fingerprints is not None and len(seen.fingerprints) < _MOST_FINGERPRINTS:
+            fingerprint = self._fingerprints.of(rule, value)
+            if fingerprint:
+                seen.fingerprints.add(fingerprint)
+
+    def take(self) -> list[Seen]:
+        """What was found since the last time, by detector."""
+        taken = list(self._seen.values())
+        self._seen.clear()
+        return taken
+
+
+@final
+class _Scanned:
+    """A column that is looked into: its place, how its cells are read, and what stands before each."""
+
+    __slots__ = ("column", "place", "prefix", "read")
+
+    def __init__(self, place: int, column: Column, prefix: bytes) -> None:
+        self.place, self.column, self.prefix = place, column, prefix
+        self.read: Callable[[bytes], bytes] | None = _READ[column.kind]
+
+
+@final
+class Screen:
+    """The screen of one result. Values are cells in the order of the rows, None for SQL's null.
+
+    One thread at a time may use it.
+    """
+
+    __slots__ = ("_matcher", "_named", "_paths", "_plain", "_scanned", "_then", "_width", "hits")
+
+    def __init__(
+        self,
+        columns: Sequence[Column],
+        matcher: Matcher | None,
+        then: Choose,
+        fingerprints: Fingerprints | None = None,
+    ) -> None:
+        self._width = len(columns)
+        self._matcher, self._then = matcher, then
+        self.hits = Hits(fingerprints)
+        self._named: list[tuple[int, Column]] = []
+        self._paths: list[tuple[int, Column]] = []
+        self._scanned: list[_Scanned] = []
+        for place, column in enumerate(columns):
+            if column.rule is not None:
+                self._named.append((place, column))
+            elif column.kind is CellKind.JSON and column.paths:
+                self._paths.append((place, column))
+            elif matcher is not None and column.kind is not CellKind.CANNOT_HOLD:
+                prefix = (
+                    column.name.encode("utf-8", "surrogatepass") + b": "
+                    if matcher.worded(column.name)
+                    else b""
+                )
+                self._scanned.append(_Scanned(place, column, prefix))
+        # the common case, in which the cells are joined as they come
+        self._plain = len(self._scanned) == self._width and all(
+            one.read is None and not one.prefix for one in self._scanned
+        )
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing in this result is ever masked."""
+        return not (self._named or self._paths or self._scanned)
+
+    @property
+    def only_scans(self) -> bool:
+        """Whether a batch of which `clean` says yes has no cell to change."""
+        return self._plain
+
+    def clean(self, copy: bytes) -> bool:
+        """Whether nothing is in a copy of a batch with something that is no letter round each cell.
+
+        For those who can make one in less time than a list of cells, and only where `only_scans`; line feeds
+        are best. No means that `cells` has to be asked.
+        """
+        return self._matcher is None or not self._matcher.suspicious(copy)
+
+    def cells(self, values: Sequence[bytes | None]) -> dict[int, bytes | None] | None:
+        """The cells of a batch that change, by their place in `values`, and what they become, if any."""
+        changed: dict[int, bytes | None] = {}
+        if self._scanned:
+            self._scan(values, changed)
+        for place, column in self._named:
+            self._by_column(values, place, column, changed)
+        for place, column in self._paths:
+            for at in range(place, len(values), self._width):
+                value = values[at]
+                if value is not None:
+                    self._json(at, value, column, changed)
+        return changed or None
+
+    def _scan(self, values: Sequence[bytes | None], changed: dict[int, bytes | None]) -> None:
+        matcher = self._matcher
+        if matcher is None:
+            return
+        if self._plain:
+            try:
+                copy = b"\n".join(values)  # type: ignore[arg-type] # nulls are rare: asked for only if one is there
+            except TypeError:
+                copy = b"\n".join([value for value in values if value is not None])
+        else:
+            copy = self._copy(values)
+        if not matcher.suspicious(copy):
+            return
+        for one in self._scanned:
+            self._column(values, one, matcher, changed)
+
+    def _copy(self, values: Sequence[bytes | None]) -> bytes:
+        cells: list[bytes] = []
+        for one in self._scanned:
+            read, prefix = one.read, one.prefix
+            column = [value for value in values[one.place :: self._width] if value is not None]
+            if read is not None:
+                column = [read(value) for value in column]
+            if prefix:
+                column = [prefix + value for value in column]
+            cells += column
+        return b"\n".join(cells)
+
+    def _column(
+        self,
+        values: Sequence[bytes | None],
+        one: _Scanned,
+        matcher: Matcher,
+        changed: dict[int, bytes | None],
+    ) -> None:
+        width, read, prefix = self._width, one.read, one.prefix
+        places = [at for at in range(one.place, len(values), width) if values[at]]
+        for first in range(0, len(places), _GROUP):
+            group = places[first : first + _GROUP]
+            texts: list[bytes] = []
+            for at in group:
+                value = values[at] or b""
+                texts.append(prefix + (value if read is None else read(value)))
+            if not matcher.suspicious(b"\n".join(texts)):
+                continue
+            for at, text in zip(group, texts, strict=True):
+                if matcher.suspicious(text):
+                    self._cell(at, values[at] or b"", text, one, matcher, changed)
+
+    def _cell(
+        self,
+        at: int,
+        value: bytes,
+        text: bytes,
+        one: _Scanned,
+        matcher: Matcher,
+        changed: dict[int, bytes | None],
+    ) -> None:
+        column = one.column
+        if column.kind is CellKind.JSON:
+            self._json(at, value, column, changed)
+            return
+        start = len(one.prefix)
+        hits = [
+            Hit(max(hit.start, start) - start, hit.end - start, hit.rule)
+            for hit in matcher.find(text)
+            if hit.end > start and hit.rule.name not in column.exempt
+        ]
+        if not hits:
+            return
+        text = text[start:]
+        for hit in hits:
+            self.hits.add(hit.rule, text[hit.start : hit.end])
+        put = masked(text, hits, self._then) if column.holds_text else None
+        if put is not None and column.kind is CellKind.HEX:
+            put = _HEX + put.hex().encode()
+        changed[at] = put
+
+    def _json(self, at: int, value: bytes, column: Column, changed: dict[int, bytes | None]) -> None:
+        found: Found = []
+        try:
+            put = rewritten(value, column.paths, self._matcher, self._then, found, column.exempt)
+        except BrokenJson:
+            # where a mask would have to go nobody knows
+            found, put = [(TOO_MUCH, value)], b'"%b"' % mark(JSON.name)
+        for rule, one in found:
+            self.hits.add(rule, one)
+        if put is not value:
+            changed[at] = put
+
+    def _by_column(
+        self, values: Sequence[bytes | None], place: int, column: Column, changed: dict[int, bytes | None]
+    ) -> None:
+        then = column.rule.then if column.rule is not None else Then.REDACT
+        for at in range(place, len(values), self._width):
+            value = values[at]
+            if value is not None:
+                self.hits.add(COLUMN, value)
+                changed[at] = _whole(value, column, then)
+
+
+def _whole(value: bytes, column: Column, then: Then) -> bytes | None:
+    if not column.holds_text:
+        return None
+    put = instead(then, COLUMN, _hex(value) if column.kind is CellKind.HEX else value)
+    if put is None:
+        return None
+    match column.kind:
+        case CellKind.JSON:
+            return b'"%b"' % put
+        case CellKind.HEX:
+            return _HEX + put.hex().encode()
+        case _:
+            return put
+
+
+def _hex(value: bytes) -> bytes:
+    if not value.startswith(_HEX):
+        return value
+    try:
+        return bytes.fromhex(value[2:].decode("ascii"))
+    except ValueError:
+        return value
+
+
+_READ: Final[dict[CellKind, Callable[[bytes], bytes] | None]] = {
+    CellKind.TEXT: None,
+    CellKind.JSON: scannable,
+    CellKind.HEX: _hex,
+    CellKind.CANNOT_HOLD: None,
+}

@@ -26,6 +26,7 @@ _ISSUERS: tuple[tuple[re.Pattern[bytes], frozenset[int]], ...] = (
     (re.compile(rb"5018|5020|5038|5893|6304|6759|676[1-3]"), frozenset({13, 14, 15, 16, 17, 18, 19})),
 )
 _DIGIT = re.compile(rb"[0-9]")
+_ASCII_END = re.compile(rb"[\x00-\x7f]*\Z")
 _IBAN_SHORTEST = 15
 _OCTETS = rb"(?:25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])"
 _IPV4_KEPT = 2
@@ -82,7 +83,16 @@ def _address(found: bytes) -> Span | None:
 
 def _email(found: bytes) -> Span | None:
     local = found.partition(b"@")[0]
-    return None if local.startswith(b".") or local.endswith(b".") or b".." in found else whole(found)
+    start = 0
+    try:
+        found.decode()
+    except UnicodeDecodeError:
+        # letters of another encoding, or no letters at all: what is ASCII right before the sign counts
+        start = len(local) - len(_ASCII_END.search(local).group())  # type: ignore[union-attr]
+        if start == len(local) or not found[start:].isascii():
+            return None
+    local = local[start:]
+    return None if local.startswith(b".") or local.endswith(b".") or b".." in found else (start, len(found))
 
 
 def _domain(found: bytes) -> bytes:

@@ -1,0 +1,152 @@
+"""From settings to what is masked where: targets, columns by origin, exemptions, the strictest of several."""
+
+from pathlib import Path
+
+import pytest
+
+from bodycam.config import parse
+from bodycam.config.masking import Then
+from bodycam.policy.detectors.patterns import Patterns, UnknownDetector
+from bodycam.policy.masking.columns import CellKind, Origin
+from bodycam.policy.masking.policy import Masking, Plan, Rules
+
+CARD = b"4111111111111111"
+TARGETS = """
+targets:
+  orders: {protocol: postgres, address: 'db:5432', user: app, labels: {env: prod}}
+  scratch: {protocol: postgres, address: 'db:5433', user: app, labels: {env: dev}}
+detectors: {employee: {pattern: '\\bE[0-9]{6}\\b'}}
+"""
+
+
+def masking(patterns: Patterns, entries: str) -> Masking:
+    settings = parse(f"{TARGETS}masking:\n{entries}", file="x", folder=Path("/x"))
+    return Masking(settings, patterns)
+
+
+def plan(patterns: Patterns, entries: str, target: str = "orders", env: str = "prod") -> Plan:
+    found = masking(patterns, entries).for_target(target, {"env": env})
+    assert found is not None
+    return found
+
+
+def cells(
+    rules: Rules | None, origin: Origin | None, value: bytes, kind: CellKind = CellKind.TEXT
+) -> bytes | None:
+    assert rules is not None
+    screen = rules.screen([rules.column("c", kind, holds_text=True, origin=origin)])
+    changed = None if screen is None else screen.cells([value])
+    return value if changed is None else changed[0]
+
+
+def test_without_entries_nothing_is_masked(patterns: Patterns) -> None:
+    assert masking(patterns, "  []").for_target("orders", {}) is None
+
+
+def test_an_entry_is_for_its_targets(patterns: Patterns) -> None:
+    entries = """
+  - {detect: [pii.card], targets: {labels: {env: prod}}}
+  - {detect: [employee], unless: {targets: {names: [orders]}}}
+"""
+    all_of_them = masking(patterns, entries)
+    orders = all_of_them.for_target("orders", {"env": "prod"})
+    scratch = all_of_them.for_target("scratch", {"env": "dev"})
+    assert orders is not None
+    assert scratch is not None
+    assert cells(orders.client, None, CARD) == b"[bodycam:pii.card]"
+    assert cells(orders.client, None, b"E123456") == b"E123456"
+    assert cells(scratch.client, None, CARD) == CARD
+    assert cells(scratch.client, None, b"E123456") == b"[bodycam:employee]"
+    assert all_of_them.for_target("orders", {"env": "prod"}) is orders
+
+
+def test_a_target_that_no_entry_is_for_has_no_plan(patterns: Patterns) -> None:
+    one = masking(patterns, "  - {detect: [pii.card], targets: {names: [orders]}}")
+    assert one.for_target("scratch", {"env": "dev"}) is None
+
+
+@pytest.mark.parametrize(
+    ("named", "origin", "masked"),
+    [
+        ("customers.ssn", Origin("public", "customers", "ssn"), True),
+        ("customers.ssn", Origin("other", "customers", "ssn"), True),
+        ("customers.ssn", Origin("public", "customers", "ssn2"), False),
+        ("public.customers.ssn", Origin("public", "customers", "ssn"), True),
+        ("public.customers.ssn", Origin("other", "customers", "ssn"), False),
+        ("*.ssn", Origin("public", "people", "SSN"), True),
+        ("customers.*", Origin("public", "customers", "anything"), True),
+        ("c*.s*n", Origin("public", "customers", "ssn"), True),
+        ("custom.rs.ssn", Origin("custom", "rs", "ssn"), True),
+        ("custom?rs.ssn", Origin("public", "customers", "ssn"), False),
+    ],
+)
+def test_columns_are_named_by_table_and_column(
+    patterns: Patterns, named: str, origin: Origin, masked: bool
+) -> None:
+    rules = plan(patterns, f"  - {{columns: ['{named}']}}").client
+    assert (cells(rules, origin, b"x") == b"[bodycam:column]") is masked
+    assert cells(rules, None, b"x") == b"x"
+
+
+def test_the_strictest_of_several_holds(patterns: Patterns) -> None:
+    rules = plan(
+        patterns,
+        """
+  - {detect: [pii.card], columns: [a.b], then: partial}
+  - {detect: [pii], then: null}
+  - {detect: [pii], columns: ["*.b"], then: redact}
+""",
+    ).client
+    assert cells(rules, None, CARD) is None
+    assert cells(rules, Origin("public", "a", "b"), b"123456789") == b"[bodycam:column]"
+
+
+def test_unless_columns_leave_an_entry_out_and_no_other(patterns: Patterns) -> None:
+    rules = plan(
+        patterns,
+        """
+  - {detect: [pii], json: [$.a], columns: ["t.*"], unless: {columns: [t.free]}}
+  - {detect: [employee]}
+""",
+    ).client
+    free, other = Origin("public", "t", "free"), Origin("public", "u", "x")
+    assert cells(rules, free, CARD) == CARD
+    assert cells(rules, free, b"E123456") == b"[bodycam:employee]"
+    assert cells(rules, free, b'{"a": 1}', CellKind.JSON) == b'{"a": 1}'
+    assert cells(rules, other, CARD) == b"[bodycam:pii.card]"
+    assert cells(rules, other, b'{"a": 1}', CellKind.JSON) == b'{"a": "[bodycam:json]"}'
+    assert cells(rules, Origin("public", "t", "x"), b"y") == b"[bodycam:column]"
+
+
+def test_a_lost_origin_counts_by_the_tables_of_the_statement(patterns: Patterns) -> None:
+    rules = plan(patterns, "  - {columns: [customers.ssn, public.accounts.pin], then: partial}").client
+    assert rules is not None
+    lost = rules.lost([("public", "orders"), ("public", "customers")])
+    assert lost is not None
+    assert lost.then is Then.PARTIAL
+    assert rules.lost([("other", "accounts"), ("public", "orders")]) is None
+    assert rules.lost([("public", "accounts")]) is not None
+    assert rules.lost([]) is None
+
+
+def test_for_the_record_only(patterns: Patterns) -> None:
+    both = plan(patterns, "  - {detect: [pii]}")
+    assert both.same
+    only = plan(patterns, "  - {detect: [pii], mask: record}")
+    assert only.client is None
+    assert cells(only.record, None, CARD) == b"[bodycam:pii.card]"
+    mixed = plan(patterns, "  - {detect: [pii], mask: record}\n  - {detect: [employee]}")
+    assert not mixed.same
+    assert cells(mixed.client, None, CARD + b" E123456") == CARD + b" [bodycam:employee]"
+    assert cells(mixed.record, None, CARD + b" E123456") == b"[bodycam:pii.card] [bodycam:employee]"
+
+
+def test_a_result_without_anything_to_mask_has_no_screen(patterns: Patterns) -> None:
+    rules = plan(patterns, "  - {columns: [a.b]}").client
+    assert rules is not None
+    assert rules.screen([rules.column("x", CellKind.TEXT, holds_text=True)]) is None
+
+
+def test_an_unknown_detector_is_told_as_plans_are_prepared(patterns: Patterns) -> None:
+    with pytest.raises(UnknownDetector, match=r"pii\.card"):
+        masking(patterns, "  - {detect: [pii.crad]}").prepare()

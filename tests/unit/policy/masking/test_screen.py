@@ -1,0 +1,195 @@
+"""What a screen says of batches of cells: every secret found wherever it stands, nothing else touched."""
+
+import random
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bodycam.config.masking import Then
+from bodycam.policy.detectors.matcher import Matcher
+from bodycam.policy.detectors.rule import Rule
+from bodycam.policy.masking.columns import CellKind, Column, ColumnMask
+from bodycam.policy.masking.fingerprints import Fingerprints
+from bodycam.policy.masking.screen import Screen
+
+AWS = b"AKIAIOSFODNN7ABCDEFG"
+CARD = b"4111111111111111"
+MASKED_AWS = b"[bodycam:secrets.aws-access-token]"
+MASKED_CARD = b"[bodycam:pii.card]"
+
+
+def redact(rule: Rule) -> Then:
+    return Then.REDACT
+
+
+def text(name: str = "note", **more: object) -> Column:
+    return Column(name, CellKind.TEXT, **more)  # type: ignore[arg-type]
+
+
+def screen(matcher: Matcher | None, *columns: Column, then: Then = Then.REDACT) -> Screen:
+    return Screen(columns, matcher, lambda rule: then, Fingerprints(b"k" * 32))
+
+
+def test_nothing_found_is_none(matcher: Matcher) -> None:
+    one = screen(matcher, text(), text())
+    assert one.cells([b"a", b"b", None, b"", b"c", None]) is None
+    assert one.cells([]) is None
+    assert one.hits.take() == []
+
+
+def test_what_is_found_is_replaced_and_counted_without_its_value(matcher: Matcher) -> None:
+    one = screen(matcher, text(), text())
+    assert one.cells([b"a", b"key " + AWS + b".", None, CARD]) == {
+        1: b"key " + MASKED_AWS + b".",
+        3: MASKED_CARD,
+    }
+    aws, card = sorted(one.hits.take(), key=lambda seen: seen.detector, reverse=True)
+    assert (aws.detector, aws.count) == ("secrets.aws-access-token", 1)
+    assert [len(fingerprint) for fingerprint in aws.fingerprints] == [32]
+    assert (card.detector, card.count, card.fingerprints) == ("pii.card", 1, set())
+    assert one.hits.take() == []
+
+
+@pytest.mark.parametrize("place", [0, 1, 2], ids=["first", "middle", "last"])
+def test_a_secret_is_found_at_every_length_of_the_value_and_in_every_column(
+    matcher: Matcher, place: int
+) -> None:
+    one = screen(matcher, text(), text(), text())
+    for size in range(1, 301):
+        if size < len(AWS):
+            value, masked = b"x" * size, None
+        else:
+            filling = b"." * (size - len(AWS))
+            value, masked = filling + AWS, filling + MASKED_AWS
+        for beside in (b"x", b"9", b"", None):
+            row: list[bytes | None] = [beside, beside, beside]
+            row[place] = value
+            assert one.cells(row) == ({place: masked} if masked else None), (size, beside)
+
+
+def test_every_row_of_a_large_batch_is_looked_at(matcher: Matcher) -> None:
+    one = screen(matcher, text("id"), text())
+    for row in range(0, 700, 7):
+        cells: list[bytes | None] = [b"plain"] * 1400
+        cells[2 * row + 1] = CARD
+        assert one.cells(cells) == {2 * row + 1: MASKED_CARD}
+
+
+def test_neighbouring_cells_are_never_one_value(matcher: Matcher) -> None:
+    one = screen(matcher, text(), text())
+    assert one.cells([b"4111111111", b"111111"]) is None
+    assert one.cells([b"aws_secret_access_key = ", b"wJalrXUtnFEMI/K7MDENG/bPxRfiCYzzzz0123AB"]) is None
+
+
+def test_a_type_that_holds_no_mask_gets_null(matcher: Matcher) -> None:
+    one = screen(matcher, Column("n", CellKind.TEXT, holds_text=False), text())
+    assert one.cells([CARD, CARD, b"4111", b"x"]) == {0: None, 1: MASKED_CARD}
+
+
+def test_a_column_that_can_hold_nothing_is_not_looked_into(matcher: Matcher) -> None:
+    one = screen(matcher, Column("t", CellKind.CANNOT_HOLD), text())
+    assert one.cells([CARD, b"x"]) is None
+    assert not one.only_scans
+    assert screen(matcher, Column("t", CellKind.CANNOT_HOLD)).idle
+
+
+def test_null_and_partial(matcher: Matcher) -> None:
+    assert screen(matcher, text(), then=Then.NULL).cells([b"see " + CARD]) == {0: None}
+    partial = screen(matcher, text(), then=Then.PARTIAL)
+    assert partial.cells([CARD]) == {0: b"[bodycam:pii.card:1111]"}
+    assert partial.cells([b"to ann@example.com"]) == {0: b"to [bodycam:pii.email:@example.com]"}
+    assert partial.cells([AWS]) == {0: MASKED_AWS}
+
+
+def test_hexadecimal_bytes_are_looked_into(matcher: Matcher) -> None:
+    one = screen(matcher, Column("data", CellKind.HEX))
+    changed = one.cells([b"\\x" + (b"\0\1" + AWS + b"\xff").hex().encode(), b"\\x00ff", b"\\xzz", None])
+    assert changed == {0: b"\\x" + (b"\0\1" + MASKED_AWS + b"\xff").hex().encode()}
+
+
+def test_a_column_by_name_is_masked_whole(matcher: Matcher) -> None:
+    columns = [
+        text("a", rule=ColumnMask(Then.REDACT)),
+        text("b", rule=ColumnMask(Then.PARTIAL)),
+        text("c", rule=ColumnMask(Then.NULL)),
+        Column("d", CellKind.CANNOT_HOLD, holds_text=False, rule=ColumnMask(Then.REDACT)),
+        Column("e", CellKind.JSON, rule=ColumnMask(Then.REDACT)),
+        Column("f", CellKind.HEX, rule=ColumnMask(Then.REDACT)),
+        text("g"),
+    ]
+    one = screen(None, *columns)
+    changed = one.cells([b"x", b"123456789", b"y", b"17", b"{}", b"\\x00", b"left"])
+    assert changed == {
+        0: b"[bodycam:column]",
+        1: b"[bodycam:column:6789]",
+        2: None,
+        3: None,
+        4: b'"[bodycam:column]"',
+        5: b"\\x" + b"[bodycam:column]".hex().encode(),
+    }
+    assert one.cells([None] * 7) is None
+    assert [(seen.detector, seen.count) for seen in one.hits.take()] == [("column", 6)]
+
+
+def test_a_part_of_a_short_value_would_be_all_of_it() -> None:
+    one = screen(None, text("a", rule=ColumnMask(Then.PARTIAL)))
+    assert one.cells([b"1234567"]) == {0: b"[bodycam:column]"}
+
+
+def test_the_columns_name_counts_as_the_word_before_a_number(matcher: Matcher) -> None:
+    one = screen(matcher, text("customer_bsn"), text("note"))
+    assert one.cells([b"111222333", b"111222333", b"111222334", b"x"]) == {0: b"[bodycam:pii.nl-bsn]"}
+
+
+def test_an_exempt_detector_leaves_a_column_alone(matcher: Matcher) -> None:
+    one = screen(matcher, text(exempt=frozenset({"pii.card"})), text())
+    assert one.cells([CARD, CARD]) == {1: MASKED_CARD}
+    assert one.cells([CARD + b" " + AWS, b""]) == {0: CARD + b" " + MASKED_AWS}
+
+
+def test_secrets_in_json_keep_it_json(matcher: Matcher) -> None:
+    one = screen(matcher, Column("doc", CellKind.JSON), text())
+    cells = [b'{"n": 4111111111111111, "s": "x\\n%b"}' % AWS, b"x"]
+    assert one.cells(cells) == {0: b'{"n": "[bodycam:pii.card]", "s": "x\\n%b"}' % MASKED_AWS}
+
+
+def test_a_cell_of_a_megabyte(matcher: Matcher) -> None:
+    one = screen(matcher, text())
+    filling = b"lorem ipsum " * 90_000
+    assert one.cells([filling + CARD]) == {0: filling + MASKED_CARD}
+    # of a million random bytes a few may look like an address; it ends, and the rest stays
+    noise = random.Random(1).randbytes(1 << 20)
+    changed = one.cells([noise])
+    assert changed is None or len(changed[0] or b"") > len(noise) - 100
+
+
+def test_a_copy_of_the_batch_can_be_asked_about_instead(matcher: Matcher) -> None:
+    one = screen(matcher, text(), text())
+    assert one.only_scans
+    assert one.clean(b"a\nb\nc")
+    assert not one.clean(b"a\n" + AWS + b"\nc")
+
+
+cells = st.one_of(
+    st.none(),
+    st.binary(max_size=40),
+    st.sampled_from([AWS, CARD, b"ann@example.com", b"\xff\xfe\xfd", b"[bodycam:pii.card]", b'{"a": "b"}']),
+    st.builds(lambda a, b: a + CARD + b, st.binary(max_size=5), st.binary(max_size=5)),
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.lists(cells, max_size=24))
+def test_only_what_is_reported_changes_and_nothing_is_left(
+    matcher: Matcher, values: list[bytes | None]
+) -> None:
+    del values[len(values) // 3 * 3 :]
+    one = screen(matcher, text(), text(), text())
+    changed = one.cells(values) or {}
+    assert bool(changed) == bool(one.hits.take())
+    for at, value in enumerate(values):
+        found = matcher.find(value) if value is not None else []
+        assert (at in changed) == bool(found)
+    after = [changed.get(at, value) for at, value in enumerate(values)]
+    assert one.cells(after) is None

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from bodycam.policy.detectors import passwords
+from bodycam.policy.detectors.matcher import Matcher
 from bodycam.policy.detectors.passwords import Found
 from bodycam.policy.detectors.values import REDACTED
 
@@ -28,10 +29,14 @@ DETECTORS: tuple[Detector, ...] = (passwords,)
 
 
 class Redactor:
-    """Replaces what its detectors find by `[redacted]`, inside its quotes, so that the text still reads."""
+    """Replaces what its detectors find by `[redacted]`, inside its quotes, so that the text still reads.
 
-    def __init__(self, detectors: Sequence[Detector] = DETECTORS) -> None:
+    `matcher` finds what is known by its form and not by a name before it, such as keys and tokens.
+    """
+
+    def __init__(self, detectors: Sequence[Detector] = DETECTORS, matcher: Matcher | None = None) -> None:
         self._detectors = tuple(detectors)
+        self._matcher = matcher
         # statements come again and again; those in which nothing was found are known by themselves
         self._clean: set[str] = set()
 
@@ -40,9 +45,10 @@ class Redactor:
         clean, short = self._clean, len(text) <= _SHORT
         if short and text in clean:
             return text, 0
-        if not short or self._suspicious(text.lower()):
-            # surrogates stand for bytes of which nobody knows the encoding
-            redacted, count = self._redacted(text.encode("utf-8", "surrogatepass"))
+        # surrogates stand for bytes of which nobody knows the encoding
+        encoded = text.encode("utf-8", "surrogatepass")
+        if not short or self._suspicious(text.lower()) or self._matches(encoded):
+            redacted, count = self._redacted(encoded)
             if count:
                 return redacted.decode("utf-8", "surrogatepass"), count
         if short:
@@ -54,6 +60,8 @@ class Redactor:
     def redact_bytes(self, value: bytes) -> tuple[bytes, int]:
         """`redact` for bytes of unknown encoding in which ASCII is ASCII; other bytes stay as they are."""
         size = len(value)
+        if self._matches(value):
+            return self._redacted(value)
         if size < _SHORTEST or value.isalnum():
             return value, 0
         if size <= _SHORT and not self._suspicious(value.decode("latin-1").lower()):
@@ -65,10 +73,13 @@ class Redactor:
 
         The same object when nothing was redacted.
         """
-        joined = b" ".join([value for value in values if value and not value.isalnum()])
+        joined = b"\n".join([value for value in values if value])
         if not joined:
             return values, 0
-        if len(joined) <= _SHORT and not self._suspicious(joined.decode("latin-1").lower()):
+        if not self._matches(joined) and (
+            joined.isalnum()
+            or (len(joined) <= _SHORT and not self._suspicious(joined.decode("latin-1").lower()))
+        ):
             return values, 0
         redacted: list[bytes | None] = []
         places = 0
@@ -86,6 +97,9 @@ class Redactor:
                 return True
         return False
 
+    def _matches(self, text: bytes) -> bool:
+        return self._matcher is not None and self._matcher.suspicious(text)
+
     def _redacted(self, text: bytes) -> tuple[bytes, int]:
         spans: list[tuple[int, int]] = []
         rest = len(text)
@@ -93,6 +107,8 @@ class Redactor:
             found = detector.find(text)
             spans += found.spans
             rest = rest if found.rest is None else min(rest, found.rest)
+        if self._matcher is not None:
+            spans += [(hit.start, hit.end) for hit in self._matcher.find(text)]
         if not spans and rest == len(text):
             return text, 0
         return _replaced(text, sorted(spans), rest)

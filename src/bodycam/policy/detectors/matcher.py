@@ -47,7 +47,7 @@ class Matcher:
     Where `suspicious` says no, of a text or of texts joined by line feeds, `find` finds nothing in any.
     """
 
-    __slots__ = ("_found", "_patterns", "_scan", "_worded", "names")
+    __slots__ = ("_found", "_noted", "_patterns", "_scan", "_worded", "names")
 
     def __init__(self, patterns: Sequence[Pattern], coarse: Sequence[bytes], database: Database) -> None:
         places = {one: place for place, one in enumerate(coarse)}
@@ -64,11 +64,12 @@ class Matcher:
         )
         self._scan = database.scan
         self._found: list[int] = []
+        self._noted = self._note
 
     def suspicious(self, text: bytes) -> bool:
         """Whether something may be in a text: False is certain. Costs one scan."""
         found = self._found
-        self._scan(text, self._note)
+        self._scan(text, self._noted)
         if found:
             found.clear()
             return True
@@ -83,7 +84,7 @@ class Matcher:
 
         A text that would take too long is one hit as a whole, under the name `unread`.
         """
-        self._scan(text, self._note)
+        self._scan(text, self._noted)
         if not self._found:
             return []
         places = sorted(self._found)

@@ -15,6 +15,9 @@ from bodycam.policy.masking.transforms import COLUMN, JSON, Choose, instead, mas
 # cells that are scanned together once something is in their batch
 _GROUP: Final = 16
 _MOST_FINGERPRINTS: Final = 256
+Changed = dict[int, bytes | None]
+"""Cells by their place in a batch, and what they become; None is SQL's null."""
+
 _HEX: Final = b"\\x"
 
 
@@ -128,9 +131,9 @@ class Screen:
         """
         return self._matcher is None or not self._matcher.suspicious(copy)
 
-    def cells(self, values: Sequence[bytes | None]) -> dict[int, bytes | None] | None:
+    def cells(self, values: Sequence[bytes | None]) -> Changed | None:
         """The cells of a batch that change, by their place in `values`, and what they become, if any."""
-        changed: dict[int, bytes | None] = {}
+        changed: Changed = {}
         if self._scanned:
             self._scan(values, changed)
         for place, column in self._named:
@@ -142,54 +145,41 @@ class Screen:
                     self._json(at, value, column, changed)
         return changed or None
 
-    def _scan(self, values: Sequence[bytes | None], changed: dict[int, bytes | None]) -> None:
+    def _scan(self, values: Sequence[bytes | None], changed: Changed) -> None:
         matcher = self._matcher
         if matcher is None:
             return
         if self._plain:
-            try:
-                copy = b"\n".join(values)  # type: ignore[arg-type] # nulls are rare: asked for only if one is there
-            except TypeError:
-                copy = b"\n".join([value for value in values if value is not None])
+            copy = _joined(values)
         else:
-            copy = self._copy(values)
-        if not matcher.suspicious(copy):
-            return
-        for one in self._scanned:
-            self._column(values, one, matcher, changed)
-
-    def _copy(self, values: Sequence[bytes | None]) -> bytes:
-        cells: list[bytes] = []
-        for one in self._scanned:
-            read, prefix = one.read, one.prefix
-            column = [value for value in values[one.place :: self._width] if value is not None]
-            if read is not None:
-                column = [read(value) for value in column]
-            if prefix:
-                column = [prefix + value for value in column]
-            cells += column
-        return b"\n".join(cells)
+            cells: list[bytes | None] = []
+            for one in self._scanned:
+                cells += _texts(values[one.place :: self._width], one)
+            copy = _joined(cells)
+        if matcher.suspicious(copy):
+            # most often one column has it all
+            for one in self._scanned:
+                self._column(values, one, matcher, changed)
 
     def _column(
         self,
         values: Sequence[bytes | None],
         one: _Scanned,
         matcher: Matcher,
-        changed: dict[int, bytes | None],
+        changed: Changed,
     ) -> None:
-        width, read, prefix = self._width, one.read, one.prefix
-        places = [at for at in range(one.place, len(values), width) if values[at]]
-        for first in range(0, len(places), _GROUP):
-            group = places[first : first + _GROUP]
-            texts: list[bytes] = []
-            for at in group:
-                value = values[at] or b""
-                texts.append(prefix + (value if read is None else read(value)))
-            if not matcher.suspicious(b"\n".join(texts)):
+        width = self._width
+        column = values[one.place :: width]
+        texts = _texts(column, one)
+        if not matcher.suspicious(_joined(texts)):
+            return
+        for first in range(0, len(texts), _GROUP):
+            group = texts[first : first + _GROUP]
+            if not matcher.suspicious(_joined(group)):
                 continue
-            for at, text in zip(group, texts, strict=True):
-                if matcher.suspicious(text):
-                    self._cell(at, values[at] or b"", text, one, matcher, changed)
+            for row, text in enumerate(group, first):
+                if text and matcher.suspicious(text):
+                    self._cell(one.place + row * width, column[row] or b"", text, one, matcher, changed)
 
     def _cell(
         self,
@@ -198,7 +188,7 @@ class Screen:
         text: bytes,
         one: _Scanned,
         matcher: Matcher,
-        changed: dict[int, bytes | None],
+        changed: Changed,
     ) -> None:
         column = one.column
         if column.kind is CellKind.JSON:
@@ -220,7 +210,7 @@ class Screen:
             put = _HEX + put.hex().encode()
         changed[at] = put
 
-    def _json(self, at: int, value: bytes, column: Column, changed: dict[int, bytes | None]) -> None:
+    def _json(self, at: int, value: bytes, column: Column, changed: Changed) -> None:
         found: Found = []
         try:
             put = rewritten(value, column.paths, self._matcher, self._then, found, column.exempt)
@@ -233,7 +223,7 @@ class Screen:
             changed[at] = put
 
     def _by_column(
-        self, values: Sequence[bytes | None], place: int, column: Column, changed: dict[int, bytes | None]
+        self, values: Sequence[bytes | None], place: int, column: Column, changed: Changed
     ) -> None:
         then = column.rule.then if column.rule is not None else Then.REDACT
         for at in range(place, len(values), self._width):
@@ -241,6 +231,21 @@ class Screen:
             if value is not None:
                 self.hits.add(COLUMN, value)
                 changed[at] = _whole(value, column, then)
+
+
+def _texts(column: Sequence[bytes | None], one: _Scanned) -> Sequence[bytes | None]:
+    """The cells of a column as they are scanned."""
+    read, prefix = one.read, one.prefix
+    if read is None and not prefix:
+        return column
+    return [None if cell is None else prefix + (cell if read is None else read(cell)) for cell in column]
+
+
+def _joined(cells: Sequence[bytes | None]) -> bytes:
+    try:
+        return b"\n".join(cells)  # type: ignore[arg-type] # nulls are rare: looked for only if one is there
+    except TypeError:
+        return b"\n".join([cell for cell in cells if cell is not None])
 
 
 def _whole(value: bytes, column: Column, then: Then) -> bytes | None:

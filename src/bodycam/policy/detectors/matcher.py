@@ -12,8 +12,9 @@ from bodycam.policy.detectors.rule import Rule
 # bytes, over all rules, that are looked at closely in one text before the whole of it counts as found
 MAX_WORK = 16 << 20
 MAX_HITS = 4_096
-# a refused match costs at least this much of the effort, so that a million of them end
-_STEP = 64
+# longer texts are looked at in pieces that overlap: most rules have nothing to do in most of them
+_PIECE = 64 << 10
+_OVERLAP = 16 << 10
 TOO_MUCH = Rule("unread", b"")
 
 
@@ -84,21 +85,41 @@ class Matcher:
 
         A text that would take too long is one hit as a whole, under the name `unread`.
         """
-        self._scan(text, self._noted)
-        if not self._found:
-            return []
-        places = sorted(self._found)
-        self._found.clear()
-        hits: list[Hit] = []
-        work = MAX_WORK
-        for place in places:
-            for pattern in self._patterns[place]:
-                work = _collect(pattern, text, hits, work)
-                if work < 0 or len(hits) > MAX_HITS:
-                    return [Hit(0, len(text), TOO_MUCH)]
+        size = len(text)
+        if size <= _PIECE + _OVERLAP:
+            work, hits = self._collected(text, MAX_WORK)
+        else:
+            work, hits = MAX_WORK, []
+            for start in range(0, size - _OVERLAP, _PIECE):
+                work, found = self._collected(text[start : start + _PIECE + _OVERLAP], work)
+                # what begins where a piece does may be the rest of something, which the one before has whole
+                hits += [
+                    Hit(start + hit.start, start + hit.end, hit.rule)
+                    for hit in found
+                    if hit.start or not start
+                ]
+        if work < 0 or len(hits) > MAX_HITS:
+            return [Hit(0, size, TOO_MUCH)]
         if not hits:
             return hits
         return apart(_unmasked(text, hits) if MARK_START in text else hits)
+
+    def _collected(self, text: bytes, work: int) -> tuple[int, list[Hit]]:
+        """What is left of the work that may be done, negative if it was not enough, and what was found."""
+        hits: list[Hit] = []
+        if work < 0:
+            return work, hits
+        self._scan(text, self._noted)
+        if not self._found:
+            return work, hits
+        places = sorted(self._found)
+        self._found.clear()
+        for place in places:
+            for pattern in self._patterns[place]:
+                work = _collect(pattern, text, hits, work)
+                if work < 0:
+                    return work, hits
+        return work, hits
 
     def _note(self, place: int, start: int, end: int, flags: int, context: object) -> None:
         self._found.append(place)
@@ -107,11 +128,11 @@ class Matcher:
 def _collect(pattern: Pattern, text: bytes, hits: list[Hit], work: int) -> int:
     rule, search = pattern.rule, pattern.regex.search
     position, size = 0, len(text)
-    while position <= size:
+    while position <= size and len(hits) <= MAX_HITS:
         match = search(text, position)
         if match is None:
             return work - (size - position)
-        work -= match.end() - position + _STEP
+        work -= match.end() - position + rule.effort
         if work < 0:
             break
         start, end = _group(match, rule)
@@ -142,6 +163,8 @@ def _unmasked(text: bytes, hits: list[Hit]) -> list[Hit]:
 
 def apart(hits: list[Hit]) -> list[Hit]:
     """Hits in order, those that overlap as one under the name of the first."""
+    if not hits:
+        return hits
     hits.sort(key=lambda hit: (hit.start, -hit.end))
     apart = [hits[0]]
     for hit in hits[1:]:

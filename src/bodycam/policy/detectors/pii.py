@@ -136,6 +136,7 @@ RULES: tuple[Rule, ...] = (
         confirm=_phone,
         keep=last_four,
         filter=rb"\+[1-9](?:[ ().-]{0,2}[0-9]){6}",
+        effort=4096,
     ),
     Rule(
         "pii.ip",

@@ -26,7 +26,8 @@ class Rule:
 
     `name` is what settings choose it by and what a mask names. `secret` is whether the value is a key or
     token whose keyed fingerprint can't be guessed back to it. `words`, if any, is a pattern of the names that
-    the thing goes by, behind which alone it is found.
+    the thing goes by, behind which alone it is found. `effort` is what one match costs of the work that a
+    text may take, in bytes looked at.
     """
 
     name: str
@@ -37,6 +38,7 @@ class Rule:
     secret: bool = False
     filter: bytes = b""
     words: bytes = b""
+    effort: int = 1024
 
     @property
     def coarse(self) -> bytes:

@@ -212,8 +212,12 @@ class Screen:
 
     def _json(self, at: int, value: bytes, column: Column, changed: Changed) -> None:
         found: Found = []
+        matcher = self._matcher
+        if matcher is not None and column.paths and not matcher.suspicious(scannable(value)):
+            # then the strings need not be looked at one by one
+            matcher = None
         try:
-            put = rewritten(value, column.paths, self._matcher, self._then, found, column.exempt)
+            put = rewritten(value, column.paths, matcher, self._then, found, column.exempt)
         except BrokenJson:
             # where a mask would have to go nobody knows
             found, put = [(TOO_MUCH, value)], b'"%b"' % mark(JSON.name)

@@ -86,12 +86,15 @@ class TextStream:
         """The stream has ended: everything that is held, masked."""
         data = bytes(self._held)
         self._held.clear()
+        out: list[bytes] = []
         if self._block:
-            self._block = False
-            return b"*" * len(data) if self._same_size else b""
-        out = self._released(data) if data else b""
+            data = self._swallowed(data, out)
+        if self._block:
+            out.append(b"*" * len(data) if self._same_size else b"")
+        elif data:
+            out.append(self._released(data))
         self._block = False
-        return out
+        return b"".join(out)
 
     def release_held(self) -> bytes:
         """Everything that is held, masked as far as it is known; what follows may be the rest of it."""
@@ -121,11 +124,11 @@ class TextStream:
         return opening if size - opening < self._most else size - _OPENING
 
     def _opened(self, data: bytes, until: int) -> int | None:
-        """Where a private key begins before `until` that doesn't end before it."""
+        """Where a private key begins before `until` whose end is not there, or too far away."""
         if not self._blocks or b"-----BEGIN" not in data:
             return None
         for match in _BLOCK.finditer(data, 0, until):
-            if _BLOCK_END.search(data, match.end(), until) is None:
+            if _BLOCK_END.search(data, match.end(), min(until, match.end() + self._most)) is None:
                 return match.start()
         return None
 
@@ -133,11 +136,15 @@ class TextStream:
         opened = self._opened(data, len(data))
         if opened is None:
             return self._masked(data)
-        self._block = True
+        end = _BLOCK_END.search(data, opened)
+        until = len(data) if end is None else end.end()
+        self._block = end is None
         before = self._masked(data[:opened]) if opened else b""
         self.hits.add(_PRIVATE_KEY, b"")
         put = mark(_PRIVATE_KEY.name)
-        return before + (fitted(put, len(data) - opened) if self._same_size else put)
+        if self._same_size:
+            put = fitted(put, until - opened)
+        return before + put + (self._released(data[until:]) if until < len(data) else b"")
 
     def _swallowed(self, data: bytes, out: list[bytes]) -> bytes:
         """What follows the end of the block that is open; all but that is gone."""

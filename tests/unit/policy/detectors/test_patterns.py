@@ -139,6 +139,18 @@ def test_binary_garbage_and_long_texts_end(matcher: Matcher) -> None:
     assert len(matcher.find(b"a" * (1 << 20) + b" " + CARD)) == 1
 
 
+def test_a_long_text_is_looked_at_in_pieces_without_a_gap(matcher: Matcher) -> None:
+    key = b"AKIAIOSFODNN7ABCDEFG"
+    filling = b"tin: 12345678901 and some other words, " + b"of which none is much " * 20_000
+    for at in (0, 65_530, 65_536, 81_900, 81_920, 131_070, 131_072, len(filling)):
+        text = filling[:at] + b" " + key + b" " + filling[at:]
+        found = [(hit.start, hit.end) for hit in matcher.find(text)]
+        assert found == [(at + 1, at + 1 + len(key))]
+    # a piece that begins within a longer word is no beginning of one
+    word = b"x" * 65_536 + b"AKIAIOSFODNN7ABCDEFG " + b"y" * 65_536
+    assert matcher.find(word) == []
+
+
 def test_a_text_that_would_take_too_long_counts_as_found_whole(matcher: Matcher) -> None:
     many = (CARD + b" ") * (MAX_HITS + 2)
     (hit,) = matcher.find(many)

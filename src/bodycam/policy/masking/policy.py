@@ -7,13 +7,18 @@ from bodycam.config.masking import Audience, Mask, Then
 from bodycam.config.matching import path_steps
 from bodycam.config.people import ANY, TargetSelector
 from bodycam.config.settings import Settings
+from bodycam.policy.detectors import secrets
 from bodycam.policy.detectors.matcher import Matcher
 from bodycam.policy.detectors.patterns import Patterns
 from bodycam.policy.detectors.rule import Rule
 from bodycam.policy.masking.columns import NO_NAMES, CellKind, Column, ColumnMask, Names, Origin
+from bodycam.policy.masking.copied import CopyFormat, CopyStream
 from bodycam.policy.masking.fingerprints import Fingerprints
 from bodycam.policy.masking.json_text import PathMask
-from bodycam.policy.masking.screen import Screen
+from bodycam.policy.masking.screen import Hits, Screen
+from bodycam.policy.masking.stream import TextStream
+from bodycam.policy.masking.transforms import masked, shown
+from bodycam.policy.redaction import Redactor
 
 _STRICTNESS = {Then.PARTIAL: 0, Then.REDACT: 1, Then.NULL: 2}
 
@@ -89,6 +94,30 @@ class Rules:
         screen = Screen(columns, self.matcher, self.then, self._fingerprints)
         return None if screen.idle else screen
 
+    def copied(self, columns: Sequence[Column], form: CopyFormat) -> CopyStream | None:
+        """What rows of COPY in text or CSV go through; None when nothing in them is masked."""
+        screen = self.screen(columns)
+        return None if screen is None else CopyStream(screen, len(columns), form)
+
+    def stream(self, *, same_size: bool = False) -> TextStream | None:
+        """What a stream of bytes that is no rows goes through; None when nothing in it is masked."""
+        if self.matcher is None:
+            return None
+        return TextStream(self.matcher, self.then, self._fingerprints, same_size=same_size)
+
+    def text(self, text: bytes, hits: Hits) -> bytes:
+        """One whole text, such as a notice's, masked; the same object if nothing is in it."""
+        found = [] if self.matcher is None else self.matcher.find(text)
+        if not found:
+            return text
+        for hit in found:
+            hits.add(hit.rule, text[hit.start : hit.end])
+        return masked(text, found, lambda rule: shown(self.then(rule))) or text
+
+    def hits(self) -> Hits:
+        """A fresh count of what is found."""
+        return Hits(self._fingerprints)
+
     def _exempt(self, origin: Origin) -> frozenset[str]:
         """The detectors that every entry with them keeps away from a column."""
         asked = [names for names, unless in self._detecting if not unless.match(origin)]
@@ -99,12 +128,15 @@ class Rules:
 
 @final
 class Plan:
-    """What is masked at one target: for clients, and for the record, which never gets less masked."""
+    """What is masked at one target: for clients, and for the record, which never gets less masked.
 
-    __slots__ = ("client", "record", "same")
+    `redactor` is for statements and parameters in the record: it knows secrets and what is detected here.
+    """
 
-    def __init__(self, client: Rules | None, record: Rules) -> None:
-        self.client, self.record = client, record
+    __slots__ = ("client", "record", "redactor", "same")
+
+    def __init__(self, client: Rules | None, record: Rules, redactor: Redactor) -> None:
+        self.client, self.record, self.redactor = client, record, redactor
         self.same = client is record
 
 
@@ -117,6 +149,8 @@ class Masking:
     ) -> None:
         self._settings, self._patterns, self._fingerprints = settings, patterns, fingerprints
         self._plans: dict[tuple[int, ...], Plan] = {}
+        # for targets without a plan
+        self.redactor = Redactor(matcher=patterns.matcher([secrets.GROUP]))
 
     def for_target(self, name: str, labels: Mapping[str, str]) -> Plan | None:
         """The plan for a target; None when nothing is masked there.
@@ -140,10 +174,13 @@ class Masking:
 
     def _plan(self, entries: Sequence[Mask]) -> Plan:
         record = Rules(entries, self._patterns, self._fingerprints)
-        shown = [entry for entry in entries if entry.mask is Audience.BOTH]
-        if len(shown) == len(entries):
-            return Plan(record, record)
-        return Plan(Rules(shown, self._patterns, self._fingerprints) if shown else None, record)
+        both = [entry for entry in entries if entry.mask is Audience.BOTH]
+        client: Rules | None = record
+        if len(both) < len(entries):
+            client = Rules(both, self._patterns, self._fingerprints) if both else None
+        detectors = {name for entry in entries for name in entry.detect}
+        redactor = Redactor(matcher=self._patterns.matcher({secrets.GROUP, *detectors}))
+        return Plan(client, record, redactor)
 
 
 def _for(entry: Mask, name: str, labels: Mapping[str, str]) -> bool:

@@ -7,13 +7,12 @@ comes, the stream ends, or whoever reads it has waited long enough (`release_hel
 import re
 from typing import Final, final
 
-from bodycam.config.masking import Then
 from bodycam.policy.detectors.marks import mark
 from bodycam.policy.detectors.matcher import Hit, Matcher
 from bodycam.policy.detectors.rule import Rule
 from bodycam.policy.masking.fingerprints import Fingerprints
 from bodycam.policy.masking.screen import Hits
-from bodycam.policy.masking.transforms import Choose, masked
+from bodycam.policy.masking.transforms import Choose, masked, shown
 
 MOST_HELD: Final = 64 << 10
 # of what has gone on, so much is looked at again with what follows, because a keyword may stand in it
@@ -176,7 +175,7 @@ class TextStream:
         if self._same_size:
             return _in_place(data, hits)
         # a stream has no null: what would be one is a mask
-        put = masked(data, hits, lambda rule: _shown(self._then(rule)))
+        put = masked(data, hits, lambda rule: shown(self._then(rule)))
         return data if put is None else put
 
 
@@ -190,7 +189,3 @@ def _in_place(data: bytes, hits: list[Hit]) -> bytes:
     for hit in hits:
         text[hit.start : hit.end] = fitted(mark(hit.rule.name), hit.end - hit.start)
     return bytes(text)
-
-
-def _shown(then: Then) -> Then:
-    return Then.REDACT if then is Then.NULL else then

@@ -8,7 +8,7 @@ from bodycam.policy.detectors.matcher import Hit
 from bodycam.policy.detectors.national import last_four
 from bodycam.policy.detectors.rule import Rule
 
-__all__ = ["COLUMN", "JSON", "Choose", "instead", "mark", "mask_token_in", "masked"]
+__all__ = ["COLUMN", "JSON", "Choose", "instead", "mark", "mask_token_in", "masked", "shown"]
 
 Choose = Callable[[Rule], Then]
 """What becomes of what a rule found."""
@@ -31,6 +31,11 @@ def instead(then: Then, rule: Rule, value: bytes) -> bytes | None:
     if then is Then.NULL:
         return None
     return mark(rule.name, rule.keep(value) if then is Then.PARTIAL else b"")
+
+
+def shown(then: Then) -> Then:
+    """What becomes of a value where there is no null, as in a stream or a message."""
+    return Then.REDACT if then is Then.NULL else then
 
 
 def masked(text: bytes, hits: Sequence[Hit], then: Choose) -> bytes | None:

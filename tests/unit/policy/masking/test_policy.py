@@ -8,6 +8,7 @@ from bodycam.config import parse
 from bodycam.config.masking import Then
 from bodycam.policy.detectors.patterns import Patterns, UnknownDetector
 from bodycam.policy.masking.columns import CellKind, Origin
+from bodycam.policy.masking.copied import CopyFormat
 from bodycam.policy.masking.policy import Masking, Plan, Rules
 
 CARD = b"4111111111111111"
@@ -150,3 +151,44 @@ def test_a_result_without_anything_to_mask_has_no_screen(patterns: Patterns) -> 
 def test_an_unknown_detector_is_told_as_plans_are_prepared(patterns: Patterns) -> None:
     with pytest.raises(UnknownDetector, match=r"pii\.card"):
         masking(patterns, "  - {detect: [pii.crad]}").prepare()
+
+
+def test_streams_copies_and_texts_follow_the_same_rules(patterns: Patterns) -> None:
+    rules = plan(patterns, "  - {detect: [pii.card], then: partial}").client
+    assert rules is not None
+    copied = rules.copied([rules.column("c", CellKind.TEXT, holds_text=True)], CopyFormat())
+    stream = rules.stream()
+    hits = rules.hits()
+    assert copied is not None
+    assert stream is not None
+    assert copied.feed(CARD + b"\n") == b"[bodycam:pii.card:1111]\n"
+    assert stream.feed(b"x " + CARD + b"\n") == b"x [bodycam:pii.card:1111]\n"
+    assert rules.text(b"Key (card)=(" + CARD + b") already exists.", hits) == (
+        b"Key (card)=([bodycam:pii.card:1111]) already exists."
+    )
+    assert [(seen.detector, seen.count) for seen in hits.take()] == [("pii.card", 1)]
+    plain = b"nothing in it"
+    assert rules.text(plain, hits) is plain
+
+
+def test_a_message_has_no_null(patterns: Patterns) -> None:
+    rules = plan(patterns, "  - {detect: [pii.card], then: null}").client
+    assert rules is not None
+    assert rules.text(CARD, rules.hits()) == b"[bodycam:pii.card]"
+
+
+def test_rules_without_detectors_need_no_stream(patterns: Patterns) -> None:
+    rules = plan(patterns, "  - {columns: [a.b]}").client
+    assert rules is not None
+    assert rules.stream() is None
+    assert rules.text(CARD, rules.hits()) == CARD
+
+
+def test_requests_in_the_record_lose_secrets_and_what_is_detected_at_the_target(patterns: Patterns) -> None:
+    key, card = "AKIAIOSFODNN7ABCDEFG", CARD.decode()
+    text = f"select '{key}', '{card}'"
+    one = masking(patterns, "  - {detect: [pii.card], mask: record, targets: {names: [orders]}}")
+    orders = one.for_target("orders", {})
+    assert orders is not None
+    assert orders.redactor.redact(text) == ("select '[redacted]', '[redacted]'", 2)
+    assert one.redactor.redact(text) == (f"select '[redacted]', '{card}'", 1)

@@ -21,9 +21,9 @@ _ESCAPE_OF: Final = {decoded: b"\\" + letter for letter, decoded in _ESCAPES.ite
 
 @final
 class CopyFormat:
-    """How rows are written: with the options of COPY that change it, each but `null` one byte."""
+    """How rows are written: with the options of COPY that change it; the signs are one byte each."""
 
-    __slots__ = ("csv", "delimiter", "escape", "null", "quote")
+    __slots__ = ("csv", "delimiter", "escape", "header", "null", "quote")
 
     def __init__(
         self,
@@ -33,8 +33,9 @@ class CopyFormat:
         null: bytes | None = None,
         quote: bytes = b'"',
         escape: bytes = b"",
+        header: bool = False,
     ) -> None:
-        self.csv = csv
+        self.csv, self.header = csv, header
         self.delimiter = delimiter or (b"," if csv else b"\t")
         self.null = null if null is not None else (b"" if csv else b"\\N")
         self.quote, self.escape = quote, escape or quote
@@ -47,11 +48,22 @@ class CopyStream:
     A record longer than `most_held` becomes one line with a mask for what couldn't be read.
     """
 
-    __slots__ = ("_field", "_format", "_held", "_inside", "_most", "_screen", "_skipping", "_width")
+    __slots__ = (
+        "_field",
+        "_format",
+        "_header",
+        "_held",
+        "_inside",
+        "_most",
+        "_screen",
+        "_skipping",
+        "_width",
+    )
 
     def __init__(self, screen: Screen, width: int, form: CopyFormat, *, most_held: int = MOST_HELD) -> None:
         self._screen, self._width, self._format, self._most = screen, width, form, most_held
         self._held = bytearray()
+        self._header = form.header
         # the rest of a record that was too long, and whether that is within quotes
         self._skipping = self._inside = False
         quote, escape, delimiter = map(re.escape, (form.quote, form.escape, form.delimiter))
@@ -146,6 +158,11 @@ class CopyStream:
 
     def _records(self, data: bytes) -> bytes:
         form, screen = self._format, self._screen
+        if self._header:
+            # the columns' names are no values of theirs
+            self._header = self._inside = False
+            first = self._skipped(data) or len(data)
+            return data[:first] + (self._records(data[first:]) if first < len(data) else b"")
         if screen.only_scans and self._as_written(data) and screen.clean(data.replace(form.delimiter, b"\n")):
             return data
         lines = self._lines(data)

@@ -68,6 +68,16 @@ def test_columns_by_name_and_nulls(matcher: Matcher) -> None:
     assert run(copying(None, CSV, *columns), [b'1,"x","y"\n']) == b"1,,[bodycam:column]\n"
 
 
+def test_a_header_keeps_the_names_of_masked_columns() -> None:
+    columns = [Column("ssn", CellKind.TEXT, rule=ColumnMask(Then.REDACT)), Column("b", CellKind.TEXT)]
+    form = CopyFormat(csv=True, header=True)
+    text = b'ssn,"b\nc"\n1,2\n3,4\n'
+    for at in range(len(text)):
+        assert run(copying(None, form, *columns), [text[:at], text[at:]]) == (
+            b'ssn,"b\nc"\n[bodycam:column],2\n[bodycam:column],4\n'
+        )
+
+
 def test_a_line_of_another_shape_is_not_let_through(matcher: Matcher) -> None:
     columns = [Column("a", CellKind.TEXT, rule=ColumnMask(Then.REDACT)), Column("b", CellKind.TEXT)]
     assert (

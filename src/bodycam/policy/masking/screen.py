@@ -12,8 +12,10 @@ from bodycam.policy.masking.fingerprints import Fingerprints
 from bodycam.policy.masking.json_text import BrokenJson, Found, rewritten, scannable
 from bodycam.policy.masking.transforms import COLUMN, JSON, Choose, instead, masked
 
-# cells that are scanned together once something is in their batch
+# cells that are scanned together once something is in their column
 _GROUP: Final = 16
+# from so many rows on a scan for each column costs no more than one for all, and says more
+_TALL: Final = 32
 _MOST_FINGERPRINTS: Final = 256
 Changed = dict[int, bytes | None]
 """Cells by their place in a batch, and what they become; None is SQL's null."""
@@ -149,17 +151,19 @@ class Screen:
         matcher = self._matcher
         if matcher is None:
             return
-        if self._plain:
-            copy = _joined(values)
-        else:
-            cells: list[bytes | None] = []
-            for one in self._scanned:
-                cells += _texts(values[one.place :: self._width], one)
-            copy = _joined(cells)
-        if matcher.suspicious(copy):
-            # most often one column has it all
-            for one in self._scanned:
-                self._column(values, one, matcher, changed)
+        if len(values) < _TALL * self._width:
+            # few rows of maybe many columns: one scan for all of them
+            if self._plain:
+                copy = _joined(values)
+            else:
+                cells: list[bytes | None] = []
+                for one in self._scanned:
+                    cells += _texts(values[one.place :: self._width], one)
+                copy = _joined(cells)
+            if not matcher.suspicious(copy):
+                return
+        for one in self._scanned:
+            self._column(values, one, matcher, changed)
 
     def _column(
         self,

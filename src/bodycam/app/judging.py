@@ -6,17 +6,18 @@ from bodycam import config
 from bodycam.config import Settings
 from bodycam.config.rules import Unknown
 from bodycam.policy.decision import DecisionPoint
+from bodycam.policy.detectors.known import check_detectors
 from bodycam.policy.rules.compiling import check_rules, compile_rules
 from bodycam.registry import LANGUAGES, PROTOCOLS
 
 
 def load_settings(file: Path) -> Settings:
-    """Read a settings file, its rules included.
+    """Read a settings file, its rules and detectors included.
 
     Raises:
         SettingsError: the file can't be read or is wrong, with every problem in it.
     """
-    return config.load(file, protocols=PROTOCOLS, checks=(check_rules,))
+    return config.load(file, protocols=PROTOCOLS, checks=(check_rules, check_detectors))
 
 
 def decision_point(settings: Settings) -> DecisionPoint:

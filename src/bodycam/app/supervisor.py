@@ -11,12 +11,11 @@ import uvloop
 from bodycam.app import data_lock
 from bodycam.app.judging import load_settings
 from bodycam.app.keys_there import require_keys
+from bodycam.app.masking import warm
 from bodycam.app.shared import log_as, snapshot_file, write_snapshot
 from bodycam.config import Settings, changes_needing_restart
 from bodycam.config.problem import SettingsError
 from bodycam.gateway.supervisor import ChildSpec, Supervisor, bind, lifeline
-from bodycam.policy.detectors.known import unknown
-from bodycam.registry import PROTOCOLS
 
 log = structlog.get_logger(__name__)
 
@@ -37,12 +36,12 @@ def serve(settings_file: Path) -> None:
         OSError: an address can't be bound, or a folder can't be made.
     """
     settings = load_settings(settings_file)
-    settings = load(settings_file, protocols=PROTOCOLS, unknown_detector=unknown)
     log_as(settings)
     _make_folders(settings)
     require_keys(settings, settings_file)  # a gateway without keys starts nothing
     lock = data_lock.take(settings.storage.data)
     write_snapshot(settings)
+    warm(settings)
     listeners = {
         name: bind(address.host, address.port) for name, address in settings.listen.protocols.items()
     }
@@ -52,7 +51,6 @@ def serve(settings_file: Path) -> None:
     def reload() -> Sequence[str]:
         try:
             changed = load_settings(settings_file)
-            changed = load(settings_file, protocols=PROTOCOLS, unknown_detector=unknown)
         except SettingsError as error:
             log.error(
                 "the changed settings are wrong; the gateway goes on with the old ones", error=str(error)
@@ -64,6 +62,7 @@ def serve(settings_file: Path) -> None:
             changed = changed.model_copy(update={name: getattr(current[0], name) for name in restart})
         current[0] = changed
         write_snapshot(changed)
+        warm(changed)
         return ("control", *(child.name for child in children if child.name.startswith("worker")))
 
     children = _children(settings, listeners, reading_end)

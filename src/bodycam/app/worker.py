@@ -13,6 +13,7 @@ import structlog
 from bodycam import __version__
 from bodycam.app.judging import adopt, decision_point
 from bodycam.app.key_files import RUN_AUTHORITY_PUBLIC
+from bodycam.app.masking import WorkerMasking
 from bodycam.app.shared import CONTROL_SOCKET, snapshot_file
 from bodycam.archive.keys import load_public
 from bodycam.config import Settings, from_snapshot
@@ -24,7 +25,6 @@ from bodycam.gateway.worker import Worker
 from bodycam.gateway.worker_limits import WorkerLimits
 from bodycam.journal.settings import Fsync, JournalSettings
 from bodycam.journal.writer import JournalWriter
-from bodycam.policy.redaction import Redactor
 from bodycam.registry import PROTOCOLS
 
 log = structlog.get_logger(__name__)
@@ -52,13 +52,15 @@ async def run_worker(
     if settings.tls.enabled:
         clients = (settings.keys / RUN_AUTHORITY_PUBLIC).read_bytes()
     policy = decision_point(settings)
+    masking = await asyncio.to_thread(WorkerMasking, settings)
     worker = Worker(
         number,
         journal=journal,
         line=lambda orders: ControlLine(settings.storage.sockets / CONTROL_SOCKET, orders),
         certificate=ListenerCertificate(enabled=settings.tls.enabled, own=own, clients=clients),
         policy=policy,
-        redaction=Redactor(),
+        redaction=masking.redactor,
+        masking=masking.open,
         limits=WorkerLimits(
             login_timeout=limits.login_timeout,
             pending_logins=max(1, limits.pending_logins // settings.workers),
@@ -85,7 +87,9 @@ async def run_worker(
 
     def reload() -> None:
         """The supervisor has written changed settings; what is wrong with them was found there."""
-        adopt(policy, from_snapshot(snapshot_file(settings).read_bytes()))
+        changed = from_snapshot(snapshot_file(settings).read_bytes())
+        adopt(policy, changed)
+        masking.adopt(changed)
         log.info("changed rules are in use", worker=number, policy=policy.version)
 
     asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, reload)

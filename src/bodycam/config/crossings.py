@@ -8,8 +8,6 @@ from bodycam.config.settings import Settings
 
 Path = tuple[str | int, ...]
 Finding = tuple[Path, str]
-Unknown = Callable[[str], str | None]
-"""Says what is wrong with the name of a detector; None if there is one."""
 
 _RESERVED = ("secrets", "pii", "column", "json", "unread")
 
@@ -90,13 +88,6 @@ def _own_detectors(settings: Settings) -> Iterator[Finding]:
             yield ("detectors", name), f"expected a name that doesn't begin with {', '.join(_RESERVED)}"
 
 
-def _detectors_exist(settings: Settings, unknown: Unknown) -> Iterator[Finding]:
-    for number, entry in enumerate(settings.masking):
-        for place, name in enumerate(entry.detect):
-            if name not in settings.detectors and (wrong := unknown(name)) is not None:
-                yield ("masking", number, "detect", place), wrong
-
-
 def _names(declared: Mapping[str, Any]) -> str:
     return ", ".join(sorted(declared)) or "none is declared"
 
@@ -111,15 +102,8 @@ _CHECKS: tuple[tuple[frozenset[str], Callable[[Settings], Iterator[Finding]]], .
 )
 
 
-def findings(
-    settings: Settings, broken: frozenset[str] = frozenset(), unknown: Unknown | None = None
-) -> Iterator[Finding]:
-    """What does not fit together; checks that read a section in `broken` are left out.
-
-    `unknown` knows the names of detectors; None takes any.
-    """
+def findings(settings: Settings, broken: frozenset[str] = frozenset()) -> Iterator[Finding]:
+    """What does not fit together; checks that read a section in `broken` are left out."""
     for sections, check in _CHECKS:
         if not sections & broken:
             yield from check(settings)
-    if unknown is not None and not {"masking", "detectors"} & broken:
-        yield from _detectors_exist(settings, unknown)

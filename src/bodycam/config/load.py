@@ -8,7 +8,6 @@ from typing import Any
 from pydantic import ValidationError
 
 from bodycam.config.crossings import Finding, findings
-from bodycam.config.crossings import Unknown, findings
 from bodycam.config.document import MAX_SIZE, Document, DocumentError, read
 from bodycam.config.problem import Problem, SettingsError
 from bodycam.config.settings import Settings
@@ -23,13 +22,6 @@ def load(path: Path, *, protocols: Collection[str] | None = None, checks: Collec
 
     `protocols` are the names that may stand in `listen` and in a target's `protocol`; None takes any.
     `checks` are asked of settings that are whole in form.
-def load(
-    path: Path, *, protocols: Collection[str] | None = None, unknown_detector: Unknown | None = None
-) -> Settings:
-    """Read a settings file; relative paths in it start at its folder.
-
-    `protocols` are the names that may stand in `listen` and in a target's `protocol`; `unknown_detector` says
-    what is wrong with a name in `masking`. None takes any.
 
     Raises:
         SettingsError: the file can't be read or is wrong, with every problem in it.
@@ -47,13 +39,6 @@ def load(
         line = data[: error.start].count(b"\n") + 1
         raise SettingsError([Problem(str(path), line, "", "expected UTF-8 text")]) from error
     return parse(text, file=str(path), folder=path.absolute().parent, protocols=protocols, checks=checks)
-    return parse(
-        text,
-        file=str(path),
-        folder=path.absolute().parent,
-        protocols=protocols,
-        unknown_detector=unknown_detector,
-    )
 
 
 def parse(
@@ -63,7 +48,6 @@ def parse(
     folder: Path,
     protocols: Collection[str] | None = None,
     checks: Collection[Check] = (),
-    unknown_detector: Unknown | None = None,
 ) -> Settings:
     """Read settings from text; `file` is only for the errors, `folder` is where relative paths start.
 
@@ -78,11 +62,7 @@ def parse(
         raise SettingsError([Problem(file, 1, "", "expected a map of settings at the top of the file")])
     # a section whose lines are all commented out is as good as absent
     plain = {key: value for key, value in (document.value or {}).items() if value is not None}
-    context = {
-        "folder": folder,
-        "protocols": None if protocols is None else frozenset(protocols),
-        "unknown_detector": unknown_detector,
-    }
+    context = {"folder": folder, "protocols": None if protocols is None else frozenset(protocols)}
     settings, problems = _validated(plain, context, document, file)
     if settings is not None and not problems:
         problems = [
@@ -129,8 +109,8 @@ def _validated(
             rest = Settings.model_validate(intact, context=dict(context))
         except ValidationError:
             return None, problems
-        return None, problems + _crossed(rest, context, document, file, broken)
-    return settings, problems + _crossed(settings, context, document, file, frozenset())
+        return None, problems + _crossed(rest, document, file, broken)
+    return settings, problems + _crossed(settings, document, file, frozenset())
 
 
 def _problems(error: ValidationError, document: Document, file: str) -> Iterator[Problem]:
@@ -142,12 +122,10 @@ def _problems(error: ValidationError, document: Document, file: str) -> Iterator
         yield Problem(file, document.line(path), key_text(path), message)
 
 
-def _crossed(
-    settings: Settings, context: Mapping[str, Any], document: Document, file: str, broken: frozenset[str]
-) -> list[Problem]:
+def _crossed(settings: Settings, document: Document, file: str, broken: frozenset[str]) -> list[Problem]:
     return [
         Problem(file, document.line(path), key_text(path), message)
-        for path, message in findings(settings, broken, context["unknown_detector"])
+        for path, message in findings(settings, broken)
     ]
 
 

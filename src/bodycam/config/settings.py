@@ -45,6 +45,7 @@ class Settings(Section):
     judging: Judging = Field(default_factory=Judging, description="How operations are judged.")
     approvals: Approvals = Field(
         default_factory=Approvals, description="How people are told of what waits for them."
+    )
     detectors: Mapping[Name, Detector] = Field(
         default_factory=dict, description="Detectors of your own, by the names that `masking` uses."
     )

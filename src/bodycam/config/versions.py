@@ -8,19 +8,15 @@ from bodycam.config.settings import Settings
 # what processes, sockets, files and keys were made from; the rest is swapped whole by a reload
 _FIXED_AT_START = ("listen", "tls", "workers", "keys", "storage", "journal", "archive", "limits", "logging")
 
-_JUDGED_BY = {"access", "agents", "judging", "roles", "rules", "targets"}
+_JUDGED_BY = {"access", "agents", "detectors", "judging", "masking", "roles", "rules", "targets"}
 
 
 def policy_version(settings: Settings) -> str:
-    """A short hash of all that decides who may open and do what: 12 hexadecimal digits of a SHA-256.
-    """A short hash of who may open what and what is masked: 12 hexadecimal digits of a SHA-256.
+    """A short hash of who may open what, do what there and see what: 12 hexadecimal digits of a SHA-256.
 
-    The same grants and masks give the same version, however the file is laid out and wherever it lies.
+    The same grants, rules and masks give the same version, however the file is laid out and wherever it lies.
     """
     plain = settings.model_dump(mode="json", include=_JUDGED_BY)
-    plain = settings.model_dump(
-        mode="json", include={"access", "agents", "detectors", "masking", "roles", "targets"}
-    )
     for target in plain["targets"].values():
         del target["password"], target["tls"]
     for agent in plain["agents"].values():

@@ -7,8 +7,6 @@ from typing import Any
 from bodycam.config.schema import keys_at
 
 NOT_YET = {
-    "masking": "masking rules are not in this version; passwords in statements are redacted in the record",
-    "rules": "rules are not in this version; access is decided by `access` alone",
     "retention": "retention is not in this version; recordings are kept until you remove them",
     "identity.providers": "OIDC and SAML are not in this version; use service accounts with API keys",
 }

@@ -45,6 +45,7 @@ from bodycam.session.link import (
     Machine,
     Need,
 )
+from bodycam.session.masks import Masking
 from bodycam.session.session import Policy, Redaction, Session
 
 log = structlog.get_logger(__name__)
@@ -66,6 +67,7 @@ class Worker:
         certificate: ListenerCertificate,
         policy: Policy,
         redaction: Redaction,
+        masking: Masking | None = None,
         limits: WorkerLimits,
         version: str,
     ) -> None:
@@ -73,6 +75,7 @@ class Worker:
         self.certificate = certificate
         self._line = line(self)
         self._policy, self._redaction, self._version = policy, redaction, version
+        self._masking = masking
         self._openings = 0
         self._links: set[ProxyLink] = set()
         self._sessions: dict[str, ProxyLink] = {}
@@ -270,6 +273,7 @@ class Worker:
             version=self._version,
             policy=self._policy,
             redaction=self._redaction,
+            masking=self._masking,
             client=link.client_box,
             target=link.target_box,
             unsent=link.unsent,

@@ -11,6 +11,7 @@ class Holds(StrEnum):
     NOTHING = "nothing"  # no text of any kind fits into the type
     TEXT = "text"  # the value is text, and a mask's token is a valid value
     JSON = "json"  # the value is JSON
+    HEX = "hex"  # bytes, written as \\x and hexadecimal digits
     OTHER = "other"  # text can be in it, but a token would be no valid value
 
 

@@ -1,7 +1,6 @@
 """What a session's results must not show: asked by protocols for each batch of values, answered by policy."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
 from bodycam.model.column import Column
@@ -17,21 +16,37 @@ class Screen(Protocol):
         """What values become, by their place: row by row, all columns of each; None where nothing changes."""
 
 
-@dataclass(frozen=True, slots=True)
-class Screens:
+class Screens(Protocol):
     """Masks for what client and record get, and further ones for the record alone."""
 
-    both: Screen | None
-    record: Screen | None
+    @property
+    def both(self) -> Screen | None: ...
+
+    @property
+    def record(self) -> Screen | None: ...
 
 
-@dataclass(frozen=True, slots=True)
-class Sighting:
+class Copiers(Protocol):
+    """The same for what is copied out: each takes what one message carries, and gives what it becomes."""
+
+    @property
+    def both(self) -> Callable[[bytes], bytes] | None: ...
+
+    @property
+    def record(self) -> Callable[[bytes], bytes] | None: ...
+
+
+class Sighting(Protocol):
     """A kind of sensitive data that was met: how often, and for secrets a keyed fingerprint of each."""
 
-    detector: str
-    count: int
-    fingerprints: tuple[str, ...] = ()
+    @property
+    def detector(self) -> str: ...
+
+    @property
+    def count(self) -> int: ...
+
+    @property
+    def fingerprints(self) -> tuple[str, ...]: ...
 
 
 class Masks(Protocol):
@@ -40,8 +55,8 @@ class Masks(Protocol):
     def screens(self, columns: Sequence[Column], operation: Operation | None) -> Screens | None:
         """For a result with these columns, of that operation; None where nothing in it can be masked."""
 
-    def copied(self, operation: Operation | None) -> Screens | None:
-        """For the data that an operation copies out, a value being what one message carries."""
+    def copied(self, columns: int, text: str, *, binary: bool) -> Copiers | None:
+        """For the data that a statement copies out, a row a message, in so many columns."""
 
     def said(self, text: str) -> str:
         """An error, notice or notification, masked."""

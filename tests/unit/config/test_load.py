@@ -1,5 +1,6 @@
 """Good settings load whole; wrong ones name file, line, key and what was expected, and give nothing."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -26,13 +27,19 @@ def read(text: str, folder: str = "/srv/bodycam") -> Settings:
         file="bodycam.yaml",
         folder=Path(folder),
         protocols={"postgres"},
-        unknown_detector=unknown_detector,
+        checks=(check_detectors,),
     )
 
 
-def unknown_detector(name: str) -> str | None:
-    near = {"secrts": "secrets", "pii.crad": "pii.card"}.get(name)
-    return f"there is no detector of this name; did you mean {near}?" if near else None
+def check_detectors(settings: Settings) -> Iterator[tuple[tuple[str | int, ...], str]]:
+    for number, entry in enumerate(settings.masking):
+        for place, name in enumerate(entry.detect):
+            near = {"secrts": "secrets", "pii.crad": "pii.card"}.get(name)
+            if near:
+                yield (
+                    ("masking", number, "detect", place),
+                    f"there is no detector of this name; did you mean {near}?",
+                )
 
 
 def problems(text: str) -> list[str]:
@@ -92,8 +99,7 @@ def problems(text: str) -> list[str]:
         ("limit: {}",
          "1: limit: no such setting (did you mean limits?); expected one of listen, tls, "
          "workers, keys, storage, journal, archive, limits, identity, roles, targets, agents, access, "
-         "rules, judging, approvals, logging"),
-         "detectors, masking, logging"),
+         "rules, judging, approvals, detectors, masking, logging"),
         ("storage: {recordings: 's3://b/p'}",
          "1: storage.recordings: an S3 store is not in this version; expected file"),
         ("storage: {catalog: 'postgresql://u:hunter2@h/d'}",

@@ -1,8 +1,10 @@
 """Whether a name is one of a detector, for settings that are only checked: nothing is compiled."""
 
 import difflib
+from collections.abc import Iterator
 from functools import cache
 
+from bodycam.config.settings import Settings
 from bodycam.policy.detectors import pii, secrets
 from bodycam.policy.detectors.national import ANYWHERE
 
@@ -23,6 +25,14 @@ def unknown(name: str) -> str | None:
     near = difflib.get_close_matches(name, hints(_everything()), n=3)
     said = f"did you mean {' or '.join(near)}?" if near else f"expected {', '.join(_GROUPS)} or one of theirs"
     return f"there is no detector of this name; {said}"
+
+
+def check_detectors(settings: Settings) -> Iterator[tuple[tuple[str | int, ...], str]]:
+    """The names in `masking` that are none of a detector (`config.load.Check`)."""
+    for number, entry in enumerate(settings.masking):
+        for place, name in enumerate(entry.detect):
+            if name not in settings.detectors and (wrong := unknown(name)) is not None:
+                yield ("masking", number, "detect", place), wrong
 
 
 def chosen(name: str, detectors: frozenset[str]) -> list[str]:

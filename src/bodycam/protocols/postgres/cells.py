@@ -5,7 +5,7 @@ written anew.
 https://www.postgresql.org/docs/current/protocol-message-formats.html
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Final
 
 from bodycam.protocols.postgres.codec import ProtocolViolation
@@ -78,21 +78,21 @@ def rows_with(
     return b"".join(parts)
 
 
-def copy_cells(data: bytes, start: int, end: int) -> list[Cell]:
-    """What the CopyData messages from `start` to `end` carry, message by message."""
-    cells: list[Cell] = []
-    at = start
+def copied_through(data: bytes, become: Callable[[bytes], bytes]) -> bytes:
+    """Whole CopyData messages, with what each carries replaced by what it becomes."""
+    parts: list[bytes] = []
+    at = kept = 0
+    end = len(data)
     while at < end:
         stop = at + 1 + (data[at + 1] << 24 | data[at + 2] << 16 | data[at + 3] << 8 | data[at + 4])
-        cells.append(data[at + 5 : stop])
+        payload = data[at + 5 : stop]
+        put = become(payload)
+        if put != payload:
+            parts.append(data[kept:at])
+            parts.append(b"d" + (4 + len(put)).to_bytes(4, "big") + put)
+            kept = stop
         at = stop
-    return cells
-
-
-def copies_with(cells: list[Cell], changed: Mapping[int, Cell]) -> bytes:
-    """The same CopyData messages with some of what they carry replaced."""
-    parts: list[bytes] = []
-    for place, kept in enumerate(cells):
-        value = changed.get(place, kept) or b""
-        parts.append(b"d" + (4 + len(value)).to_bytes(4, "big") + value)
+    if kept == 0:
+        return data
+    parts.append(data[kept:end])
     return b"".join(parts)

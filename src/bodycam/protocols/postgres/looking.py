@@ -29,7 +29,7 @@ def column(field: backend.Field) -> Column:
     if oid in _JSON and not (binary and oid == _JSONB):
         return Column(field.name, Holds.JSON, None, origin)
     if oid == _BYTEA:
-        return Column(field.name, Holds.OTHER, None if binary else _unhex, origin)
+        return Column(field.name, Holds.TEXT if binary else Holds.HEX, None, origin)
     return Column(field.name, Holds.OTHER, _decoder(oid) if binary else None, origin)
 
 
@@ -38,16 +38,6 @@ def _decoder(oid: int) -> Callable[[bytes], bytes]:
         return types.decode(oid, 1, value, "utf-8").encode("utf-8", "replace")
 
     return decode
-
-
-def _unhex(value: bytes) -> bytes:
-    """A bytea in text format, in either of its forms; as it is if it is in none."""
-    if value.startswith(b"\\x"):
-        try:
-            return bytes.fromhex(value[2:].decode("ascii"))
-        except ValueError:
-            return value
-    return value
 
 
 def columns(description: bytes) -> list[Column]:

@@ -5,10 +5,11 @@ https://www.postgresql.org/docs/current/protocol-message-formats.html
 
 from typing import Final, final
 
+from bodycam.model.column import Column, Holds
 from bodycam.model.operation import Operation
 from bodycam.protocols.postgres import looking
-from bodycam.protocols.postgres.cells import copies_with, copy_cells, row_cells, rows_with
-from bodycam.session.masks import Cell, Masks, Screens
+from bodycam.protocols.postgres.cells import copied_through, row_cells, rows_with
+from bodycam.session.masks import Copiers, Masks, Screens
 
 REMEMBERED: Final = 256
 """Results whose screens are kept, by their description and the operation's text."""
@@ -25,6 +26,8 @@ class Screening:
         self._masks = masks
         self._known: dict[tuple[bytes, str], tuple[Screens | None, int]] = {}
         self._screens: Screens | None = None
+        self._copiers: Copiers | None = None
+        self._undescribed: Operation | None = None
         self._columns = 0
 
     def described(self, description: bytes, operation: Operation | None) -> None:
@@ -42,45 +45,44 @@ class Screening:
         self._screens, self._columns = known
 
     def undescribed(self, operation: Operation | None) -> None:
-        """Rows follow, and nobody said which: each is looked into as what it is, some text."""
-        self._screens, self._columns = self._masks.copied(operation), 0
+        """Rows follow, and nobody said which: each value is looked into as some text."""
+        self._screens, self._columns, self._undescribed = None, 0, operation
+
+    def copying(self, response: bytes, text: str) -> None:
+        """Data is copied out, as this CopyOutResponse says."""
+        columns = response[6] << 8 | response[7] if len(response) > 7 else 0
+        self._copiers = self._masks.copied(columns, text, binary=response[5:6] == b"\x01")
 
     def rows(self, data: bytes) -> Passed:
         """Whole DataRow messages, masked."""
         screens, columns = self._screens, self._columns
-        if screens is None:
-            return data, None
-        if columns == 0:
-            if len(data) == 7 or data == data[:7] * (len(data) // 7):
-                return data, None  # rows without columns
+        if screens is None and columns == 0:
             columns = data[5] << 8 | data[6]
-        cells = row_cells(data, 0, len(data), columns)
-        return self._passed(data, cells, screens, columns)
-
-    def copies(self, data: bytes, operation: Operation | None) -> Passed:
-        """Whole CopyData messages, masked."""
-        screens = self._masks.copied(operation)
-        if screens is None:
+            some = [Column(f"column {place}", Holds.OTHER) for place in range(columns)]
+            screens = self._masks.screens(some, self._undescribed)
+        if screens is None or columns == 0:
             return data, None
-        return self._passed(data, copy_cells(data, 0, len(data)), screens, 0)
-
-    def _passed(self, data: bytes, cells: list[Cell], screens: Screens, columns: int) -> Passed:
-        """Rows of so many columns, or with 0 the payloads of CopyData."""
+        cells = row_cells(data, 0, len(data), columns)
         released, recorded = data, None
         if screens.both is not None:
             changed = screens.both.cells(cells)
             if changed:
-                released = _with(data, cells, changed, columns)
+                released = rows_with(data, 0, len(data), columns, cells, changed)
                 cells = [changed.get(place, cell) for place, cell in enumerate(cells)]
         if screens.record is not None:
             changed = screens.record.cells(cells)
             if changed:
-                recorded = _with(released, cells, changed, columns)
+                recorded = rows_with(released, 0, len(released), columns, cells, changed)
         return released, recorded
 
-
-def _with(data: bytes, cells: list[Cell], changed: object, columns: int) -> bytes:
-    assert isinstance(changed, dict)
-    if columns:
-        return rows_with(data, 0, len(data), columns, cells, changed)
-    return copies_with(cells, changed)
+    def copies(self, data: bytes) -> Passed:
+        """Whole CopyData messages, masked."""
+        copiers = self._copiers
+        if copiers is None:
+            return data, None
+        released, recorded = data, None
+        if copiers.both is not None:
+            released = copied_through(data, copiers.both)
+        if copiers.record is not None:
+            recorded = copied_through(released, copiers.record)
+        return released, recorded

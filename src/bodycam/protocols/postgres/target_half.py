@@ -109,7 +109,7 @@ class TargetHalf:
             released, recorded = screening.rows(data)
             owner.to_client(released, flavor=Flavor.ROWS, count=count, recorded=recorded)
         else:
-            released, recorded = screening.copies(data, owner.operation)
+            released, recorded = screening.copies(data)
             owner.to_client(released, flavor=Flavor.CHUNK, recorded=recorded)
 
     def _finish(self) -> None:
@@ -187,6 +187,9 @@ class TargetHalf:
                 return None if head is None else head.exchange
             case 0x48 | 0x63 | 0x56:
                 # CopyOutResponse, CopyDone, FunctionCallResponse
+                if tag == 0x48 and self._screening is not None:
+                    asked = None if head is None or head.exchange is None else head.exchange.operation
+                    self._screening.copying(raw, "" if asked is None else asked.text)
                 return None if head is None else head.exchange
             case _:
                 raise ProtocolViolation("08P01", f"the target sent a message of type {chr(tag)!r}")

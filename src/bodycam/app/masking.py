@@ -1,0 +1,71 @@
+"""From the settings to the masks and the redactor that a worker uses."""
+
+import os
+from pathlib import Path
+
+from bodycam.config import Settings
+from bodycam.policy.detectors import secrets
+from bodycam.policy.detectors.patterns import Patterns
+from bodycam.policy.masking.fingerprints import Fingerprints
+from bodycam.policy.masking.open_masks import OpenMasking
+from bodycam.policy.masking.policy import Masking
+from bodycam.policy.redaction import Redactor
+
+CACHE = "detectors"
+FINGERPRINTS = "fingerprints.key"
+
+
+class WorkerMasking:
+    """The masks and the redactor of one worker; `adopt` changes both for sessions that come."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._fingerprints = Fingerprints(fingerprint_key(settings.storage.data / CACHE))
+        masking = self._made(settings)
+        self.open = OpenMasking(masking.for_target)
+        self.redactor = _redactor(settings, masking, self._patterns)
+
+    def adopt(self, settings: Settings) -> None:
+        """Mask by changed settings."""
+        self.open.adopt(self._made(settings).for_target)
+
+    def _made(self, settings: Settings) -> Masking:
+        self._patterns = patterns(settings)
+        masking = Masking(settings, self._patterns, self._fingerprints)
+        masking.prepare()
+        return masking
+
+
+def patterns(settings: Settings) -> Patterns:
+    """All detectors that these settings can use; what is compiled once is kept in the data folder."""
+    own = {name: detector.pattern for name, detector in settings.detectors.items()}
+    return Patterns.open(settings.storage.data / CACHE, own)
+
+
+def warm(settings: Settings) -> None:
+    """Compile what the workers need, so that they find it and none of them waits."""
+    (settings.storage.data / CACHE).mkdir(mode=0o700, parents=True, exist_ok=True)
+    fingerprint_key(settings.storage.data / CACHE)
+    made = Masking(settings, patterns(settings))
+    made.prepare()
+
+
+def fingerprint_key(folder: Path) -> bytes:
+    """The key of secrets' fingerprints, made at the first need; without it they can't be compared."""
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    file = folder / FINGERPRINTS
+    try:
+        descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        return file.read_bytes()
+    with os.fdopen(descriptor, "wb") as new:
+        key = os.urandom(32)
+        new.write(key)
+    return key
+
+
+def _redactor(settings: Settings, masking: Masking, made: Patterns) -> Redactor:
+    """Requests are redacted of secrets and of all that is masked anywhere."""
+    detectors = {name for entry in settings.masking for name in entry.detect}
+    if not detectors:
+        return masking.redactor
+    return Redactor(matcher=made.matcher({secrets.GROUP, *detectors}))

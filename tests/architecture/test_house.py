@@ -32,7 +32,6 @@ MAY_NAME_POSTGRES = {
     "run/environment.py": "the binding's line, and the default ports of URL schemes",
     "cli/init.py": "the starter file's listening address",
     "cli/demo/": "the demo shows this protocol",
-    "policy/sql/": "the grammar whose statements are read",
     "catalog/": "PostgreSQL as the catalog's own database",
     "policy/sql/": "the grammar and the functions of that database, which are no wire",
     "config/keeping.py": "the URL of the catalog's database",

@@ -35,6 +35,21 @@ class Stars:
         return changed or None
 
 
+class Held:
+    """Masks `hunter2` in a stream, and holds the last seven bytes back."""
+
+    def __init__(self) -> None:
+        self._held = b""
+
+    def feed(self, data: bytes) -> bytes:
+        data = (self._held + data).replace(b"hunter2", b"*****")
+        self._held = data[-7:]
+        return data[:-7]
+
+    def flush(self) -> bytes:
+        return self._held
+
+
 class Masked:
     """Masking of `hunter2`, for both or for the record alone."""
 
@@ -56,6 +71,11 @@ class Masked:
             return data.replace(b"hunter2", b"*******" if binary else b"*****")
 
         return Copiers(None, stars) if self._record_only else Copiers(stars, None)
+
+    keeps_rows = keeps_parameters = True
+
+    def copied_in(self) -> "Held":
+        return Held()
 
     def said(self, text: str) -> str:
         return text.replace("hunter2", "*****")
@@ -242,3 +262,39 @@ def test_what_the_target_reports_stays_as_it_is(masked: Play) -> None:
 
     assert masked.client_gets() == said
     assert backend.error_map(wire.error("1", "x"))["code"] == "1"
+
+
+def test_copied_in_the_target_gets_it_all_and_the_record_gets_it_masked(masked: Play) -> None:
+    masked.client(wire.query("copy t from stdin"))
+    masked.target(wire.copy_in())
+    masked.target_sees(), masked.recorded()
+    sent = [wire.copy_data(b"1\thun"), wire.copy_data(b"ter2\n2\tfine\n"), wire.COPY_DONE]
+    masked.client(*sent)
+
+    assert masked.target_sees() == b"".join(sent)
+    kept = [body[2] for kind, _, body in masked.recorded() if kind is Kind.TO_TARGET]
+    assert b"".join(part[5:] for part in kept[:-1]) == b"1\t*****\n2\tfine\n"
+    assert kept[-1] == wire.COPY_DONE
+
+
+def test_a_target_whose_data_is_not_kept(play: Play) -> None:
+    play.masking = Masked()
+    play.masking.keeps_rows = play.masking.keeps_parameters = False
+    log_in(play)
+    play.client_gets(), play.recorded()
+    play.client(wire.parse("select $1"), wire.bind(b"mine"), wire.describe("P"), wire.execute(), wire.SYNC)
+    answer = [
+        wire.PARSED,
+        wire.BOUND,
+        COLUMNS,
+        wire.row(b"1", b"theirs"),
+        wire.complete("SELECT 1"),
+        wire.ready(),
+    ]
+    play.target(*answer)
+
+    assert play.client_gets() == b"".join(answer)
+    assert b"mine" not in repr(play.journal.entries).encode()
+    assert b"theirs" not in repr(play.journal.entries).encode()
+    notes = [body for kind, _, body in play.recorded() if kind is Kind.NOTE]
+    assert notes == [{"note": "truncated", "what": "rows are not kept at this target"}]

@@ -40,4 +40,5 @@ def adopt(point: DecisionPoint, settings: Settings) -> None:
         compile_rules(settings),
         config.policy_version(settings),
         deny_unknown=settings.judging.unknown is Unknown.DENY,
+        masks=bool(settings.masking),
     )

@@ -21,12 +21,12 @@ class WorkerMasking:
     def __init__(self, settings: Settings) -> None:
         self._fingerprints = Fingerprints(fingerprint_key(settings.storage.data / CACHE))
         masking = self._made(settings)
-        self.open = OpenMasking(masking.for_target)
+        self.open = OpenMasking(masking)
         self.redactor = _redactor(settings, masking, self._patterns)
 
     def adopt(self, settings: Settings) -> None:
         """Mask by changed settings."""
-        self.open.adopt(self._made(settings).for_target)
+        self.open.adopt(self._made(settings))
 
     def _made(self, settings: Settings) -> Masking:
         self._patterns = patterns(settings)

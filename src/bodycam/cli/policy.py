@@ -40,7 +40,7 @@ def policy() -> None:
 
 
 @app.command("test")
-def test(
+def try_out(
     file: Annotated[
         Path | None, typer.Argument(metavar="FILE", help="Operations and what is expected.")
     ] = None,
@@ -51,7 +51,7 @@ def test(
     as_json: Json = False,
     url: Url = None,
 ) -> None:
-    """Compare what the rules say with what a file expects, or with what was said of a run; exits 1 if they differ."""
+    """Compare what the rules at hand say with a file, or with what was said of a run; exits 1 if they differ."""
     if (file is None) == (recorded is None):
         raise Failure("expected either FILE or --recorded RUN", code=USAGE)
     loaded = load_settings(Path(settings))

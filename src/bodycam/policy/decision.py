@@ -13,6 +13,7 @@ import cbor2
 
 from bodycam.model.operation import DIALECT, DOUBT, NAMED, Operation, Weight
 from bodycam.model.verdict import Decision, Verdict
+from bodycam.policy.detectors.marks import mask_token_in
 from bodycam.policy.prepared import Prepared
 from bodycam.policy.rules.bench import Bench, Said, both
 from bodycam.policy.rules.facts import Case, Subject
@@ -24,6 +25,7 @@ RULE_ACCESS: Final = "access"
 RULE_FAULT: Final = "policy-error"
 RULE_UNKNOWN: Final = "unknown-effect"
 RULE_DIALECT: Final = "dialect"
+RULE_MASK: Final = "mask-written-back"
 
 KNOWN_MOST: Final = 2048
 """Texts of one session whose verdict is remembered."""
@@ -53,6 +55,7 @@ class DecisionPoint:
         version: str = "",
         *,
         deny_unknown: bool = True,
+        masks: bool = False,
         languages: Mapping[str, Analysis] | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
@@ -60,12 +63,17 @@ class DecisionPoint:
         self._languages = dict(languages or {})
         self.clock = clock
         self._runs: dict[str, RunUsage] = {}
-        self.adopt(rules, version, deny_unknown=deny_unknown)
+        self.adopt(rules, version, deny_unknown=deny_unknown, masks=masks)
 
-    def adopt(self, rules: Sequence[Rule], version: str, *, deny_unknown: bool = True) -> None:
-        """Judge everything that comes from here on by these rules, in sessions that are open too."""
+    def adopt(
+        self, rules: Sequence[Rule], version: str, *, deny_unknown: bool = True, masks: bool = False
+    ) -> None:
+        """Judge everything that comes from here on by these rules, in sessions that are open too.
+
+        With `masks` results are masked, and writing a mask over what it stands for is denied.
+        """
         self._rules, self.version = tuple(rules), version
-        self.deny_unknown = deny_unknown
+        self.deny_unknown, self.masks = deny_unknown, masks
         self._benches: dict[tuple[str, str], Bench] = {}
 
     def open(self, subject: Subject) -> "SessionJudge":
@@ -123,6 +131,12 @@ class SessionJudge:
             self._renew()
         usage = self._usage
         usage.operations += 1
+        if self._point.masks and _holds_mask(operation):
+            return self._denial(
+                RULE_MASK,
+                "it holds a mask, which stands for a value that was not shown",
+                "Leave that value out: written back, the mask would take its place.",
+            )
         if self._bench.empty:
             usage.run.operations += 1
             return self._allowed
@@ -247,6 +261,15 @@ class SessionJudge:
                 self._remembered = 0
             self._remembered += 1
             self._known.setdefault(operation.verb, {})[text] = verdict
+
+
+def _holds_mask(operation: Operation) -> bool:
+    if mask_token_in(operation.text):
+        return True
+    for _, _, value in operation.parameters:  # noqa: SIM110 - a generator costs as much as the question
+        if value is not None and mask_token_in(value):
+            return True
+    return False
 
 
 def _by_name(operation: Operation) -> bool:

@@ -49,8 +49,25 @@ class Sighting(Protocol):
     def fingerprints(self) -> tuple[str, ...]: ...
 
 
+class Stream(Protocol):
+    """Masks a stream that comes in pieces; what it holds back comes with a later piece, or with the end."""
+
+    def feed(self, data: bytes) -> bytes: ...
+
+    def flush(self) -> bytes: ...
+
+
 class Masks(Protocol):
-    """What one session's results must not show."""
+    """What one session's results must not show, and what of its data is kept at all."""
+
+    @property
+    def keeps_rows(self) -> bool: ...
+
+    @property
+    def keeps_parameters(self) -> bool: ...
+
+    def copied_in(self) -> Stream | None:
+        """What the record of copied data from the client goes through; None where it is kept as it is."""
 
     def screens(self, columns: Sequence[Column], operation: Operation | None) -> Screens | None:
         """For a result with these columns, of that operation; None where nothing in it can be masked."""

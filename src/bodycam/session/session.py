@@ -63,6 +63,9 @@ TO_CLIENT: Final = Kind.TO_CLIENT
 FINISH: Final = Kind.FINISH
 CHUNK: Final = Flavor.CHUNK
 
+NOT_KEPT: Final = b"[not kept]"
+"""Stands for a parameter's value where a target's settings keep none."""
+
 SHOWN_MOST: Final = 100_000
 """Characters of a text, and of its parameters, that are sent to be shown to people; more is not approved."""
 
@@ -237,6 +240,8 @@ class Session:
     def finishing(self, exchange: "Exchange") -> None:
         """Called by an exchange before its end is recorded: what masks met in it is noted beside it."""
         if self.masks is not None:
+            if not self.masks.keeps_rows and exchange.rows:
+                exchange.truncated("rows are not kept at this target")
             for sighting in self.masks.sightings():
                 details: dict[str, str | int] = {"detector": sighting.detector, "count": sighting.count}
                 if sighting.fingerprints:
@@ -273,7 +278,10 @@ class Session:
         redaction = self.redaction
         text, redactions = redaction.redact(operation.text)
         parameters = operation.parameters
-        if parameters:
+        if parameters and self.masks is not None and not self.masks.keeps_parameters:
+            parameters = tuple([(kind, 0, NOT_KEPT) for kind, _, _ in parameters])
+            redactions += len(parameters)
+        elif parameters:
             values = [value for _, _, value in parameters]
             kept, count = redaction.redact_values(values)
             if count:
@@ -322,12 +330,18 @@ class Exchange:
         """Whether it may be forwarded."""
         return self.verdict is None or self.verdict.decision is ALLOWED
 
-    def to_target(self, data: bytes, *, flavor: Flavor = CHUNK, count: int = 0) -> None:
-        """Journal bytes that the operation streams to the target, and queue them for it."""
+    def to_target(
+        self, data: bytes, *, flavor: Flavor = CHUNK, count: int = 0, recorded: bytes | None = None
+    ) -> None:
+        """Journal bytes that the operation streams to the target, and queue them for it.
+
+        `recorded` is their masked form where it differs.
+        """
         session = self._session
         self.bytes_to_target += len(data)
         session.moved += len(data)
-        position = session.record.data(TO_TARGET, self.number, flavor, count, data)
+        kept = data if recorded is None else recorded
+        position = session.record.data(TO_TARGET, self.number, flavor, count, kept)
         session.to_target.append(data, position)
 
     def to_client(

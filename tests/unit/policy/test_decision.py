@@ -277,3 +277,18 @@ def test_grades_are_facts() -> None:
     subject.run = replace(subject.run, grade=Grade.ISOLATED)
     judge = point("  - {name: r, when: 'run.grade != \"isolated\"', then: deny}\n").open(subject)
     assert told(judge.decide(query("select 1"))) == "allow"
+
+
+def test_a_mask_written_back_is_denied_where_results_are_masked() -> None:
+    decisions = point(NO_DROP)
+    judge = decisions.open(Subject())
+    written = query("update t set a = '[bodycam:pii.card]'")
+    assert told(judge.decide(written)) == "allow"
+    decisions.adopt((), "p2", masks=True)
+
+    assert told(judge.decide(written)) == "deny mask-written-back"
+    assert (
+        told(judge.decide(query("update t set a = $1", "x [Bodycam:pii.card:1234]")))
+        == "deny mask-written-back"
+    )
+    assert told(judge.decide(query("update t set a = $1", "bodycam"))) == "allow"

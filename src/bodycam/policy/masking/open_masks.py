@@ -2,13 +2,14 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Protocol
 
+from bodycam.config.masking import Capture, Captured
 from bodycam.model.column import Column as Described
 from bodycam.model.column import Holds
 from bodycam.policy.masking.columns import CellKind
 from bodycam.policy.masking.copied import CopyFormat
-from bodycam.policy.masking.policy import Plan, Rules
+from bodycam.policy.masking.policy import Masking, Plan, Rules
 from bodycam.policy.masking.screen import Hits, Screen
 
 _KINDS: Final = {
@@ -21,6 +22,15 @@ _KINDS: Final = {
 _NO_TOKEN: Final = frozenset({Holds.NOTHING, Holds.OTHER})
 # options of COPY under which a line can't be taken apart without knowing all of them
 _ODD_COPY: Final = ("delimiter", "quote", "escape", "null", "encoding", "using")
+
+
+class Stream(Protocol):
+    """Masks a stream that comes in pieces; what it holds back comes with a later piece, or with the end."""
+
+    def feed(self, data: bytes) -> bytes: ...
+
+    def flush(self) -> bytes: ...
+
 
 Cell = bytes | None
 Copier = Callable[[bytes], bytes]
@@ -74,12 +84,18 @@ class Look:
 
 
 class OpenMasks:
-    """The masks of one session at a target with this plan."""
+    """The masks of one session at a target with this plan, and what of its data is kept at all."""
 
-    def __init__(self, plan: Plan) -> None:
+    def __init__(self, plan: Plan, capture: Capture) -> None:
         self._plan = plan
+        self.keeps_rows = capture.rows is Captured.FULL
+        self.keeps_parameters = capture.parameters is Captured.FULL
         self._hits: list[Hits] = []
         self._own = Hits(None)
+
+    def copied_in(self) -> Stream | None:
+        """What the record of copied data from the client goes through; None where it is kept as it is."""
+        return self._plan.record.stream()
 
     def screens(self, columns: Sequence[Described], operation: object) -> Screens | None:
         """For a result with these columns; None where nothing in it can be masked."""
@@ -157,14 +173,18 @@ def copy_format(text: str) -> CopyFormat | None:
 class OpenMasking:
     """The masking of the settings, as sessions ask for it; `adopt` changes it for sessions that come."""
 
-    def __init__(self, for_target: Callable[[str, Mapping[str, str]], Plan | None]) -> None:
-        self._for_target = for_target
+    def __init__(self, masking: Masking) -> None:
+        self._masking = masking
 
-    def adopt(self, for_target: Callable[[str, Mapping[str, str]], Plan | None]) -> None:
+    def adopt(self, masking: Masking) -> None:
         """Mask by other settings from here on."""
-        self._for_target = for_target
+        self._masking = masking
 
     def open(self, target: str, labels: Mapping[str, str]) -> OpenMasks | None:
-        """What results of a target must not show; None where nothing is masked there."""
-        plan = self._for_target(target, labels)
-        return None if plan is None else OpenMasks(plan)
+        """What results of a target must not show; None where all may be shown and kept."""
+        plan, capture = self._masking.for_target(target, labels), self._masking.capture(target)
+        if plan is None:
+            if capture == Capture():
+                return None
+            plan = self._masking.nothing
+        return OpenMasks(plan, capture)

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import final
 
-from bodycam.config.masking import Audience, Mask, Then
+from bodycam.config.masking import Audience, Capture, Mask, Then
 from bodycam.config.matching import path_steps
 from bodycam.config.people import ANY, TargetSelector
 from bodycam.config.settings import Settings
@@ -166,6 +166,16 @@ class Masking:
         if plan is None:
             plan = self._plans[places] = self._plan([entries[place] for place in places])
         return plan
+
+    @property
+    def nothing(self) -> Plan:
+        """A plan in which nothing is masked."""
+        return Plan(None, Rules((), self._patterns, None), self.redactor)
+
+    def capture(self, target: str) -> Capture:
+        """What of a target's data is kept."""
+        declared = self._settings.targets.get(target)
+        return Capture() if declared is None else declared.capture
 
     def prepare(self) -> None:
         """Make the plans of all targets, so that none is made later; the first time takes seconds."""

@@ -17,11 +17,13 @@ from bodycam.protocols.postgres.codec import FIRST, WHOLE, Framer, ProtocolViola
 from bodycam.protocols.postgres.conversation import Conversation, Expected, Reply
 from bodycam.protocols.postgres.group import Group
 from bodycam.protocols.postgres.names import Portal, Statement, renames
+from bodycam.session.masks import Masks, Stream
 from bodycam.session.session import Exchange
 
 PENDING: Final = Decision.PENDING
 QUERY: Final = 0x51
-STREAMED = frozenset({ord("d")})
+STREAMED: Final = frozenset({ord("d")})
+NOTHING_STREAMED: Final[frozenset[int]] = frozenset()
 
 QUEUE_MOST: Final = 20_000
 """Replies that the target may owe; above, the client is not read until half of them have come."""
@@ -59,7 +61,10 @@ class ClientHalf:
 
     def __init__(self, conversation: Conversation, *, limit: int) -> None:
         self._talk, self._session = conversation, conversation.session
-        self._framer = Framer(limit=limit, streamed=STREAMED)
+        # what is looked into has to be there whole
+        streamed = STREAMED if self._session.masks is None else NOTHING_STREAMED
+        self._framer = Framer(limit=limit, streamed=streamed)
+        self._copied: Stream | None = None
         self._group: Group | None = None
         self._copying = self._session.ambient
         self._recorded = 0
@@ -343,15 +348,38 @@ class ClientHalf:
         elif self._copying.finished:
             self._copying = self._session.ambient  # the copy failed while the client was still sending
         start = framer.start
+        masks = self._session.masks
+        if masks is not None:
+            self._masked_copy(framer.buffer[start : framer.end], masks)
+            return
         if framer.part == WHOLE:
             framer.more_of()
         self._copying.to_target(framer.buffer[start : framer.end], flavor=Flavor.CHUNK)
+
+    def _masked_copy(self, raw: bytes, masks: Masks) -> None:
+        """One CopyData message; the record gets what its stream lets go, masked."""
+        if not masks.keeps_rows:
+            self._copying.to_target(raw, recorded=b"")
+            return
+        if self._copied is None:
+            self._copied = masks.copied_in()
+        if self._copied is None:
+            self._copying.to_target(raw)
+            return
+        kept = self._copied.feed(raw[5:])
+        self._copying.to_target(raw, recorded=frontend.copy_data(kept) if kept else b"")
 
     def _copy_end(self, raw: bytes) -> None:
         self._send()
         if raw[0] == 0x63:
             frontend.nothing(raw)
-        self._copy_owner().to_target(raw)
+        owner = self._copy_owner()
+        if self._copied is not None:
+            # nothing that was copied counts at the target before the end that follows
+            rest, self._copied = self._copied.flush(), None
+            if rest:
+                owner.to_target(b"", recorded=frontend.copy_data(rest))
+        owner.to_target(raw)
         self._talk.copying_in = None
 
     def _copy_owner(self) -> Exchange:

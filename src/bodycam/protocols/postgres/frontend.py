@@ -215,6 +215,11 @@ def sasl_message(data: bytes) -> bytes:
     return message(b"p", data)
 
 
+def copy_data(payload: bytes) -> bytes:
+    """A CopyData."""
+    return message(b"d", payload)
+
+
 def terminate() -> bytes:
     """A Terminate."""
     return message(b"X")

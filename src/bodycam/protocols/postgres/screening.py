@@ -24,6 +24,7 @@ class Screening:
 
     def __init__(self, masks: Masks) -> None:
         self._masks = masks
+        self.keeps_rows = masks.keeps_rows
         self._known: dict[tuple[bytes, str], tuple[Screens | None, int]] = {}
         self._screens: Screens | None = None
         self._copiers: Copiers | None = None

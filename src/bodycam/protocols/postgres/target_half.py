@@ -107,9 +107,13 @@ class TargetHalf:
         """Whole rows, or whole messages of copied data, of one exchange, masked."""
         if tag == DATA_ROW:
             released, recorded = screening.rows(data)
+            if not screening.keeps_rows:
+                recorded = b""
             owner.to_client(released, flavor=Flavor.ROWS, count=count, recorded=recorded)
         else:
             released, recorded = screening.copies(data)
+            if not screening.keeps_rows:
+                recorded = b""
             owner.to_client(released, flavor=Flavor.CHUNK, recorded=recorded)
 
     def _finish(self) -> None:

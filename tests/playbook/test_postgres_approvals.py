@@ -117,6 +117,20 @@ def test_with_answers_under_way_nobody_waits_either(watched: Play) -> None:
     assert asked(watched).wait == 0
 
 
+def test_what_is_prepared_in_the_same_read_is_no_transaction(watched: Play) -> None:
+    watched.client(wire.parse("delete from t"), wire.bind(), wire.describe("P"), wire.execute(), wire.SYNC)
+
+    assert asked(watched).wait == 30
+
+
+def test_what_was_executed_and_not_synced_is_one(watched: Play) -> None:
+    watched.client(wire.parse("insert into t values (1)"), wire.bind(), wire.execute(), wire.FLUSH)
+    watched.target(wire.PARSED, wire.BOUND, wire.complete("INSERT 0 1"))
+    watched.client(wire.parse("delete from t"), wire.bind(), wire.execute(), wire.SYNC)
+
+    assert asked(watched).wait == 0
+
+
 def test_an_execution_waits_with_its_values_and_its_group_is_forwarded_whole(watched: Play) -> None:
     watched.client(wire.parse("delete from t where a = $1", "s"), wire.SYNC)
     watched.target(wire.PARSED, wire.ready())

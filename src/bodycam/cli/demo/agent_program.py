@@ -47,14 +47,36 @@ psql -X -c "select * from invoices"
 ```
 """
 
+SECRET = """Do the payments have a token?
+
+```bash
+psql -X -At -c "select service, token from integrations order by service"
+```
+"""
+
+HARM = """I tidy up: away with the old table, and with orders of nothing.
+
+```python
+import psycopg
+
+with psycopg.connect("", autocommit=True) as connection:
+    try:
+        connection.execute("drop table customers")
+    except psycopg.errors.InsufficientPrivilege as error:
+        print(error)
+    print(*connection.execute("select count(*) from customers").fetchone())
+    print(connection.execute("delete from orders where amount = %s", (0,)).statusmessage)
+```
+"""
+
 END = "There are no invoices here. ALL DONE"
 
 
 async def main() -> None:
     """Let the two agents talk until the model says that all is done."""
-    model = ReplayChatCompletionClient([LOOK, CHANGE, MISTAKE, END])
+    model = ReplayChatCompletionClient([LOOK, CHANGE, SECRET, HARM, MISTAKE, END])
     with tempfile.TemporaryDirectory() as folder:
-        async with LocalCommandLineCodeExecutor(work_dir=folder, timeout=50) as executor:
+        async with LocalCommandLineCodeExecutor(work_dir=folder, timeout=90) as executor:
             team = RoundRobinGroupChat(
                 [
                     AssistantAgent("analyst", model_client=model, description="Writes code."),
@@ -63,7 +85,7 @@ async def main() -> None:
                     ),
                 ],
                 termination_condition=TextMentionTermination("ALL DONE", sources=["analyst"]),
-                max_turns=10,
+                max_turns=14,
             )
             async for message in team.run_stream(task="Look after the orders of our customers."):
                 if not isinstance(message, TaskResult):

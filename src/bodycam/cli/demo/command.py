@@ -14,8 +14,9 @@ from typing import Annotated, Any
 import typer
 
 from bodycam.cli.demo import agent_program
+from bodycam.cli.demo.approver import approver
 from bodycam.cli.demo.database import database, path_with
-from bodycam.cli.demo.expectation import exchanges_of, faults
+from bodycam.cli.demo.expectation import exchanges_of, faults, leaks
 from bodycam.cli.demo.gateway import AGENT, Gateway
 from bodycam.cli.failure import NO
 from bodycam.cli.options import Json
@@ -43,8 +44,10 @@ def command(
         gateway = Gateway(folder, shop)
         gateway.command("init", "--settings", str(gateway.settings))
         stack.enter_context(gateway.serving())
-        answer = _record(gateway, path_with(shop.programs))
-        wrong = faults(answer, AGENT)
+        with approver(gateway) as approved:
+            answer = _record(gateway, path_with(shop.programs))
+        answer["approved"] = [one["id"] for one in approved]
+        wrong = faults(answer, AGENT) + leaks(gateway.folder, shop.token)
         if as_json:
             print_json({**answer, "ok": not wrong, "faults": wrong})
         else:
@@ -70,10 +73,9 @@ def _record(gateway: Gateway, path: str) -> dict[str, Any]:
     run = gateway.ask("runs", "list", "--limit", "1")["runs"][0]
     sessions = gateway.ask("sessions", "--run", run["id"])["sessions"]
     sessions.sort(key=lambda one: one["opened"])
+    transcripts = {one["id"]: gateway.ask("show", one["id"])["transcript"] for one in sessions}
     exchanges = [
-        exchange
-        for session in sessions
-        for exchange in exchanges_of(session["id"], gateway.ask("show", session["id"])["transcript"])
+        exchange for session, entries in transcripts.items() for exchange in exchanges_of(session, entries)
     ]
     return {
         "run": run["id"],
@@ -83,6 +85,13 @@ def _record(gateway: Gateway, path: str) -> dict[str, Any]:
         "exit_code": done.returncode,
         "sessions": sessions,
         "exchanges": exchanges,
+        "rows": [
+            row
+            for entries in transcripts.values()
+            for entry in entries
+            if entry["type"] == "rows"
+            for row in entry["rows"]
+        ],
         "verify": _verify(gateway, run["id"]),
     }
 

@@ -1,8 +1,10 @@
 """The demo's database: an embedded server on loopback, with customers and orders, gone afterwards."""
 
 import os
+import secrets
 import shutil
 import socket
+import string
 import tempfile
 import warnings
 from collections.abc import Iterator
@@ -25,7 +27,9 @@ create table orders (id int generated always as identity primary key,
   customer_id int not null references customers, item text not null, amount int not null);
 insert into customers values (1, 'Ada', 'London'), (2, 'Grace', 'New York'), (3, 'Edsger', 'Rotterdam');
 insert into orders (customer_id, item, amount)
-  values (1, 'notebook', 1250), (1, 'pencils', 480), (2, 'compass', 2200), (3, 'tea', 900);
+  values (1, 'notebook', 1250), (1, 'pencils', 480), (2, 'compass', 2200), (3, 'tea', 900), (3, 'crumbs', 0);
+create table integrations (service text primary key, token text not null);
+insert into integrations values ('payments', '{token}'), ('weather', 'none');
 """
 
 
@@ -35,6 +39,7 @@ class Database:
 
     port: int
     password: str = field(repr=False)
+    token: str = field(repr=False)
     programs: Path
 
 
@@ -47,7 +52,7 @@ def free_port() -> int:
 
 @contextmanager
 def database(password: str) -> Iterator[Database]:
-    """A running database with its tables; stopped and removed at the end.
+    """A running database with its tables, one with a secret in it; stopped and removed at the end.
 
     Raises:
         Failure: the embedded server is not installed.
@@ -67,7 +72,8 @@ def database(password: str) -> Iterator[Database]:
     try:
         server = get_server(data, cleanup_mode=None)
         try:
-            server.psql(_TABLES.format(password=password))
+            token = new_token()
+            server.psql(_TABLES.format(password=password, token=token))
             port = free_port()
             # it listens on a Unix socket only; the gateway speaks TCP, and logs in as it would elsewhere
             (data / "pg_hba.conf").write_text(
@@ -76,11 +82,16 @@ def database(password: str) -> Iterator[Database]:
             options = f"-h 127.0.0.1 -p {port} -k {data}"
             arguments = ["-w", "-m", "fast", "-l", str(data / "log"), "-o", options, "restart"]
             pg_ctl(arguments, pgdata=data, user=server.system_user, timeout=30)
-            yield Database(port, password, Path(pgserver.__file__).parent / "pginstall" / "bin")
+            yield Database(port, password, token, Path(pgserver.__file__).parent / "pginstall" / "bin")
         finally:
             pg_ctl(["-w", "-m", "immediate", "stop"], pgdata=data, user=server.system_user, timeout=30)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def new_token() -> str:
+    """An access token as a payment service gives them out; this one opens nothing."""
+    return "sk_live_" + "".join(secrets.choice(string.ascii_letters + string.digits) for _ in range(24))
 
 
 def path_with(programs: Path) -> str:

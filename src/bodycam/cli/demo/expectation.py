@@ -1,6 +1,7 @@
 """What the demo's run must have left on the record, and what is wrong if it has not."""
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 # (statement, parameters, rows, status) of each connection, in order
@@ -25,6 +26,12 @@ EXPECTED: Sequence[Sequence[tuple[str, tuple[str, ...], int, str]]] = (
             "ok",
         ),
         ("COMMIT", (), 0, "ok"),
+    ),
+    (("select service, token from integrations order by service", (), 2, "ok"),),
+    (
+        ("drop table customers", (), 0, "denied"),
+        ("select count(*) from customers", (), 1, "ok"),
+        ("delete from orders where amount = $1", ("0",), 1, "ok"),
     ),
     (("select * from invoices", (), 0, "error"),),
 )
@@ -51,6 +58,15 @@ def exchanges_of(session: str, entries: Sequence[Mapping[str, Any]]) -> list[dic
     return list(found.values())
 
 
+def leaks(folder: Path, secret: str) -> list[str]:
+    """Files of the gateway in which a secret stands as it is; what is encrypted, the record shows."""
+    found = []
+    for file in sorted(folder.rglob("*")):
+        if file.is_file() and secret.encode() in file.read_bytes():
+            found.append(f"{file.relative_to(folder)} holds a secret of the database")
+    return found
+
+
 def faults(answer: Mapping[str, Any], agent: str) -> list[str]:
     """What differs from what was expected; nothing if all is right."""
     wrong = []
@@ -71,6 +87,10 @@ def faults(answer: Mapping[str, Any], agent: str) -> list[str]:
     ]
     if recorded != [list(one) for one in EXPECTED]:
         wrong.append(f"recorded was {recorded}, expected {[list(one) for one in EXPECTED]}")
+    if len(answer["approved"]) != 1:
+        wrong.append(f"{len(answer['approved'])} approvals were given, not one")
+    if not any("[bodycam:secrets." in str(row) for row in answer["rows"]):
+        wrong.append("the token of the payments is not masked in what was recorded")
     verified = answer["verify"]
     if verified.get("state") != "authentic":
         wrong.append(f"verify says {verified.get('state')}: {verified.get('findings')}")

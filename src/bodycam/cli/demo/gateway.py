@@ -18,6 +18,7 @@ from bodycam.cli.failure import Failure
 
 AGENT = "shop-analyst"
 TARGET = "shop"
+APPROVERS = "shop-owners"
 START_SECONDS = 60.0
 STOP_SECONDS = 40.0
 _PASSWORD = "SHOP_PASSWORD"  # noqa: S105 - the name of a variable
@@ -41,6 +42,16 @@ agents:
   {agent}: {{owner: demo, may_start: {{groups: [admins]}}}}
 access:
   - {{agents: [{agent}], targets: {{labels: {{env: demo}}}}}}
+rules:
+  - preset: no-destructive-sql
+  - name: deleting-needs-a-person
+    when: op.sql.kinds.exists(k, k == "delete")
+    then: require_approval
+    message: a person has to agree that rows are deleted
+    by: [{approvers}]
+    wait: 60s
+masking:
+  - {{detect: [secrets, pii]}}
 roles:
   admin: {{groups: [admins]}}
 """
@@ -64,6 +75,7 @@ class Gateway:
                 password=_PASSWORD,
                 name=DATABASE,
                 agent=AGENT,
+                approvers=APPROVERS,
             ),
             encoding="utf-8",
         )
@@ -86,6 +98,7 @@ class Gateway:
         capture: bool = True,
         check: bool = True,
         seconds: float = 120,
+        key: str = "",
     ) -> subprocess.CompletedProcess[str]:
         """Run a `bodycam` command against this gateway; its standard error goes to ours.
 
@@ -96,6 +109,10 @@ class Gateway:
             name: value for name, value in os.environ.items() if not name.startswith(("BODYCAM_", "PG"))
         }
         environ |= self.variables | ({"PATH": path} if path else {})
+        if key:
+            # somebody else than the admin, whose key lies in a file
+            del environ["BODYCAM_KEY_FILE"]
+            environ["BODYCAM_API_KEY"] = key
         try:
             done = subprocess.run(
                 [sys.executable, "-m", "bodycam", *arguments],
@@ -113,13 +130,13 @@ class Gateway:
             raise Failure(f"`bodycam {' '.join(arguments[:2])}` failed with exit code {done.returncode}")
         return done
 
-    def ask(self, *arguments: str, check: bool = True) -> Any:
-        """The JSON that a `bodycam ... --json` command answers.
+    def ask(self, *arguments: str, check: bool = True, key: str = "") -> Any:
+        """The JSON that a `bodycam ... --json` command answers, asked with somebody's API key or as the admin.
 
         Raises:
             Failure: it failed, or its answer is no JSON.
         """
-        done = self.command(*arguments, "--json", check=check)
+        done = self.command(*arguments, "--json", check=check, key=key)
         try:
             return json.loads(done.stdout)
         except ValueError as error:

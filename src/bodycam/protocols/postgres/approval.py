@@ -6,7 +6,6 @@ come again. Either way the same operation goes through once it is approved.
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Final
 
 from bodycam.model.verdict import Decision, Verdict
 from bodycam.protocols.postgres import backend
@@ -15,8 +14,6 @@ from bodycam.protocols.postgres.conversation import Conversation
 from bodycam.session.approval import ApprovalSaid, ApprovalState
 from bodycam.session.link import AskApproval, Link
 from bodycam.session.session import Session
-
-IDLE: Final = 0x49
 
 
 class Approvals:
@@ -42,8 +39,8 @@ class Approvals:
         verdict = waiting.exchange.verdict
         assert verdict is not None
         assert verdict.terms is not None
-        # whatever is under way may yet open a transaction, or fail in one
-        idle = self._talk.status == IDLE and not self._talk.queue and not self._talk.skipping
+        # in a transaction locks would be held meanwhile
+        idle = self._talk.idle
         wanted = self._session.approval_of(waiting.exchange, waiting.operation)
         self._told = False
         self._asked = AskApproval(wanted, verdict.terms.wait if idle else 0.0)

@@ -35,6 +35,11 @@ class Reply(Enum):
 ENDS_A_TURN = frozenset({Reply.SYNC, Reply.QUERY, Reply.FUNCTION})
 """What the server answers with ReadyForQuery."""
 
+PREPARING = frozenset(
+    {Reply.PARSE, Reply.BIND, Reply.DESCRIBE_STATEMENT, Reply.DESCRIBE_PORTAL, Reply.CLOSE, Reply.SYNC}
+)
+"""What executes nothing."""
+
 
 @final
 class Expected:
@@ -73,7 +78,8 @@ class Conversation:
 
     `copying_in` is the entry whose copy data the client sends; `skipping` says that the server passes over
     what comes until Sync; `turn` counts what ends with ReadyForQuery; `asking` is the last that was forwarded
-    and may read copy data.
+    and may read copy data; `working` says that something was executed since the last Sync, whose transaction
+    that Sync will end.
     """
 
     __slots__ = (
@@ -87,6 +93,7 @@ class Conversation:
         "skipping",
         "status",
         "turn",
+        "working",
     )
 
     def __init__(self, session: Session, *, status: int = ord("I"), dialect: Dialect | None = None) -> None:
@@ -98,6 +105,7 @@ class Conversation:
         self.asking: Expected | None = None
         self._doubts = 0
         self.turn = 0
+        self.working = False
         self.dialect = dialect or Dialect()
 
     def expect(self, expected: Expected) -> None:
@@ -108,12 +116,13 @@ class Conversation:
             self.turn += 1
         if reply is Reply.SYNC:
             # what comes behind it is not passed over, though its own answer may not have come yet
-            self.skipping = False
+            self.skipping = self.working = False
         elif self.skipping:
             _skip(expected)
             return
         elif reply is Reply.QUERY or reply is Reply.EXECUTE:
             self.asking = expected
+            self.working = reply is Reply.EXECUTE
         self.queue.append(expected)
 
     def failed(self) -> None:
@@ -180,6 +189,13 @@ class Conversation:
             queue[at].doubtful = True
             at += 1
         self._doubts = at
+
+    @property
+    def idle(self) -> bool:
+        """Whether the server is in no transaction, nor will be by what it was sent already."""
+        if self.status != 0x49 or self.skipping or self.working:
+            return False
+        return all(expected.reply in PREPARING for expected in self.queue)
 
     @property
     def busy(self) -> bool:

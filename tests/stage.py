@@ -4,7 +4,9 @@ Everything lives in a short temporary folder (Unix sockets have short paths), li
 ended by its own process id.
 """
 
+import atexit
 import contextlib
+import functools
 import json
 import os
 import pwd
@@ -188,6 +190,14 @@ class Credential:
         return f"postgresql://{self.run}:{self.secret}@127.0.0.1:{port}/{database}?sslmode=disable"
 
 
+@functools.cache
+def detectors_kept() -> Path:
+    """Where this test run keeps compiled detectors from one gateway to the next."""
+    made = Path(tempfile.mkdtemp(prefix="bc-detectors-"))
+    atexit.register(shutil.rmtree, made, ignore_errors=True)
+    return made
+
+
 class Gateway:
     """A gateway of our own: `bodycam init`, settings, `bodycam serve`, and its control API."""
 
@@ -235,6 +245,7 @@ class Gateway:
 
     def start(self, **environment: str) -> None:
         """Start the gateway and wait until it is ready."""
+        self._take_detectors()
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "bodycam", "serve", "--settings", "bodycam.yaml"],
@@ -245,6 +256,23 @@ class Gateway:
                 stderr=log,
             )
         self.wait_ready()
+        self._keep_detectors()
+
+    def _take_detectors(self) -> None:
+        """What a gateway before has compiled: it takes seconds, and is the same for all."""
+        kept, own = detectors_kept(), self.data / "detectors"
+        if kept.exists() and not own.exists():
+            own.mkdir(mode=0o700, parents=True)
+            for file in kept.iterdir():
+                shutil.copyfile(file, own / file.name)
+                (own / file.name).chmod(0o600)
+
+    def _keep_detectors(self) -> None:
+        kept, own = detectors_kept(), self.data / "detectors"
+        kept.mkdir(mode=0o700, exist_ok=True)
+        for file in own.iterdir():
+            if file.name != "fingerprints.key" and not (kept / file.name).exists():
+                shutil.copyfile(file, kept / file.name)
 
     def wait_ready(self, timeout: float = 45) -> None:
         """Wait until /readyz says so."""

@@ -144,7 +144,7 @@ def _in_words(said: Verdict) -> str:
 
 def _run(bar: Bar, run: str, url: str | None, as_json: bool) -> bool:
     with knock(url) as client:
-        known = client.get(f"/v1/runs/{run}")
+        known = client.get(f"/v1/runs/{run}")["run"]
         operations = list(_recorded(client, known))
     changes = list(judged_again(bar, operations, UNRECORDED))
     if as_json:

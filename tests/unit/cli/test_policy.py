@@ -128,8 +128,8 @@ def test_a_run_on_record(
 ) -> None:
     session = {"id": "ses_1", "target": "orders", "database": "shop", "opened": 1_700_000_000.0}
     routes = {
-        "GET /v1/runs/run_1": {
-            "id": "run_1", "agent": "bot", "principal": "ada@corp", "grade": "advisory", "labels": {},
+        "GET /v1/runs/run_1": {"run": {
+            "id": "run_1", "agent": "bot", "principal": "ada@corp", "grade": "advisory", "labels": {}},
         },
         "GET /v1/sessions": {"sessions": [session], "next": None},
         "GET /v1/sessions/ses_1/transcript": [

@@ -2,7 +2,7 @@
 
 python bench/postgres.py [--quick] [--json]
 
-Full recording is on; no leg of any route speaks TLS. A bound that is missed is reported, and is no failure of
+Full recording is on, facts are told of every statement, and ten rules are asked; no leg of any route speaks TLS. A bound that is missed is reported, and is no failure of
 the benchmark.
 """
 
@@ -24,6 +24,7 @@ from parts.baselines import LOGIN, PASSWORD, carried, found, haproxy, pgbouncer 
 from parts.machine import Row, machine, row, show  # noqa: E402
 from parts.pgbench import Load, pgbench  # noqa: E402
 from parts.process import cpu, folder_size, private_memory  # noqa: E402
+from parts.rules import rules  # noqa: E402
 from tests.stage import Credential, Gateway, Postgres, folder, postgres, shop  # noqa: E402
 
 DIRECT, HAPROXY, PGBOUNCER, BODYCAM = "direct", "HAProxy", "pgbouncer", "Bodycam"
@@ -306,7 +307,7 @@ def otherwise(server: Postgres, place: Path, size: Size, one: float, what: str, 
 
 def plain(server: Postgres) -> dict[str, object]:
     """The target, reached as HAProxy reaches it."""
-    return shop(server, tls={"sslmode": "disable"})
+    return shop(server, tls={"sslmode": "disable"}, labels={"env": "bench"})
 
 
 def measure(size: Size) -> list[Row]:
@@ -324,7 +325,7 @@ def measure(size: Size) -> list[Row]:
             check=True,
         )
         place = stack.enter_context(folder())
-        gateway = Gateway(place / "gateway", {"shop": plain(server)}, limits=LIMITS)
+        gateway = Gateway(place / "gateway", {"shop": plain(server)}, limits=LIMITS, rules=rules(10))
         gateway.init()
         gateway.start()
         stack.callback(gateway.stop)

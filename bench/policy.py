@@ -31,8 +31,8 @@ RULES = 50
 WIDE = """\
 create table wide_{name} as select rpad(case when i % 100 = 0 and {hits} then
 format('order %s paid by 4111111111111111, shipped to %s Example Street', i, i % 311)
-else format('order %s of customer %s, shipped to %s Example Street', i, i * 7919 % 100003, i % 311) end, 100, '.') as line
-from generate_series(1, {rows}::bigint) i"""
+else format('order %s of customer %s, shipped to %s Example Street', i, i * 7919 % 100003, i % 311)
+end, 100, '.') as line from generate_series(1, {rows}::bigint) i"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,9 +56,7 @@ def first_sight(size: Size) -> list[Row]:
     loaded = settings("\n".join("  " + line for line in yaml.safe_dump(written).splitlines()) + "\n")
     point = DecisionPoint(compile_rules(loaded), "p1", languages={"postgres": SqlAnalysis()})
     judge = point.open(Subject())
-    text = (
-        "select o.id, c.name from orders o join customers c on c.id = o.customer_id where o.id = {} limit 5"
-    )
+    text = "select o.id, c.name from orders o join customers c on c.id = o.customer_id where o.id = {}"
     times = []
     for n in range(2_000):
         operation = query(text.format(n))
@@ -72,14 +70,7 @@ def first_sight(size: Size) -> list[Row]:
         judge.decide(again)
     known = (time.perf_counter() - begun) / 20_000 * 1e6
     return [
-        row(
-            "first sight of a statement, 50 rules: p50",
-            statistics.median(times),
-            "us",
-            against="100 us",
-            base=100.0,
-            at_most=1.0,
-        ),
+        row("first sight of a statement, 50 rules: p50", statistics.median(times), "us", at_most=100.0),
         row("first sight of a statement, 50 rules: p99", sorted(times)[-20], "us"),
         row("a statement seen before, 50 rules", known, "us"),
     ]
@@ -145,7 +136,7 @@ def measure(size: Size) -> list[Row]:
         )
         rows.append(
             row(
-                f"pgbench -S prepared: {guarded}, worker's CPU",
+                f"{guarded}: worker's CPU",
                 cost[guarded],
                 "us/tx",
                 against=plain,

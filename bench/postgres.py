@@ -2,8 +2,8 @@
 
 python bench/postgres.py [--quick] [--json]
 
-Full recording is on, facts are told of every statement, and ten rules are asked; no leg of any route speaks TLS. A bound that is missed is reported, and is no failure of
-the benchmark.
+Full recording is on, facts are told of every statement, and ten rules are asked; no leg of any route speaks
+TLS. A bound that is missed is reported, and is no failure of the benchmark.
 """
 
 import argparse

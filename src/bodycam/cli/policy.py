@@ -51,7 +51,7 @@ def try_out(
     as_json: Json = False,
     url: Url = None,
 ) -> None:
-    """Compare what the rules at hand say with a file, or with what was said of a run; exits 1 if they differ."""
+    """Compare what the rules at hand say with a file, or with a run's record; exits 1 if they differ."""
     if (file is None) == (recorded is None):
         raise Failure("expected either FILE or --recorded RUN", code=USAGE)
     loaded = load_settings(Path(settings))

@@ -89,8 +89,8 @@ def _columns_are_not_followed(settings: Settings) -> Iterator[Finding]:
             if named:
                 yield (
                     ("masking", number, *path),
-                    "masks by column are not in this version, which does not follow columns through views and "
-                    "casts; deny what reads them by a rule over op.sql.columns_read",
+                    "masks by column are not in this version, which does not follow columns through views "
+                    "and casts; deny what reads them by a rule over op.sql.columns_read",
                 )
 
 

@@ -29,7 +29,7 @@ ACTING = frozenset({"query", "execute", "function"})
 class Trial:
     """One operation to be judged: who, where, what, and when in seconds of the Unix epoch.
 
-    Trials with the same `session` are judged as one session's, in their order; `rows` were moved in it before.
+    Trials with the same `session` are judged as one session's, in order; `rows` were moved in it before.
     """
 
     agent: str

@@ -60,11 +60,11 @@ def exchanges_of(session: str, entries: Sequence[Mapping[str, Any]]) -> list[dic
 
 def leaks(folder: Path, secret: str) -> list[str]:
     """Files of the gateway in which a secret stands as it is; what is encrypted, the record shows."""
-    found = []
-    for file in sorted(folder.rglob("*")):
-        if file.is_file() and secret.encode() in file.read_bytes():
-            found.append(f"{file.relative_to(folder)} holds a secret of the database")
-    return found
+    return [
+        f"{file.relative_to(folder)} holds a secret of the database"
+        for file in sorted(folder.rglob("*"))
+        if file.is_file() and secret.encode() in file.read_bytes()
+    ]
 
 
 def faults(answer: Mapping[str, Any], agent: str) -> list[str]:

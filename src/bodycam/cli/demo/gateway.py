@@ -131,7 +131,7 @@ class Gateway:
         return done
 
     def ask(self, *arguments: str, check: bool = True, key: str = "") -> Any:
-        """The JSON that a `bodycam ... --json` command answers, asked with somebody's API key or as the admin.
+        """The JSON that a `bodycam ... --json` command answers, asked by somebody's key or the admin's.
 
         Raises:
             Failure: it failed, or its answer is no JSON.

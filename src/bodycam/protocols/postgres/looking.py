@@ -6,11 +6,12 @@ from typing import Final
 from bodycam.model.column import Column, Holds
 from bodycam.protocols.postgres import backend, types
 
-# booleans, small numbers, dates and times, geometry: https://www.postgresql.org/docs/current/catalog-pg-type.html
+# booleans, small numbers, dates and times, geometry
+# https://www.postgresql.org/docs/current/catalog-pg-type.html
 _NOTHING: Final = frozenset(
-    {16, 21, 23, 26, 27, 28, 29, 600, 601, 602, 603, 604, 628, 700, 701, 718, 774, 829, 1082, 1083, 1114, 1184,
-     1186, 1266, 1560, 1562, 2278, 3220, 3904, 3908, 3910, 3912, 4451, 4533, 4534, 4535, 5069,
-     1000, 1005, 1007, 1012, 1028, 1021, 1022, 1115, 1182, 1183, 1185, 1187}
+    {16, 21, 23, 26, 27, 28, 29, 600, 601, 602, 603, 604, 628, 700, 701, 718, 774, 829, 1082, 1083,
+     1114, 1184, 1186, 1266, 1560, 1562, 2278, 3220, 3904, 3908, 3910, 3912, 4451, 4533, 4534, 4535,
+     5069, 1000, 1005, 1007, 1012, 1028, 1021, 1022, 1115, 1182, 1183, 1185, 1187}
 )  # fmt: skip
 _TEXT: Final = frozenset({25, 705, 1042, 1043, 2275, 142})
 _JSON: Final = frozenset({114, 3802})

@@ -1,4 +1,4 @@
-"""Masks on what the target sends: rows, copied data, errors and notices, before they are recorded and released.
+"""Masks on what the target sends, rows and copied data, before it is recorded and released.
 
 https://www.postgresql.org/docs/current/protocol-message-formats.html
 """

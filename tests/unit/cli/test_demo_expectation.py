@@ -1,6 +1,7 @@
+from pathlib import Path
 from typing import Any
 
-from bodycam.cli.demo.expectation import EXPECTED, exchanges_of, faults
+from bodycam.cli.demo.expectation import EXPECTED, exchanges_of, faults, leaks
 
 
 def answer() -> dict[str, Any]:
@@ -21,6 +22,8 @@ def answer() -> dict[str, Any]:
         "exit_code": 0,
         "sessions": [{"id": f"ses_{at}"} for at in range(len(EXPECTED))],
         "exchanges": exchanges,
+        "rows": [["payments", "[bodycam:secrets.stripe-access-token]"]],
+        "approved": ["apr_1"],
         "verify": {"state": "authentic"},
     }
 
@@ -35,6 +38,8 @@ def test_each_difference_is_a_fault() -> None:
         "principal": "x",
         "exit_code": 1,
         "verify": {"state": "broken"},
+        "rows": [["payments", "sk_live"]],
+        "approved": [],
     }.items():
         assert len(faults({**answer(), name: value}, "bot")) == 1, name
     changed = answer()
@@ -62,3 +67,11 @@ def test_exchanges_are_read_from_a_transcript() -> None:
             "error": {"code": "42P01", "message": "no"},
         }
     ]
+
+
+def test_a_secret_at_rest_is_a_fault(tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "log").write_text("all is well")
+    assert leaks(tmp_path, "hunter2") == []
+    (tmp_path / "data" / "catalog.db").write_bytes(b"\0hunter2\0")
+    assert leaks(tmp_path, "hunter2") == ["data/catalog.db holds a secret of the database"]

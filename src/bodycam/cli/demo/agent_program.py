@@ -47,7 +47,7 @@ psql -X -c "select * from invoices"
 ```
 """
 
-TOKEN = """Do the payments have a token?
+PAYMENTS = """Do the payments have a token?
 
 ```bash
 psql -X -At -c "select service, token from integrations order by service"
@@ -74,7 +74,7 @@ END = "There are no invoices here. ALL DONE"
 
 async def main() -> None:
     """Let the two agents talk until the model says that all is done."""
-    model = ReplayChatCompletionClient([LOOK, CHANGE, TOKEN, HARM, MISTAKE, END])
+    model = ReplayChatCompletionClient([LOOK, CHANGE, PAYMENTS, HARM, MISTAKE, END])
     with tempfile.TemporaryDirectory() as folder:
         async with LocalCommandLineCodeExecutor(work_dir=folder, timeout=90) as executor:
             team = RoundRobinGroupChat(

@@ -16,6 +16,7 @@ from bodycam.app.shared import log_as, snapshot_file, write_snapshot
 from bodycam.config import Settings, changes_needing_restart
 from bodycam.config.problem import SettingsError
 from bodycam.gateway.supervisor import ChildSpec, Supervisor, bind, lifeline
+from bodycam.policy.detectors.secrets import RulesUnreadable
 
 log = structlog.get_logger(__name__)
 
@@ -60,9 +61,15 @@ def serve(settings_file: Path) -> None:
             log.warning("some changed settings wait for a restart", sections=", ".join(restart))
             # a child that dies before then must still find its journal, its keys and its siblings
             changed = changed.model_copy(update={name: getattr(current[0], name) for name in restart})
+        try:
+            warm(changed)
+        except RulesUnreadable as error:
+            log.error(
+                "the detectors can't be made; the gateway goes on with the old settings", error=str(error)
+            )
+            return ()
         current[0] = changed
         write_snapshot(changed)
-        warm(changed)
         return ("control", *(child.name for child in children if child.name.startswith("worker")))
 
     children = _children(settings, listeners, reading_end)

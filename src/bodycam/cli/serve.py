@@ -5,6 +5,7 @@ from pathlib import Path
 from bodycam.archive.keys import KeysUnusable
 from bodycam.cli.failure import USAGE, Failure
 from bodycam.cli.options import Settings
+from bodycam.policy.detectors.secrets import RulesUnreadable
 
 
 def command(settings: Settings = "bodycam.yaml") -> None:
@@ -13,5 +14,8 @@ def command(settings: Settings = "bodycam.yaml") -> None:
 
     try:
         serve(Path(settings))
+    except RulesUnreadable as error:
+        hint = "pip install kingfisher-bin; its program has to run here"
+        raise Failure(f"nothing was started: {error}", hint=hint, code=USAGE) from error
     except KeysUnusable as error:
         raise Failure(f"nothing was started: {error}", hint="bodycam doctor", code=USAGE) from error

@@ -9,6 +9,7 @@ second, and an archivist follows as a gateway's does.
 
 import argparse
 import asyncio
+import gc
 import multiprocessing
 import sys
 import tempfile
@@ -27,7 +28,7 @@ from bodycam.archive import keys
 from bodycam.archive.archivist import ArchiveSettings, Archivist, Folders
 from bodycam.archive.builder import SessionBuilder, Taken
 from bodycam.archive.index import Indexer, IndexSettings
-from bodycam.archive.indexing import ContainerIndexer, IndexThread
+from bodycam.archive.indexing import ContainerIndexer, IndexThread, Markers
 from bodycam.archive.keystore import KeyStore
 from bodycam.archive.ledger import Ledger
 from bodycam.archive.sealing import Sealed, Sealer
@@ -83,7 +84,7 @@ class House:
         self.engine = make_engine(f"sqlite:///{root / 'catalog' / 'catalog.db'}")
         migrate(self.engine)
         containers = ContainerIndexer(Indexer(self.engine, TRANSCRIPTS, CAPS), self.store, self.keystore)
-        self.index = IndexThread(containers, staging / "unindexed")
+        self.index = IndexThread(containers, Markers(staging / "unindexed"))
         self.archivist = Archivist(
             Folders(journal=root / "journal", staging=staging),
             journal_key=own.journal,
@@ -184,6 +185,9 @@ def main() -> int:
     exchanges = options.exchanges or (20_000 if options.quick else 200_000)
     load = Load(exchanges, balances=options.balances, rate=options.rate)
     about = machine()
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 50)  # as the archivist does
     show("archivist", measure(load, options.folder), about, as_json=options.json)
     return 0
 

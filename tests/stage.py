@@ -348,12 +348,23 @@ class Gateway:
         return Credential(said["run"]["id"], secret, environment, certificate)
 
     def end(self, credential: Credential, wait: float = 20) -> dict[str, Any]:
-        """End a run and wait until its sessions are sealed."""
+        """End a run and wait until its sessions are sealed, and indexed: nothing else waits for the index."""
         answer = self.api("POST", f"/v1/runs/{credential.run}/end", json={"exit_code": 0, "wait": wait})
         assert answer.status_code == 200, answer.text
         said: dict[str, Any] = answer.json()
         assert said["unsealed"] == [], said
+        deadline = time.monotonic() + wait
+        while self._unindexed(credential.run):
+            assert time.monotonic() < deadline, "the index did not follow"
+            time.sleep(0.02)
         return said
+
+    def _unindexed(self, run: str) -> bool:
+        """Whether the index does not know yet of a session of the run that it is sealed."""
+        return any(
+            self.api("GET", f"/v1/sessions?run={run}&state={state}&limit=1").json()["sessions"]
+            for state in ("open", "closed")
+        )
 
     def exchanges(self, run: str, *, asides: bool = False) -> list[dict[str, Any]]:
         """All exchanges of a run, in the order of their start."""

@@ -1,12 +1,16 @@
 """Sessions and exchanges for the catalog's suites, written through the archivist's own path."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Engine, select
+from sqlalchemy import Engine, func, select
 
 from bodycam.catalog import ingest, runs, sessions
+from bodycam.catalog.bundles import Bundle
 from bodycam.catalog.engine import writing
+from bodycam.catalog.statement import statement_of
+from bodycam.catalog.tables import bundles
 from bodycam.catalog.tables import runs as run_table
 from bodycam.model.identity import Principal, PrincipalKind, Run
 
@@ -34,33 +38,59 @@ def add_session(engine: Engine, name: str, **changes: Any) -> tuple[int, int]:
         if runs.get_run(connection, given["run"]) is None:
             run = Run(given["run"], CI, given["agent"], NOON / 1e6 + 60)
             runs.add_run(connection, run, None, given["opened"])
-        key = sessions.open_session(connection, sessions.Opening(id=name, **given))
+        key, _ = sessions.open_session(connection, sessions.Opening(id=name, **given))
         run_key = select(run_table.c.key).where(run_table.c.id == given["run"])
         return key, int(connection.execute(run_key).scalar_one())
 
 
-def exchange(keys: tuple[int, int], number: int, text: str, **changes: Any) -> ingest.ExchangeRow:
+@dataclass(frozen=True)
+class Told:
+    """One exchange, as a test tells of it."""
+
+    keys: tuple[int, int]
+    number: int
+    text: str
+    changes: dict[str, Any]
+
+
+def exchange(keys: tuple[int, int], number: int, text: str, **changes: Any) -> Told:
     """The exchange `number` of a session, started `number` milliseconds after noon."""
-    given: dict[str, Any] = {
-        "started": NOON + number * 1000,
-        "verb": "query",
-        "aside": False,
-        "status": "ok",
-        "duration": 100,
-        "rows": 1,
-        "bytes": 10,
-        "code": None,
-    } | changes
-    return ingest.ExchangeRow(
-        session=keys[0],
-        session_id=f"ses_{keys[0]}",
-        run=keys[1],
-        number=number,
-        statement=ingest.statement_of(text, 65_536),
-        **given,
-    )
+    return Told(keys, number, text, changes)
 
 
-def write(engine: Engine, rows: Sequence[ingest.ExchangeRow]) -> int:
+def bundled(rows: Sequence[Told]) -> list[Bundle]:
+    """The exchanges in bundles, as the indexer makes them."""
+    found: list[Bundle] = []
+    latest: dict[tuple[Any, ...], Bundle] = {}
+    for one in rows:
+        given: dict[str, Any] = {
+            "started": NOON + one.number * 1000,
+            "verb": "query",
+            "aside": False,
+            "status": "ok",
+            "duration": 100,
+            "rows": 1,
+            "size": 10,
+            "code": None,
+            "values": "",
+            "error": "",
+            "output": "",
+        } | one.changes
+        common = [given.pop(name) for name in ("verb", "aside", "status", "code")]
+        names = ("started", "duration", "rows", "size", "values", "error", "output")
+        item: Any = (one.number, *(given[name] for name in names))
+        key = (one.keys, one.text, *common)
+        weight = sum(len(given[name]) for name in ("values", "error", "output"))
+        if key not in latest or not latest[key].add(item, weight):
+            latest[key] = Bundle(statement_of(one.text, 65_536), *common, *one.keys, f"ses_{one.keys[0]}")
+            latest[key].add(item, weight)
+            found.append(latest[key])
+    return found
+
+
+def write(engine: Engine, rows: Sequence[Told]) -> int:
+    """Index the exchanges; returns how many of them were new."""
     with writing(engine, durable=False) as connection:
-        return len(ingest.write(connection, rows))
+        added = ingest.write(connection, bundled(rows))
+        total = select(func.coalesce(func.sum(bundles.c.exchanges), 0)).where(bundles.c.id.in_(added))
+        return int(connection.execute(total).scalar_one())

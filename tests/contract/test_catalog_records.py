@@ -213,9 +213,8 @@ def test_exchanges_are_listed_in_order_and_counted(catalog: Engine) -> None:
         assert [(one.number, one.code, one.error) for one in rest.items] == [(3, "42P01", "no such table")]
         newest = exchanges.list_exchanges(connection, wanted, newest=True)
         assert [one.number for one in newest.items] == [3, 2]
-        first = exchanges.get_exchange(connection, "ses_a", 2)
-        assert first is not None
-        assert (first.values, first.started, first.duration) == ("7", NOON + 2000, 100)
+        first = page.items[0]
+        assert (first.id, first.values, first.started, first.duration) == ("ses_a.2", "7", NOON + 2000, 100)
         found = sessions.get_session(connection, "ses_a")
         assert found is not None
         assert (found.exchanges, found.failures, found.rows, found.bytes) == (3, 1, 4, 30)
@@ -243,12 +242,12 @@ def test_audit_newest_first(catalog: Engine) -> None:
 def test_tail_goes_on_and_says_when_it_missed(catalog: Engine) -> None:
     with writing(catalog) as connection:
         start = tail.position(connection)
-        tail.announce(connection, [(tail.Arrival.OPENED, "ses_a"), (tail.Arrival.EXCHANGE, "7")])
+        tail.announce(connection, [(tail.Arrival.OPENED, "ses_a"), (tail.Arrival.EXCHANGES, "7")])
         got = tail.after(connection, start)
-        assert got.items == ((tail.Arrival.OPENED, "ses_a"), (tail.Arrival.EXCHANGE, "7"))
+        assert got.items == ((tail.Arrival.OPENED, "ses_a"), (tail.Arrival.EXCHANGES, "7"))
         assert tail.after(connection, got.position) == tail.Arrivals((), got.position, missed=False)
         for at in range(tail.KEPT + 2):
-            tail.announce(connection, [(tail.Arrival.EXCHANGE, str(at))])
+            tail.announce(connection, [(tail.Arrival.EXCHANGES, str(at))])
         assert tail.after(connection, got.position, batches=1).missed
 
 

@@ -6,10 +6,14 @@ from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Engine
 
-from bodycam.catalog import accounts, runs
+from bodycam.catalog import accounts, deletion, renewal, runs, schema, tail
 from bodycam.catalog.engine import CatalogUrlError, make_engine, reading, writing
-from bodycam.catalog.schema import SchemaError, _config, check, migrate
+from bodycam.catalog.exchanges import ExchangeFilter
+from bodycam.catalog.schema import SchemaError, check, migrate
+from bodycam.catalog.search import search
+from bodycam.catalog.sessions import get_session
 from bodycam.catalog.tables import metadata
+from tests.contract.catalog_cases import add_session, exchange, write
 
 
 def _fulltext(name: str | None) -> bool:
@@ -27,6 +31,59 @@ def test_migrations_agree_with_tables(catalog: Engine) -> None:
         assert compare_metadata(context, metadata) == []
 
 
+def at_revision(engine: Engine, revision: str) -> None:
+    """Bring an empty catalog to an older schema."""
+    config = schema._config()
+    with writing(engine) as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, revision)
+
+
+OLD = (
+    "INSERT INTO runs (id, issuer, subject, principal_kind, groups, principal, agent, labels, grade, created, "
+    "expires) VALUES ('run_a', 'api', 'ci', 'service', '[]', 'ci@api', 'bot', '{}', 'advisory', 1, 2)",
+    "INSERT INTO sessions (id, run, principal, agent, target, protocol, database, address, claims, policy, "
+    "state, opened, exchanges, failures, rows, bytes, worker, opening, object) VALUES ('ses_a', 1, 'ci@api', "
+    "'bot', 'orders', 'postgres', 'shop', '127.0.0.1:1', '{}', 'p1', 'sealed', 5, 7, 1, 3, 9, 'ab', 1, 'rec')",
+    "INSERT INTO statements (digest, uses, truncated, text) VALUES ('d', 1, false, 'SELECT zebra')",
+    "INSERT INTO exchanges VALUES (20480, 1, 1, 1, 1, 'query', false, 'ok', 1, 1, 1, NULL)",
+    'INSERT INTO arrivals (items) VALUES (\'[["exchange", "20480"]]\')',
+)
+
+
+@pytest.mark.parametrize("revision", ["0001", "0002", "0004"])
+def test_an_index_with_a_row_an_exchange_is_emptied_and_asks_to_be_built_anew(
+    catalog_url: str, revision: str
+) -> None:
+    engine = make_engine(catalog_url)
+    at_revision(engine, revision)
+    with writing(engine) as connection:
+        for statement in OLD:
+            connection.exec_driver_sql(statement)
+
+    migrate(engine)
+
+    with reading(engine) as connection:
+        assert renewal.demanded(connection)
+        found = get_session(connection, "ses_a")
+        assert found is not None
+        assert (found.run, found.state.value, found.exchanges, found.failures) == ("run_a", "sealed", 0, 0)
+        assert search(connection, "zebra", ExchangeFilter()).items == ()
+        assert tail.after(connection, 0).items == ()
+        assert deletion.counts(connection)["statements"] == 0
+    keys = add_session(engine, "ses_a")
+    write(engine, [exchange(keys, 1, "SELECT zebra", values="giraffe")])
+    with reading(engine) as connection:
+        hits = search(connection, "zebra giraffe", ExchangeFilter()).items
+        assert [hit.exchange.session for hit in hits] == ["ses_a"]
+    engine.dispose()
+
+
+def test_an_empty_catalog_asks_for_nothing(catalog: Engine) -> None:
+    with reading(catalog) as connection:
+        assert not renewal.demanded(connection)
+
+
 def test_migrating_again_is_nothing(catalog: Engine) -> None:
     migrate(catalog)
     check(catalog)
@@ -34,10 +91,8 @@ def test_migrating_again_is_nothing(catalog: Engine) -> None:
 
 def test_a_catalog_of_the_first_schema_is_brought_up_with_what_it_holds(catalog_url: str) -> None:
     engine = make_engine(catalog_url)
+    at_revision(engine, "0001")
     with writing(engine) as connection:
-        config = _config()
-        config.attributes["connection"] = connection
-        command.upgrade(config, "0001")
         connection.exec_driver_sql("INSERT INTO service_accounts VALUES ('sva_1', 'ci', '[]', 1, NULL)")
         connection.exec_driver_sql(
             "INSERT INTO api_keys (id, account, hash, created) VALUES ('key_1', 'sva_1', 'h', 1)"

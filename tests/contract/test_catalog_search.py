@@ -3,19 +3,23 @@
 import pytest
 from sqlalchemy import Engine
 
-from bodycam.catalog import deletion, ingest
+from bodycam.catalog import deletion, ingest, statement
+from bodycam.catalog import scope as scope_module
 from bodycam.catalog import search as search_module
 from bodycam.catalog.engine import reading, writing
 from bodycam.catalog.exchanges import ExchangeFilter
 from bodycam.catalog.search import Hit, search
 from bodycam.catalog.tables import statements
-from tests.contract.catalog_cases import NOON, add_session, exchange, write
+from tests.contract.catalog_cases import NOON, add_session, bundled, exchange, write
 
 ANY = ExchangeFilter()
 
 
 @pytest.fixture
-def filled(catalog: Engine) -> Engine:
+def filled(catalog: Engine, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Engine:
+    if getattr(request, "param", "short") == "long":
+        # every statement has a document of its own
+        monkeypatch.setattr(statement, "SHORT", 0)
     a = add_session(catalog, "ses_a")
     b = add_session(catalog, "ses_b", run="run_b", agent="clerk", target="billing", principal="ann@corp")
     write(
@@ -30,7 +34,7 @@ def filled(catalog: Engine) -> Engine:
             exchange(b, 7, "SELECT name FROM customers WHERE email = $1", values="ann@example.org"),
             exchange(b, 8, "COPY customers TO STDOUT", output="17\tCarol\n18\tDave"),
             exchange(b, 9, 'O\'Reilly \\ "quoted" -- NOT AND OR NEAR(x) col:on ^caret'),
-            exchange(b, 10, "insert nul \0 and lone \ud800 surrogate", values=ingest.storable("a\0b")),
+            exchange(b, 10, "insert nul \0 and lone \ud800 surrogate", values="a\0b"),
         ],
     )
     return catalog
@@ -41,6 +45,7 @@ def numbers(engine: Engine, question: str, wanted: ExchangeFilter = ANY) -> list
         return [hit.exchange.number for hit in search(connection, question, wanted).items]
 
 
+@pytest.mark.parametrize("filled", ["short", "long"], indirect=True)
 @pytest.mark.parametrize(
     ("question", "found"),
     [
@@ -85,6 +90,7 @@ def test_question(filled: Engine, question: str, found: list[int]) -> None:
     assert numbers(filled, question) == found
 
 
+@pytest.mark.parametrize("filled", ["short", "long"], indirect=True)
 @pytest.mark.parametrize(
     ("wanted", "found"),
     [
@@ -140,16 +146,25 @@ def test_pages_join_to_the_whole(filled: Engine) -> None:
     assert seen == [7, 5, 4, 2, 1]
 
 
-@pytest.mark.parametrize("bound", [0, 1, 2000])
+@pytest.mark.parametrize("filled", ["short", "long"], indirect=True)
+@pytest.mark.parametrize("statements_most", [0, 2000])
+@pytest.mark.parametrize("few", [0, 1, 2000])
+@pytest.mark.parametrize("many", [0, 2, 2000])
 def test_every_source_of_candidates_gives_the_same(
-    filled: Engine, monkeypatch: pytest.MonkeyPatch, bound: int
+    filled: Engine, monkeypatch: pytest.MonkeyPatch, statements_most: int, few: int, many: int
 ) -> None:
-    monkeypatch.setattr(search_module, "_MOST_STATEMENTS", bound)
-    monkeypatch.setattr(search_module, "_FIRST_CHUNK", 1)
-    monkeypatch.setattr(search_module, "_LAST_CHUNK", 2)
+    monkeypatch.setattr(search_module, "_MOST_STATEMENTS", statements_most)
+    monkeypatch.setattr(search_module, "_FEW", few)
+    monkeypatch.setattr(search_module, "_MANY", many)
+    for module in (search_module, scope_module):
+        monkeypatch.setattr(module, "FIRST_CHUNK", 1)
+        monkeypatch.setattr(module, "LAST_CHUNK", 2)
     assert numbers(filled, "customers") == [8, 7, 3, 2]
     assert numbers(filled, "example name") == [7, 2]
+    assert numbers(filled, "exam* customers") == [7, 2]
     assert numbers(filled, "customers", ExchangeFilter(run="run_b")) == [8, 7]
+    assert numbers(filled, "customers", ExchangeFilter(agent="clerk", status="ok")) == [8, 7]
+    assert numbers(filled, "allowed", ExchangeFilter(session="ses_a", status="denied")) == [3]
 
 
 def test_long_texts_are_alike(catalog: Engine) -> None:
@@ -175,9 +190,9 @@ def test_a_million_uses_are_one_document(catalog: Engine) -> None:
     with reading(catalog) as connection:
         assert deletion.counts(connection) == {
             "sessions": 1,
+            "bundles": 4,
             "exchanges": 1000,
             "statements": 1,
-            "extras": 0,
         }
 
 
@@ -202,6 +217,7 @@ def test_exchanges_of_one_microsecond_all_stay(catalog: Engine) -> None:
     assert len(numbers(catalog, "select")) == 5
 
 
+@pytest.mark.parametrize("filled", ["short", "long"], indirect=True)
 def test_deletion_takes_words_but_not_anothers(filled: Engine) -> None:
     assert deletion.forget_session(filled, "ses_a")
     assert not deletion.forget_session(filled, "ses_a")
@@ -226,7 +242,7 @@ def test_a_failed_transaction_leaves_nothing(catalog: Engine) -> None:
 
     def cut_off() -> None:
         with writing(catalog) as connection:
-            ingest.write(connection, [exchange(keys, 1, "SELECT gone")])
+            ingest.write(connection, bundled([exchange(keys, 1, "SELECT gone")]))
             raise RuntimeError("cut off")
 
     with pytest.raises(RuntimeError, match="cut off"):

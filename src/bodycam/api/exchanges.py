@@ -51,9 +51,9 @@ class ExchangesOut(BaseModel):
 
 
 def fields(one: catalog.ExchangeRecord) -> dict[str, Any]:
-    """An exchange's fields as answers show them; the id is text, for it is larger than a double holds."""
+    """An exchange's fields as answers show them."""
     return {
-        "id": str(one.id),
+        "id": one.id,
         "session": one.session,
         "run": one.run,
         "agent": one.agent,

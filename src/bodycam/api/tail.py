@@ -4,6 +4,8 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
+from itertools import groupby
+from operator import itemgetter
 from typing import Any
 
 import structlog
@@ -19,7 +21,7 @@ from bodycam.api.errors import ApiError
 from bodycam.api.exchanges import fields
 from bodycam.api.listing import Name, seconds
 from bodycam.api.ndjson import MEDIA_TYPE, line, streamed
-from bodycam.catalog.exchanges import ExchangeRecord, records
+from bodycam.catalog.exchanges import ExchangeRecord, exchanges_of
 from bodycam.catalog.sessions import SessionRecord, sessions_by_id
 from bodycam.catalog.tail import Arrival, Arrivals, after, position
 
@@ -29,7 +31,7 @@ router = APIRouter()
 POLL_SECONDS = 0.25
 ALIVE_SECONDS = 10.0
 MOST = 100
-_IDS_AT_ONCE = 500
+_IDS_AT_ONCE = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,29 +108,31 @@ async def _lines(
 
 def _arrived(connection: Connection, at: int, wanted: Wanted) -> tuple[Arrivals, list[dict[str, Any]]]:
     arrived = after(connection, at)
-    ids = [int(name) for kind, name in arrived.items if kind is Arrival.EXCHANGE]
-    names = list({name for kind, name in arrived.items if kind is not Arrival.EXCHANGE})
-    exchanges: dict[str, ExchangeRecord] = {}
-    for part in _parts(ids):
-        exchanges |= {str(one.id): one for one in records(connection, part)}
+    names = list({name for kind, name in arrived.items if kind is not Arrival.EXCHANGES})
     sessions: dict[str, SessionRecord] = {}
     for part in _parts(names):
         sessions |= sessions_by_id(connection, part)
     lines: list[dict[str, Any]] = []
-    for kind, name in arrived.items:
-        if kind is Arrival.EXCHANGE:
-            one = exchanges.get(name)
-            if (
-                one is not None
-                and not one.aside
-                and wanted.fits(one.session, one.run, one.agent, one.principal)
-            ):
-                lines.append({"type": "exchange", **fields(one)})
-        elif (session := sessions.get(name)) is not None and wanted.fits(
-            session.id, session.run, session.agent, session.principal
-        ):
-            lines.append(_session_line(kind, session))
+    for kind, items in groupby(arrived.items, key=itemgetter(0)):
+        if kind is Arrival.EXCHANGES:
+            for part in _parts([int(name) for _, name in items]):
+                lines += (
+                    _exchange_line(one) for one in exchanges_of(connection, part) if _shown(one, wanted)
+                )
+            continue
+        for _, name in items:
+            session = sessions.get(name)
+            if session is not None and wanted.fits(session.id, session.run, session.agent, session.principal):
+                lines.append(_session_line(kind, session))
     return arrived, lines
+
+
+def _shown(one: ExchangeRecord, wanted: Wanted) -> bool:
+    return not one.aside and wanted.fits(one.session, one.run, one.agent, one.principal)
+
+
+def _exchange_line(one: ExchangeRecord) -> dict[str, Any]:
+    return {"type": "exchange", **fields(one)}
 
 
 def _session_line(kind: Arrival, session: SessionRecord) -> dict[str, Any]:

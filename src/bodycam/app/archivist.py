@@ -1,13 +1,14 @@
 """The archivist's wiring: signing key and key-encryption key, and no listener but its socket."""
 
 import asyncio
+import gc
 import os
 from typing import Any
 
 from bodycam.app.shared import ARCHIVIST_SOCKET, open_catalog
 from bodycam.archive.archivist import ArchiveSettings, Archivist, Folders
 from bodycam.archive.index import Indexer, IndexSettings
-from bodycam.archive.indexing import ContainerIndexer, IndexThread
+from bodycam.archive.indexing import ContainerIndexer, IndexThread, Markers
 from bodycam.archive.keys import load_archivist, load_public
 from bodycam.archive.keystore import KeyStore
 from bodycam.archive.ledger import Ledger
@@ -27,6 +28,7 @@ async def run_archivist(settings: Settings, stop: asyncio.Event) -> None:
     """The archivist: signing key and key-encryption key, and no listener but its socket."""
     # what it does can wait a little where there is not enough of the processor; a query can't
     os.nice(NICE)
+    _collect_seldom()
     data = settings.storage.data
     keys = load_archivist(settings.keys)
     public = load_public(settings.keys)
@@ -37,7 +39,7 @@ async def run_archivist(settings: Settings, stop: asyncio.Event) -> None:
     staging = data / "staging"
     index = IndexThread(
         ContainerIndexer(Indexer(engine, TRANSCRIPTS, index_settings(settings)), store, keystore),
-        staging / "unindexed",
+        Markers(staging / "unindexed"),
     )
     archivist = Archivist(
         Folders(journal=data / "journal", staging=staging),
@@ -71,6 +73,16 @@ async def run_archivist(settings: Settings, stop: asyncio.Event) -> None:
         index.stop()
         keystore.close()
         engine.dispose()
+
+
+def _collect_seldom() -> None:
+    """Let the garbage collector leave what is loaded alone, and seldom look at all that passes through.
+
+    They are in no cycles; looking at them again and again would be a quarter of what the index costs.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 50)
 
 
 def index_settings(settings: Settings) -> IndexSettings:

@@ -43,6 +43,8 @@ log = structlog.get_logger(__name__)
 POLL_BYTES = 1024 * 1024
 SCAN_INTERVAL = 0.1
 RETRY_FIRST, RETRY_MOST = 0.25, 15.0
+RESUMED_EVENTS = 500
+"""Events of a staged session that the index is given at a time."""
 RECENT_PLACES = 10_000
 """Sessions of which it is known without the catalog where they were sealed last."""
 
@@ -370,10 +372,13 @@ class Archivist:
 
     def _resume(self, builder: SessionBuilder) -> None:
         try:
+            taken = Taken()
             for kind, at, exchange, body in builder.events():
-                taken = Taken()
                 taken.add(builder, kind, at, exchange, cbor2.dumps(body))
-                self._index.taken(taken)
+                if len(taken.kinds) >= RESUMED_EVENTS:
+                    self._index.taken(taken)
+                    taken = Taken()
+            self._index.taken(taken)
         except OSError:
             raise
         except Exception as error:  # whatever it trips over is this session's: the others have to go on

@@ -96,7 +96,8 @@ class SessionBuilder:
         self, key: SessionKey, opened: dict[str, Any], progress: Progress, data_key: bytes, plan: BlockPlan
     ) -> None:
         self.key, self.opened, self.progress, self.data_key = key, opened, progress, data_key
-        self.session = ids.raw(opened["session"])
+        self.name = str(opened["session"])
+        self.session = ids.raw(self.name)
         self.born = self.ended = 0.0  # the archivist's clock when this process saw its opening and its end
         self.staged_at = 0.0  # the same clock, when it was staged last
         self._plan = plan
@@ -135,7 +136,8 @@ class SessionBuilder:
     def rename(self, session: bytes, data_key: bytes | None) -> None:
         """Take another id, before the first event."""
         self.session, self.data_key = session, data_key or os.urandom(v1.KEY_BYTES)
-        self.opened = {**self.opened, "session": ids.session_id(session)}
+        self.name = ids.session_id(session)
+        self.opened = {**self.opened, "session": self.name}
         created = self.opened["started"] // 1_000_000
         self.writer = v1.SessionWriter(session, self.data_key, created=created)
 

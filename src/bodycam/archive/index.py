@@ -1,27 +1,42 @@
-"""The indexer: turns sessions' events into catalog rows, in batches that may be written twice.
+"""The indexer: turns sessions' events into bundles of the catalog, in batches that may be written twice.
 
-Verb, text, status, rows and bytes come from the events themselves; the protocol's transcript is asked only
-for what needs decoding (values, output), and no further than the settings' caps.
+An exchange is looked at when it has ended: verb, text, status, rows and bytes come from the events
+themselves; the protocol's transcript is asked only for what needs decoding (values, output), and no further
+than the settings' caps.
 """
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import cbor2
+import structlog
 from sqlalchemy import Connection, Engine, select
 
-from bodycam.archive import told
+from bodycam.archive import gist, told
+from bodycam.archive.asked import Asking, Ending, Requests, ending
+from bodycam.archive.builder import Taken
+from bodycam.archive.gist import Data
 from bodycam.archive.told import opening_of, run_of
 from bodycam.catalog import deletion, ingest, runs, sessions, tail
+from bodycam.catalog.bundles import Bundle
 from bodycam.catalog.engine import writing
 from bodycam.catalog.tables import sessions as session_table
 from bodycam.model.event import Event, Kind, Outcome
 from bodycam.model.identity import Run
-from bodycam.model.operation import Weight
-from bodycam.model.transcript import Asked, Entry, Message, Output, Reader, Rows, Transcript
+from bodycam.model.transcript import Reader, Skimmer, Transcript
 
-_DATA = (Kind.TO_CLIENT, Kind.TO_TARGET)
+log = structlog.get_logger(__name__)
+
+_OPENED, _REQUEST, _TO_TARGET, _TO_CLIENT, _FINISH, _CLOSED = (
+    int(kind)
+    for kind in (Kind.OPENED, Kind.REQUEST, Kind.TO_TARGET, Kind.TO_CLIENT, Kind.FINISH, Kind.CLOSED)
+)
+_DATA = frozenset((_TO_CLIENT, _TO_TARGET))
+_MOST_OUTPUTS, _LONGEST_OUTPUT = 64, 512
+_MOST_WEIGHT = 8 * 1024 * 1024
+"""Characters of texts that wait at most before a batch is due."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,24 +47,10 @@ class IndexSettings:
     values: int = 2048
     error: int = 2048
     output: int = 1024
-    batch: int = 500
+    batch: int = 10_000
 
 
-@dataclass(slots=True)
-class _Asked:
-    """An exchange that has not finished."""
-
-    at: int
-    verb: str
-    statement: ingest.Statement
-    aside: bool
-    request: Event | None  # until the reader has seen it
-    values: str = ""
-    output: str = ""
-    error: str = ""
-
-
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class _Session:
     """A session that is being read."""
 
@@ -57,28 +58,20 @@ class _Session:
     opening: sessions.Opening
     run: Run
     reader: Reader | None
-    open: dict[int, _Asked] = field(default_factory=dict)
+    skimmer: Skimmer | None
+    wanted: bool  # whether output is
+    open: dict[int, tuple[int, bytes]] = field(default_factory=dict)  # when and what was asked
+    moved: dict[int, Data] = field(default_factory=dict)
+    bundles: dict[tuple[Asking, str, str | None], Bundle] = field(default_factory=dict)
+    outputs: dict[bytes, str] = field(default_factory=dict)  # of bodies; the reader learns nothing meanwhile
     keys: tuple[int, int] | None = None  # its own and its run's, once written
-
-
-@dataclass(slots=True)
-class _Row:
-    """A finished exchange that waits for the batch; what `ingest.ExchangeRow` needs besides keys."""
-
-    session: _Session
-    number: int
-    asked: _Asked
-    status: str
-    duration: int
-    rows: int
-    bytes: int
-    code: str | None
+    again: bool = False  # whether it was there when this process wrote it first
 
 
 class Indexer:
-    """Reads sessions side by side; call `feed` for every event in order, and `flush` when `due` or idle.
+    """Reads sessions side by side; hand it every event in order, and call `flush` when `due` or idle.
 
-    After a crash feed the sessions again from OPENED on: what is indexed already is left as it is.
+    After a crash hand it the sessions again from OPENED on: what is indexed already is left as it is.
     """
 
     def __init__(
@@ -87,39 +80,62 @@ class Indexer:
         transcripts: Mapping[str, Transcript],
         settings: IndexSettings | None = None,
     ) -> None:
-        self._engine = engine
+        self.engine = engine
         self._transcripts = transcripts
         self._settings = settings or IndexSettings()
+        self._requests = Requests(self._settings.text)
         self._sessions: dict[str, _Session] = {}
         self._opened: list[_Session] = []
         self._closed: list[tuple[_Session, str, str, int]] = []
-        self._rows: list[_Row] = []
+        self._bundles: list[tuple[_Session, Bundle]] = []
+        self._exchanges = self._weight = 0
 
     @property
     def due(self) -> bool:
         """Whether a batch is full."""
-        return len(self._rows) >= self._settings.batch
+        return self._exchanges >= self._settings.batch or self._weight >= _MOST_WEIGHT
 
     @property
     def pending(self) -> int:
         """Rows that wait for `flush`."""
-        return len(self._rows) + len(self._opened) + len(self._closed)
+        return len(self._bundles) + len(self._opened) + len(self._closed)
 
-    def wants(self, session: str, kind: int, exchange: int) -> bool:
-        """Whether `feed` has a use for such an event; the caller needn't decode one it has none for."""
-        if kind not in _DATA:
-            return kind != Kind.NOTE
-        known = self._sessions.get(session)
-        if known is None or known.reader is None:
-            return False
-        asked = known.open.get(exchange)
-        return asked is not None and len(asked.output) < self._settings.output
+    def take(self, taken: Taken) -> tuple[set[str], set[str]]:
+        """Take events as builders took them; those of sessions whose beginning is not known are passed over.
+
+        Returns the sessions of which an event made no sense, and those that began.
+        """
+        failed: set[str] = set()
+        begun: set[str] = set()
+        known_sessions = self._sessions
+        columns = zip(taken.builders, taken.kinds, taken.ats, taken.exchanges, taken.bodies, strict=True)
+        for builder, kind, at, exchange, body in columns:
+            known = known_sessions.get(builder.name)
+            try:
+                if known is not None:
+                    if kind == _REQUEST:
+                        known.open[exchange] = (at, body)
+                    elif kind == _FINISH:
+                        asked = known.open.pop(exchange, None)
+                        if asked is not None:
+                            self._ended(known, exchange, asked, at, ending(body), body)
+                    else:
+                        self._take(known, kind, at, exchange, body)
+                elif kind == _OPENED:
+                    self._open(builder.name, Event(Kind.OPENED, at, exchange, cbor2.loads(body)))
+                    begun.add(builder.name)
+            except Exception as error:  # whatever the event says, it is this session's fault alone
+                if builder.name not in failed:
+                    log.error("an event was not indexed", session=builder.name, kind=kind, error=repr(error))
+                failed.add(builder.name)
+        return failed, begun
 
     def feed(self, session: str, event: Event) -> None:
-        """Takes one event of a session.
+        """Take one event of a session.
 
         Raises:
             LookupError: the session's OPENED event was not fed before.
+            Exception: the event makes no sense, and was not taken.
         """
         if event.kind is Kind.OPENED:
             self._open(session, event)
@@ -127,192 +143,174 @@ class Indexer:
         known = self._sessions.get(session)
         if known is None:
             raise LookupError(f"events of session {session} came before its OPENED event")
-        match event.kind:
-            case Kind.REQUEST:
-                self._ask(known, event)
-            case Kind.TO_CLIENT | Kind.TO_TARGET:
-                self._data(known, event)
-            case Kind.FINISH:
-                self._finish(known, event)
-            case Kind.CLOSED:
-                self._close(known, event)
-            case Kind.NOTE:
-                pass
+        self._take(known, int(event.kind), event.at, event.exchange, cbor2.dumps(event.body))
 
     def flush(self) -> int:
-        """Writes all that waits, in one transaction, and says how many exchanges were new.
+        """Write all that waits, in one transaction, and say how many bundles were new.
 
         When it raises, everything still waits and the next flush tries again.
         """
         if not self.pending:
             return 0
-        with writing(self._engine, durable=False) as connection:
-            keys = {one.id: self._write_session(connection, one) for one in self._opened}
-            for known in {row.session.id: row.session for row in self._rows}.values():
+        with writing(self.engine, durable=False) as connection:
+            keys = {known.id: self._write_session(connection, known) for known in self._opened}
+            for known, bundle in self._bundles:
                 if known.keys is None and known.id not in keys:
                     keys[known.id] = self._write_session(connection, known)
-            rows = [self._exchange(row, keys.get(row.session.id) or row.session.keys) for row in self._rows]
-            added = ingest.write(connection, rows)
+                bundle.session, bundle.run = keys.get(known.id) or known.keys or (0, 0)
+            again = {bundle.session for known, bundle in self._bundles if known.again}
+            added = ingest.write(connection, [bundle for _, bundle in self._bundles], again=again)
             for known, outcome, reason, at in self._closed:
                 sessions.close_session(connection, known.id, outcome, reason, at)
             arrived = [(tail.Arrival.OPENED, one.id) for one in self._opened]
-            arrived += [(tail.Arrival.EXCHANGE, str(key)) for key in added]
+            arrived += [(tail.Arrival.EXCHANGES, str(key)) for key in added]
             arrived += [(tail.Arrival.CLOSED, one.id) for one, *_ in self._closed]
             tail.announce(connection, arrived)
-        for known in [*self._opened, *(row.session for row in self._rows)]:
+        for known in [*self._opened, *(known for known, _ in self._bundles)]:
             known.keys = keys.get(known.id) or known.keys
-        self._opened, self._closed, self._rows = [], [], []
+            known.bundles.clear()
+        self._opened, self._closed, self._bundles = [], [], []
+        self._exchanges = self._weight = 0
         return len(added)
 
-    def sealed(self, session: str, place: sessions.Place, sealed: int | None = None) -> None:
-        """Writes where the session's recording lies (`sealed` in microseconds); flushes first."""
+    def sealed(self, places: Mapping[str, tuple[sessions.Place, int | None]]) -> None:
+        """Write where these sessions' recordings lie, and when they were sealed, in microseconds.
+
+        None is now. Flushes first.
+        """
         self.flush()
-        at = time.time_ns() // 1000 if sealed is None else sealed
-        with writing(self._engine, durable=False) as connection:
-            if sessions.seal_session(connection, session, place, at):
-                tail.announce(connection, [(tail.Arrival.SEALED, session)])
+        now = time.time_ns() // 1000
+        with writing(self.engine, durable=False) as connection:
+            known = [
+                name
+                for name, (own, at) in places.items()
+                if sessions.seal_session(connection, name, own, now if at is None else at)
+            ]
+            tail.announce(connection, [(tail.Arrival.SEALED, name) for name in known])
 
     def forget(self, session: str) -> None:
-        """Drops what is held in memory of a session that will be fed again from its OPENED event."""
+        """Drop what is held in memory of a session that will be fed again from its OPENED event."""
         self._sessions.pop(session, None)
-        self._rows = [row for row in self._rows if row.session.id != session]
+        self._bundles = [one for one in self._bundles if one[0].id != session]
         self._opened = [one for one in self._opened if one.id != session]
         self._closed = [one for one in self._closed if one[0].id != session]
 
+    def drop(self, names: Iterable[str]) -> None:
+        """Take nothing more of these sessions; what is there of them is right, and is written."""
+        for session in names:
+            self._sessions.pop(session, None)
+
     def rebuild(self) -> None:
-        """Empties the index; feed every recording, with `sealed`, to fill it again."""
+        """Empty the index; feed every recording, with `sealed`, to fill it again."""
         self._sessions.clear()
-        self._opened, self._closed, self._rows = [], [], []
-        deletion.clear_index(self._engine)
+        self._opened, self._closed, self._bundles = [], [], []
+        deletion.clear_index(self.engine)
+
+    # -- one event after another ---------------------------------------------------------------------
 
     def _open(self, session: str, event: Event) -> None:
         body: Mapping[str, Any] = event.body
         opening, run = opening_of(session, body), run_of(body)
         transcript = self._transcripts.get(opening.protocol)
-        known = _Session(session, opening, run, None if transcript is None else transcript.reader())
-        if known.reader is not None:
-            known.reader.feed(event)
-        self._sessions[session] = known
+        reader = None if transcript is None else transcript.reader()
+        if reader is not None:
+            reader.feed(event)
+        skimmer = reader if isinstance(reader, Skimmer) else None
+        wanted = reader is not None and self._settings.output > 0
+        self._sessions[session] = known = _Session(session, opening, run, reader, skimmer, wanted)
         self._opened.append(known)
 
-    def _ask(self, known: _Session, event: Event) -> None:
-        verb, text, parameters, _facts, weight, verdict, _redactions = event.body
-        aside = weight == Weight.ASIDE
-        statement = ingest.statement_of(text, self._settings.text)
-        asked = _Asked(event.at, told.text(verb, 64), statement, aside, event)
-        if verdict is not None and verdict[0] != "allow":
-            asked.error = str(verdict[3])[: self._settings.error]
-        known.open[event.exchange] = asked
-        if parameters and known.reader is not None and self._settings.values:
-            self._read(known, asked, event)
+    def _take(self, known: _Session, kind: int, at: int, exchange: int, body: bytes) -> None:
+        if kind == _REQUEST:
+            known.open[exchange] = (at, body)
+        elif kind in _DATA:
+            if exchange in known.open and known.wanted:
+                before = known.moved.get(exchange)
+                known.moved[exchange] = gist.moved(before, kind, body)
+        elif kind == _FINISH:
+            asked = known.open.pop(exchange, None)
+            if asked is not None:
+                self._ended(known, exchange, asked, at, ending(body), body)
+        elif kind == _CLOSED:
+            self._close(known, at, cbor2.loads(body))
 
-    def _data(self, known: _Session, event: Event) -> None:
-        asked = known.open.get(event.exchange)
-        if asked is None or known.reader is None or len(asked.output) >= self._settings.output:
-            return
-        if asked.request is not None:
-            self._read(known, asked, asked.request)
-        self._read(known, asked, event)
-
-    def _read(self, known: _Session, asked: _Asked, event: Event) -> None:
-        if known.reader is None:
-            return
-        if event.kind is Kind.REQUEST:
-            asked.request = None
-        for entry in known.reader.feed(event):
-            other = asked if entry.exchange == event.exchange else known.open.get(entry.exchange)
-            if other is not None:
-                self._take(other, entry)
-
-    def _take(self, asked: _Asked, entry: Entry) -> None:
-        match entry.body:
-            case Asked(parameters=parameters):
-                shown = "\n".join("NULL" if one.text is None else one.text for one in parameters)
-                asked.values = shown[: self._settings.values]
-            case Rows(rows=rows):
-                for row in rows:
-                    self._say(asked, "\t".join(value for value in row if value is not None))
-                    if len(asked.output) >= self._settings.output:
-                        return
-            case Output(text=text):
-                self._say(asked, text)
-            case Message(level=level, text=text) if level != "error":
-                self._say(asked, text)
-            case _:
-                pass
-
-    def _say(self, asked: _Asked, text: str) -> None:
-        if text:
-            joined = f"{asked.output}\n{text}" if asked.output else text
-            asked.output = joined[: self._settings.output]
-
-    def _finish(self, known: _Session, event: Event) -> None:
-        asked = known.open.pop(event.exchange, None)
-        if asked is None:
-            return
-        outcome, rows, to_client, to_target, _tag, error = event.body
-        if asked.request is None and known.reader is not None:
-            known.reader.feed(event)  # it may hold something until the exchange's end
-        code = None
-        if error is not None:
-            code = told.text(str(error.get("code") or ""), 64) or None
-            said = (str(error[name]) for name in ("message", "detail", "hint") if error.get(name))
-            asked.error = "\n".join(said)[: self._settings.error]
-        rows, size = told.count(rows), told.count(to_client) + told.count(to_target)
-        self._done(known, event.exchange, asked, told.text(outcome, 16), event.at, rows, size, code)
-
-    def _done(
+    def _ended(
         self,
         known: _Session,
-        number: int,
-        asked: _Asked,
-        status: str,
+        exchange: int,
+        asked: tuple[int, bytes],
         at: int,
-        rows: int,
-        size: int,
-        code: str | None,
+        how: Ending,
+        finish: bytes | None,
     ) -> None:
-        asked.request = None
-        duration = max(0, at - asked.at)
-        self._rows.append(_Row(known, number, asked, status, duration, rows, size, code))
+        asked_at, request = asked
+        moved = known.moved.pop(exchange, None)
+        asking, values, error = self._requests.read(request)
+        settings = self._settings
+        said_values = said_output = ""
+        if known.reader is not None and (values or moved is not None):
+            output: str | None = ""
+            if moved is not None:
+                output = known.outputs.get(moved) if type(moved) is bytes else None
+                if output is None:
+                    output = self._skimmed(known, moved)
+            if output is not None and known.skimmer is not None:
+                said_output = output
+                if values and settings.values:
+                    said_values = known.skimmer.skim_values(values)[: settings.values]
+            else:
+                known.outputs.clear()
+                whole = gist.Exchange(exchange, asked_at, request, moved, at, finish)
+                said_values, said_output = gist.read(known.reader, whole, settings.values, settings.output)
+        error = (how.error or error)[: settings.error]
+        started = known.opening.opened + asked_at
+        duration = at - asked_at if at > asked_at else 0
+        weight = len(said_values) + len(error) + len(said_output)
+        item = (exchange, started, duration, how.rows, how.bytes, said_values, error, said_output)
+        key = (asking, how.status, how.code)
+        bundle = known.bundles.get(key)
+        if bundle is None or not bundle.add(item, weight):
+            bundle = Bundle(
+                asking.statement, asking.verb, asking.aside, how.status, how.code, session_id=known.id
+            )
+            bundle.add(item, weight)
+            known.bundles[key] = bundle
+            self._bundles.append((known, bundle))
+        self._exchanges += 1
+        self._weight += weight
 
-    def _close(self, known: _Session, event: Event) -> None:
+    def _skimmed(self, known: _Session, moved: Data) -> str | None:
+        """The output without reading the exchange in full; None where that can't be told."""
+        if known.skimmer is None:
+            return None
+        found = gist.skimmed(known.skimmer, moved, self._settings.output)
+        if found is not None and isinstance(moved, bytes) and len(moved) <= _LONGEST_OUTPUT:
+            if len(known.outputs) >= _MOST_OUTPUTS:
+                known.outputs.clear()
+            known.outputs[moved] = found
+        return found
+
+    def _close(self, known: _Session, at: int, body: Mapping[str, Any]) -> None:
+        unknown, fault = Ending(Outcome.UNKNOWN.value, 0, 0, None, ""), None
         for number, asked in known.open.items():
-            self._done(known, number, asked, Outcome.UNKNOWN, event.at, 0, 0, None)
+            try:
+                self._ended(known, number, asked, at, unknown, None)
+            except Exception as error:  # the others are to be found all the same
+                fault = error
         known.open.clear()
-        known.reader = None
+        known.moved.clear()
+        known.reader = known.skimmer = None
         del self._sessions[known.id]
-        body: Mapping[str, Any] = event.body
-        at = known.opening.opened + event.at
+        closed = known.opening.opened + at
         outcome, reason = told.text(str(body["outcome"]), 32), told.text(str(body.get("reason") or ""))
-        self._closed.append((known, outcome, reason, at))
+        self._closed.append((known, outcome, reason, closed))
+        if fault is not None:
+            raise fault
 
     def _write_session(self, connection: Connection, known: _Session) -> tuple[int, int]:
         if runs.get_run(connection, known.run.id) is None:
             runs.add_run(connection, known.run, None, known.opening.opened)
-        key = sessions.open_session(connection, known.opening)
+        key, fresh = sessions.open_session(connection, known.opening)
+        known.again = known.again or not fresh
         run = connection.execute(select(session_table.c.run).where(session_table.c.key == key)).scalar_one()
         return key, int(run)
-
-    def _exchange(self, row: _Row, keys: tuple[int, int] | None) -> ingest.ExchangeRow:
-        if keys is None:
-            raise LookupError(f"session {row.session.id} has rows and was never written")
-        asked = row.asked
-        return ingest.ExchangeRow(
-            session=keys[0],
-            session_id=row.session.id,
-            run=keys[1],
-            number=row.number,
-            started=row.session.opening.opened + asked.at,
-            verb=asked.verb,
-            aside=asked.aside,
-            status=row.status,
-            duration=row.duration,
-            rows=row.rows,
-            bytes=row.bytes,
-            code=row.code,
-            statement=asked.statement,
-            values=ingest.storable(asked.values),
-            error=ingest.storable(asked.error),
-            output=ingest.storable(asked.output),
-        )

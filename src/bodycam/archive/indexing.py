@@ -7,12 +7,12 @@ reads again from the container, because the recording is the truth.
 import queue
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections import deque
+from collections.abc import Callable, Collection, Iterable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-import cbor2
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -24,25 +24,51 @@ from bodycam.archive.index import Indexer
 from bodycam.archive.keystore import KeyGone, KeyStore
 from bodycam.archive.sealing import Sealed
 from bodycam.archive.store import Store, StoreUnavailable
+from bodycam.catalog import renewal
 from bodycam.catalog import sessions as catalog_sessions
+from bodycam.catalog.engine import reading, writing
 from bodycam.model import ids
 from bodycam.model.event import Event, Kind
 
 log = structlog.get_logger(__name__)
 
-QUEUE_ITEMS = 50_000
 QUEUE_BYTES = 64 * 1024 * 1024
 """What waits for the index at most; of a session for which there is no room, the recording is read later."""
+EVENT_BYTES = 200
+"""What an event takes of that beside its body."""
 
-DATA_PER_EXCHANGE = 32 * 1024
-"""Bytes of an exchange's data that are looked at for the index; it keeps far less."""
-
-FLUSH_INTERVAL = 0.1
+QUIET, LONGEST_WAIT = 0.1, 1.0
+"""Seconds after which what was taken is written: when nothing more comes, and in any case."""
 RETRY = 1.0
 
-_DATA = (int(Kind.TO_CLIENT), int(Kind.TO_TARGET))
-_FINISH, _CLOSED = int(Kind.FINISH), int(Kind.CLOSED)
-_Item = tuple[str, int, int, int, bytes] | Sealed
+
+class Markers:
+    """A file for each container that is not indexed yet, so that none is forgotten over a crash."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def leave(self, name: str) -> None:
+        """Mark a container."""
+        self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._file(name).touch()
+
+    def remove(self, name: str) -> None:
+        """A container is indexed."""
+        self._file(name).unlink(missing_ok=True)
+
+    def names(self) -> list[str]:
+        """The marked containers, oldest first."""
+        if not self._folder.is_dir():
+            return []
+        return sorted(marker.name.replace("_-", "/") for marker in self._folder.iterdir())
+
+    def count(self) -> int:
+        """How many there are."""
+        return len(self.names())
+
+    def _file(self, name: str) -> Path:
+        return self._folder / name.replace("/", "_-")
 
 
 class ContainerIndexer:
@@ -64,7 +90,7 @@ class ContainerIndexer:
         """Feed one session of a container to the indexer, from its first event on.
 
         Raises:
-            FormatDamaged: it does not decode, or is nothing that can be indexed.
+            FormatDamaged: it can't be read to its end, or an event made no sense; the others are indexed.
             StoreUnavailable: it can't be read.
             SQLAlchemyError, OSError: the catalog can't be written.
         """
@@ -79,66 +105,91 @@ class ContainerIndexer:
             lambda at, size: self._store.get_range(name, at, size), place.offset, place.length
         )
         try:
-            self._feed(session, reader.events(key))
+            fault = self._feed(session, reader.events(key))
         except FormatDamaged as error:
             self.indexer.flush()  # what comes before it can be searched
             self.indexer.forget(session)
             raise FormatDamaged(f"session {session}: {error}") from error
+        if fault is not None:
+            self.indexer.drop([session])
+            raise FormatDamaged(f"session {session}: an event makes no sense: {fault!r}") from fault
 
-    def _feed(self, session: str, events: Iterator[list[Any]]) -> None:
+    def _feed(self, session: str, events: Iterator[list[Any]]) -> Exception | None:
+        fault: Exception | None = None
         for kind, at, exchange, body in events:
             try:
                 self.indexer.feed(session, Event(Kind(kind), at, exchange, body))
-            except Exception as error:  # whatever the event says, it is this session's fault alone
-                raise FormatDamaged(f"an event makes no sense: {error!r}") from error
+            except Exception as error:  # whatever the event says, the others are to be found
+                fault = fault or error
             if self.indexer.due:
                 self.indexer.flush()
+        return fault
 
-    def sealed(self, name: str, place: Place) -> None:
-        """Write where a session lies, and when it was sealed.
+    def renew(self, markers: Markers) -> bool:
+        """Mark every container, if the catalog asks for that; says whether it did."""
+        engine = self.indexer.engine
+        with reading(engine) as connection:
+            if not renewal.demanded(connection):
+                return False
+        log.info("the index is built anew from the recordings; it is complete when no container is behind")
+        for name in self._store.list():
+            markers.leave(name)
+        with writing(engine) as connection:
+            renewal.settled(connection)
+        return True
+
+    def sealed(self, name: str, places: Iterable[Place]) -> None:
+        """Write where sessions lie in a container, and when they were sealed.
 
         Raises:
             StoreUnavailable: it can't be read.
             SQLAlchemyError, OSError: the catalog can't be written.
         """
-        where = catalog_sessions.Place(name, place.offset, place.length, place.root)
+        self.indexer.sealed(
+            {
+                ids.session_id(one.session): (
+                    catalog_sessions.Place(name, one.offset, one.length, one.root),
+                    self._sealed_at(name, one),
+                )
+                for one in places
+            }
+        )
+
+    def _sealed_at(self, name: str, place: Place) -> int | None:
         reader = SessionReader(
             lambda at, size: self._store.get_range(name, at, size), place.offset, place.length
         )
         try:
-            at = told.count(reader.manifest().sealed) * 1000
-        except (FormatDamaged, ValueError):
-            at = None  # verification names it; the index does with the time of now
-        self.indexer.sealed(ids.session_id(place.session), where, at)
+            return told.count(reader.manifest().sealed) * 1000
+        except (FormatDamaged, ValueError, TypeError):
+            return None  # verification names it; the index does with the time of now
 
 
 class IndexThread:
-    """The archivist's `Index`: takes events as they come, and writes them in batches."""
+    """The archivist's `Index`: takes events as they come, and writes them in batches.
 
-    def __init__(self, containers: ContainerIndexer, markers: Path) -> None:
+    What an earlier process, or an upgrade, left unindexed is read from its containers when nothing else is to
+    be done.
+    """
+
+    def __init__(self, containers: ContainerIndexer, markers: Markers) -> None:
         self._containers, self._markers = containers, markers
         self._indexer = containers.indexer
-        self._queue: queue.SimpleQueue[_Item | None] = queue.SimpleQueue()
-        self._queued = self._taken = 0  # bytes, ever; each is written by one side alone
-        self._moved: dict[str, dict[int, int]] = {}  # the archivist's side alone
+        self._queue: queue.SimpleQueue[tuple[Taken, int] | frozenset[str] | Sealed | None] = (
+            queue.SimpleQueue()
+        )
+        self._queued = self._read = 0  # bytes, ever; each is written by one side alone
+        self._lost: set[str] = set()  # sessions of which events found no room; the archivist's side alone
         self._incomplete: set[str] = set()
         self._begun: set[str] = set()  # sessions that the thread has seen from their first event on
+        self._behind: deque[str] = deque()  # containers
         self._thread = threading.Thread(target=self._run, name="index", daemon=True)
         self._stopping = threading.Event()
         self.failure: str | None = None
 
     def start(self) -> None:
         """Begin, with what an earlier process left unindexed."""
-        self._markers.mkdir(parents=True, exist_ok=True, mode=0o700)
-        for marker in sorted(self._markers.iterdir()):
-            name = marker.name.replace("_-", "/")
-            try:
-                places = self._containers.places(name)
-            except (FormatDamaged, StoreUnavailable) as error:
-                log.error("a container can't be indexed", container=name, error=str(error))
-                continue
-            self._incomplete.update(ids.session_id(place.session) for place in places)
-            self._queue.put(Sealed(name, tuple(places)))
+        self._behind.extend(self._markers.names())
         self._thread.start()
 
     def stop(self) -> None:
@@ -150,90 +201,105 @@ class IndexThread:
     # -- the archivist's side ------------------------------------------------------------------------
 
     def taken(self, events: Taken) -> None:
-        """Take events, but of exchanges looked at enough, and where the thread is too far behind."""
-        for builder, kind, at, exchange, body in zip(
-            events.builders, events.kinds, events.ats, events.exchanges, events.bodies, strict=True
-        ):
-            session = builder.opened["session"]
-            if kind in _DATA:
-                exchanges = self._moved.setdefault(session, {})
-                moved = exchanges.get(exchange, 0)
-                if moved > DATA_PER_EXCHANGE or exchange == 0:
-                    continue
-                exchanges[exchange] = moved + len(body)
-            elif kind == _FINISH:
-                self._moved.get(session, {}).pop(exchange, None)
-            elif kind == _CLOSED:
-                self._moved.pop(session, None)
-            if session in self._incomplete:
-                continue
-            if self._queue.qsize() >= QUEUE_ITEMS or self._queued - self._taken >= QUEUE_BYTES:
-                self._incomplete.add(session)
-                continue
-            self._queued += len(body)
-            self._queue.put((session, kind, at, exchange, body))
+        """Take events, unless the thread is too far behind."""
+        size = sum(map(len, events.bodies)) + EVENT_BYTES * len(events.kinds)
+        if self._queued - self._read >= QUEUE_BYTES:
+            fresh = {builder.name for builder in events.builders} - self._lost
+            if fresh:
+                self._lost |= fresh
+                self._queue.put(frozenset(fresh))
+            return
+        self._queued += size
+        self._queue.put((events, size))
 
     def missed(self, builder: SessionBuilder) -> None:
         """Read this session from its recording once it is sealed."""
-        self._incomplete.add(builder.opened["session"])
+        self._lost.add(builder.name)
+        self._queue.put(frozenset({builder.name}))
 
     def sealing(self, name: str) -> None:
         """Leave a marker for a container that is about to enter the ledger."""
-        self._markers.mkdir(parents=True, exist_ok=True, mode=0o700)
-        self._marker(name).touch()
+        self._markers.leave(name)
 
     def sealed(self, sealed: Sealed) -> None:
         """A container is in the ledger: its sessions' places are to be written."""
+        self._lost.difference_update(ids.session_id(place.session) for place in sealed.places)
         self._queue.put(sealed)
 
     def backlog(self) -> int:
         """How many containers wait to be indexed."""
-        return sum(1 for _ in self._markers.iterdir()) if self._markers.is_dir() else 0
+        return self._markers.count()
 
     # -- the thread ----------------------------------------------------------------------------------
 
     def _run(self) -> None:
-        flush_at = time.monotonic() + FLUSH_INTERVAL
+        try:
+            self._follow()
+        except Exception as error:
+            # recording and sealing go on; what is not indexed is marked, and the next process reads it
+            log.exception("the index has stopped until the archivist is started again", error=str(error))
+            self.failure = str(error)
+
+    def _follow(self) -> None:
+        self._at_last(self._renew)
+        flush_at = time.monotonic() + LONGEST_WAIT
         while True:
+            quiet = False
             try:
-                item = self._queue.get(timeout=FLUSH_INTERVAL)
+                item = self._queue.get(timeout=0 if self._behind else QUIET)
             except queue.Empty:
-                pass
+                quiet = True
+                if self._behind and not self._catch_up(self._behind.popleft()):
+                    return
             else:
                 if item is None:
                     self._try(self._indexer.flush)
                     return
-                if not isinstance(item, Sealed):
-                    self._taken += len(item[4])
-                    self._feed(item)
-                elif not self._seal_at_last(item):
+                if isinstance(item, tuple):
+                    self._take(*item)
+                elif isinstance(item, frozenset):
+                    self._give_up(item)
+                elif not self._at_last(partial(self._seal, item)):
                     return
-            if self._indexer.due or time.monotonic() >= flush_at:
-                flush_at = time.monotonic() + FLUSH_INTERVAL
+            if quiet or self._indexer.due or time.monotonic() >= flush_at:
+                flush_at = time.monotonic() + LONGEST_WAIT
                 while not self._try(self._indexer.flush) and self._indexer.due:
                     # nothing more is taken in while a whole batch can't be written
                     if self._stopping.wait(RETRY):
                         return
 
-    def _seal_at_last(self, sealed: Sealed) -> bool:
-        """Index a container however long the catalog is away; False when the process ends meanwhile."""
-        while not self._try(partial(self._seal, sealed)):
+    def _renew(self) -> None:
+        """An upgrade may have emptied the index: then all recordings are behind."""
+        if self._containers.renew(self._markers):
+            self._behind.clear()
+            self._behind.extend(self._markers.names())
+
+    def _catch_up(self, name: str) -> bool:
+        """Index a container that was left; False when the process ends meanwhile."""
+        try:
+            places = self._containers.places(name)
+        except (FormatDamaged, StoreUnavailable) as error:
+            log.error("a container can't be indexed", container=name, error=str(error))
+            return True
+        return self._at_last(partial(self._seal, Sealed(name, tuple(places))))
+
+    def _at_last(self, work: Callable[[], object]) -> bool:
+        """Do something however long the catalog is away; False when the process ends meanwhile."""
+        while not self._try(work):
             if self._stopping.wait(RETRY):
                 return False
         return True
 
-    def _feed(self, item: tuple[str, int, int, int, bytes]) -> None:
-        session, kind, at, exchange, body = item
-        if not self._indexer.wants(session, kind, exchange):
-            return
-        try:
-            self._indexer.feed(session, Event(Kind(kind), at, exchange, cbor2.loads(body)))
-            if kind == Kind.OPENED:
-                self._begun.add(session)
-        except Exception as error:
-            # the index is no law: the recording goes on, and its container is read again once it is sealed
-            log.exception("an event was not indexed", session=session, error=str(error))
-            self._incomplete.add(session)
+    def _take(self, events: Taken, size: int) -> None:
+        self._read += size
+        failed, begun = self._indexer.take(events)
+        self._begun |= begun
+        self._give_up(failed)  # the index is no law: the recording goes on
+
+    def _give_up(self, names: Collection[str]) -> None:
+        """Of these sessions something is missing: their recordings are read once they are sealed."""
+        self._incomplete.update(names)
+        self._indexer.drop(names)
 
     def _seal(self, sealed: Sealed) -> None:
         for place in sealed.places:
@@ -243,10 +309,11 @@ class IndexThread:
                     self._containers.session(sealed.name, place)
                 except FormatDamaged as error:
                     log.error("a recording can't be indexed", container=sealed.name, error=str(error))
-            self._containers.sealed(sealed.name, place)
-            self._incomplete.discard(session)
-            self._begun.discard(session)
-        self._marker(sealed.name).unlink(missing_ok=True)
+        self._containers.sealed(sealed.name, sealed.places)
+        done = {ids.session_id(place.session) for place in sealed.places}
+        self._incomplete -= done
+        self._begun -= done
+        self._markers.remove(sealed.name)
 
     def _try(self, work: Callable[[], object]) -> bool:
         try:
@@ -262,25 +329,25 @@ class IndexThread:
         self.failure = None
         return True
 
-    def _marker(self, name: str) -> Path:
-        return self._markers / name.replace("/", "_-")
-
 
 def reindex(
     containers: ContainerIndexer, names: Iterable[str], progress: Callable[[int], None] | None = None
 ) -> tuple[int, list[str]]:
     """Rebuild the whole index from recordings; returns how many sessions, and what could not be read."""
     containers.indexer.rebuild()
+    with writing(containers.indexer.engine) as connection:
+        renewal.settled(connection)
     done, faults = 0, []
     for name in names:
         try:
-            for place in containers.places(name):
+            places = containers.places(name)
+            for place in places:
                 try:
                     containers.session(name, place)
-                    done += 1
                 except FormatDamaged as error:
                     faults.append(f"recording {name}: {error}")
-                containers.sealed(name, place)
+            containers.sealed(name, places)
+            done += len(places)
         except (FormatDamaged, StoreUnavailable) as error:
             faults.append(f"recording {name}: {error}")
         if progress is not None:

@@ -7,7 +7,8 @@ not by the database, for all.
 from collections.abc import Mapping
 from typing import Any
 
-from bodycam.catalog import ingest, sessions
+from bodycam.catalog import sessions
+from bodycam.catalog.statement import storable
 from bodycam.model.identity import Grade, Principal, PrincipalKind, Run
 
 MOST = 1 << 48
@@ -24,7 +25,7 @@ def text(value: Any, most: int | None = None) -> str:
     """
     if not isinstance(value, str):
         raise TypeError(f"{type(value).__name__} stands where a text belongs")
-    return ingest.storable(value)[:most]
+    return storable(value)[:most]
 
 
 def count(value: Any, most: int = MOST) -> int:

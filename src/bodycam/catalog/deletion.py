@@ -3,11 +3,11 @@
 from sqlalchemy import Connection, Engine, delete, func, select, update
 
 from bodycam.catalog import documents
+from bodycam.catalog.bundles import unpack
 from bodycam.catalog.engine import writing
-from bodycam.catalog.tables import arrivals, exchanges, extras, sessions, statements
-from bodycam.catalog.words import words
+from bodycam.catalog.tables import arrivals, bundles, sessions, statements
 
-_CHUNK = 400
+_CHUNK = 200
 
 
 def forget_session(engine: Engine, session: str) -> bool:
@@ -48,37 +48,49 @@ def clear_index(engine: Engine) -> None:
     """Empties everything that recordings rebuild; accounts, runs, credentials and the audit trail stay."""
     with writing(engine) as connection:
         documents.clear(connection)
-        for table in (extras, exchanges, statements, sessions, arrivals):
+        for table in (bundles, statements, sessions, arrivals):
             connection.execute(delete(table))
 
 
 def _forget_some(connection: Connection, session: int) -> int:
-    """Deletes up to a chunk of the session's exchanges, and says how many."""
-    own = select(exchanges.c.id, exchanges.c.statement).where(exchanges.c.session == session).limit(_CHUNK)
-    rows = connection.execute(own).all()
-    keys = [row.id for row in rows]
-    texts = connection.execute(select(extras).where(extras.c.id.in_(keys))).all()
-    gone = [(row.id, words(row._mapping["values"], row.error, row.output)) for row in texts]
-    documents.remove(connection, documents.EXTRAS, gone)
-    connection.execute(delete(extras).where(extras.c.id.in_(keys)))
-    connection.execute(delete(exchanges).where(exchanges.c.id.in_(keys)))
+    """Deletes up to a chunk of the session's bundles, and says how many."""
+    b, s = bundles.c, statements.c
+    own = select(b.id, b.statement, b.exchanges, b.packed, b.low, b.first).where(b.session == session)
+    rows = connection.execute(own.limit(_CHUNK)).all()
+    if not rows:
+        return 0
+    held = {row.statement for row in rows}
+    said = {key: text for key, text in connection.execute(select(s.id, s.text).where(s.id.in_(held)))}  # noqa: C416
+    dialect = connection.dialect.name
+    gone = [
+        (
+            row.id,
+            documents.of_bundle(said[row.statement], unpack(row.packed, row.low, row.first).texts(), dialect),
+        )
+        for row in rows
+    ]
+    documents.remove(connection, documents.BUNDLES, gone)
+    connection.execute(delete(bundles).where(b.id.in_([row.id for row in rows])))
     uses: dict[int, int] = {}
     for row in rows:
-        uses[row.statement] = uses.get(row.statement, 0) + 1
+        uses[row.statement] = uses.get(row.statement, 0) + row.exchanges
+    newest = select(func.coalesce(func.max(b.id), 0)).where(b.statement == s.id).scalar_subquery()
     for statement, count in sorted(uses.items()):
-        less = update(statements).where(statements.c.id == statement)
-        connection.execute(less.values(uses=statements.c.uses - count))
-    unused = statements.c.id.in_(list(uses)) & (statements.c.uses <= 0)
-    orphans = connection.execute(select(statements.c.id, statements.c.text).where(unused)).all()
-    documents.remove(connection, documents.STATEMENTS, [(row.id, words(row.text)) for row in orphans])
-    connection.execute(delete(statements).where(statements.c.id.in_([row.id for row in orphans])))
+        less = update(statements).where(s.id == statement)
+        connection.execute(less.values(uses=s.uses - count, newest=newest))
+    unused = s.id.in_(held) & (s.uses <= 0)
+    orphans = connection.execute(select(s.id, s.text).where(unused)).all()
+    words_of = [(row.id, documents.of_statement(row.text, dialect)) for row in orphans]
+    documents.remove(connection, documents.STATEMENTS, words_of)
+    connection.execute(delete(statements).where(s.id.in_([row.id for row in orphans])))
     return len(rows)
 
 
 def counts(connection: Connection) -> dict[str, int]:
-    """How many rows each index table has."""
-    tables = (sessions, exchanges, statements, extras)
-    return {
+    """How many sessions, bundles, exchanges and statements the index has."""
+    found = {
         table.name: int(connection.execute(select(func.count()).select_from(table)).scalar_one())
-        for table in tables
+        for table in (sessions, bundles, statements)
     }
+    total = select(func.coalesce(func.sum(bundles.c.exchanges), 0))
+    return found | {"exchanges": int(connection.execute(total).scalar_one())}

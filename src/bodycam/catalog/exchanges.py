@@ -1,23 +1,26 @@
 """Exchanges: listing by filters, in order or newest first. `search` finds them by what they say."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, func, select
+from sqlalchemy import ColumnElement, Connection, Select, select
 
-from bodycam.catalog.ingest import first_id, started_at
 from bodycam.catalog.paging import Page, bounded, decode, encode
-from bodycam.catalog.tables import exchanges, extras, runs, sessions, statements
+from bodycam.catalog.scope import ExchangeFilter, Scope, scope_of, walk
+from bodycam.catalog.tables import runs, sessions, statements
+from bodycam.catalog.unrolling import Place, Row, fetch, ordered, place_of
 
-LAST = 2**63 - 1
+__all__ = ["ExchangeFilter", "ExchangeRecord", "exchanges_of", "list_exchanges", "records"]
+
+_CHUNK = 400  # within the number of parameters that every build of SQLite takes
 
 
 @dataclass(frozen=True, slots=True)
 class ExchangeRecord:
     """One exchange as the index knows it; times and durations are microseconds."""
 
-    id: int
     session: str
     run: str
     agent: str
@@ -38,21 +41,10 @@ class ExchangeRecord:
     error: str
     output: str
 
-
-@dataclass(frozen=True, slots=True)
-class ExchangeFilter:
-    """What to find; None is anything. `since` and `until` bound the start, until excluded."""
-
-    session: str | None = None
-    run: str | None = None
-    agent: str | None = None
-    principal: str | None = None
-    target: str | None = None
-    since: int | None = None
-    until: int | None = None
-    kind: str | None = None
-    status: str | None = None
-    asides: bool = False
+    @property
+    def id(self) -> str:
+        """What names it, whichever index it stands in."""
+        return f"{self.session}.{self.number}"
 
 
 def list_exchanges(
@@ -68,112 +60,102 @@ def list_exchanges(
     Raises:
         BadCursor: `cursor` is not one of this listing.
     """
+    behind = place(cursor)
     scope = scope_of(connection, wanted)
     if scope is None:
         return Page((), None)
-    own = exchanges.c.id
-    query = select(own).join(sessions, sessions.c.key == exchanges.c.session).where(*scope)
-    query = query.order_by(own.desc() if newest else own)
-    if cursor is not None:
-        at = decode(cursor, 1)[0]
-        query = query.where(own < at if newest else own > at)
+    scope = scope.narrowed(behind, newest=newest)
+    rows = chain.from_iterable(walk(connection, scope, newest=newest))
     size = bounded(limit)
-    keys = connection.execute(query.limit(size + 1)).scalars().all()
-    found = records(connection, keys[:size])
-    return Page(tuple(found), encode(keys[size - 1]) if len(keys) > size else None)
+    found: list[tuple[Row, int]] = []
+    for one in ordered(rows, lambda row: picked(scope, row, behind, newest=newest), newest=newest):
+        found.append(one)
+        if len(found) > size:
+            break
+    return page(records(connection, found[:size]), found, size)
 
 
-def get_exchange(connection: Connection, session: str, number: int) -> ExchangeRecord | None:
-    """One exchange of a session."""
-    query = _query().where(sessions.c.id == session, exchanges.c.number == number)
-    row = connection.execute(query).first()
-    return None if row is None else ExchangeRecord(started=started_at(row.id), **row._mapping)
+def exchanges_of(connection: Connection, ids: Sequence[int]) -> list[ExchangeRecord]:
+    """All exchanges of these bundles, in the order in which they ended; those that are gone are left out."""
+    rows = fetch(connection, ids)
+    found = records(connection, [(row, at) for row in rows for at in range(len(row.inside.starts))])
+    return sorted(found, key=lambda one: (one.started + one.duration, one.session, one.number))
 
 
-def records(connection: Connection, ids: Iterable[int]) -> list[ExchangeRecord]:
-    """The exchanges of these ids, in this order; those that are gone are left out."""
-    wanted = list(ids)
-    rows = connection.execute(_query().where(exchanges.c.id.in_(wanted)))
-    found = {row.id: ExchangeRecord(started=started_at(row.id), **row._mapping) for row in rows}
-    return [found[key] for key in wanted if key in found]
+def place(cursor: str | None) -> Place | None:
+    """Where the page before ended.
 
-
-def scope_of(connection: Connection, wanted: ExchangeFilter) -> list[ColumnElement[bool]] | None:
-    """The filter over `exchanges` joined with `sessions`; None if nothing can fit.
-
-    What names a run or a session is looked up first, so that the query runs along that one's index. What
-    names an agent, a principal or a target is narrowed to the time in which such sessions were.
+    Raises:
+        BadCursor: the cursor is not one of exchanges.
     """
-    found: list[ColumnElement[bool]] = []
-    if wanted.session is not None:
-        key = connection.execute(select(sessions.c.key).where(sessions.c.id == wanted.session)).scalar()
-        if key is None:
-            return None
-        found.append(exchanges.c.session == key)
-    if wanted.run is not None:
-        key = connection.execute(select(runs.c.key).where(runs.c.id == wanted.run)).scalar()
-        if key is None:
-            return None
-        found.append(exchanges.c.run == key)
-    people = [
-        sessions.c[name] == getattr(wanted, name)
-        for name in ("agent", "principal", "target")
-        if getattr(wanted, name) is not None
+    if cursor is None:
+        return None
+    started, session, number = decode(cursor, 3)
+    return started, session, number
+
+
+def page(items: Sequence[Any], found: Sequence[tuple[Row, int]], size: int) -> Page[Any]:
+    """A page of these items, made of what was found; one more than `size` means that there is another."""
+    return Page(tuple(items), encode(*place_of(*found[size - 1])) if len(found) > size else None)
+
+
+def picked(scope: Scope, row: Row, behind: Place | None, *, newest: bool) -> list[int]:
+    """The exchanges of a bundle that are in time, and behind the page before."""
+    found = scope.within(row)
+    if behind is None:
+        return found
+    if newest:
+        return [at for at in found if place_of(row, at) < behind]
+    return [at for at in found if place_of(row, at) > behind]
+
+
+def records(connection: Connection, found: Iterable[tuple[Row, int]]) -> list[ExchangeRecord]:
+    """All that is known of these exchanges, in this order; those that are gone meanwhile are left out."""
+    picks = list(found)
+    s = sessions.c
+    who = select(s.key, s.id, runs.c.id, s.agent, s.principal, s.target).join(runs, runs.c.key == s.run)
+    whose = _keyed(connection, who, s.key, {row.session for row, _ in picks})
+    what = select(statements.c.id, statements.c.text, statements.c.truncated)
+    said = _keyed(connection, what, statements.c.id, {row.statement for row, _ in picks})
+    return [
+        _record(row, at, whose[row.session], said[row.statement])
+        for row, at in picks
+        if row.session in whose and row.statement in said
     ]
-    if people:
-        since, open_still, until = connection.execute(
-            select(
-                func.min(sessions.c.opened),
-                func.count() - func.count(sessions.c.closed),
-                func.max(sessions.c.closed),
-            ).where(*people)
-        ).one()
-        if since is None:
-            return None
-        found += [*people, exchanges.c.id >= first_id(since)]
-        if not open_still:
-            found.append(exchanges.c.id < first_id(until + 1))
-    if wanted.since is not None:
-        found.append(exchanges.c.id >= first_id(wanted.since))
-    if wanted.until is not None:
-        found.append(exchanges.c.id < first_id(wanted.until))
-    if wanted.kind is not None:
-        found.append(exchanges.c.verb == wanted.kind)
-    if wanted.status is not None:
-        found.append(exchanges.c.status == wanted.status)
-        if wanted.status != "ok":  # said again in the words of the partial index
-            found.append(exchanges.c.status != "ok")
-    if not wanted.asides and wanted.kind is None:
-        found.append(exchanges.c.aside.is_(False))
+
+
+def _keyed(
+    connection: Connection, asked: Select[Any], key: ColumnElement[int], wanted: set[int]
+) -> dict[int, tuple[Any, ...]]:
+    """The rows of these keys, by the key, which stands first in them."""
+    keys, found = sorted(wanted), {}
+    for at in range(0, len(keys), _CHUNK):
+        for row in connection.execute(asked.where(key.in_(keys[at : at + _CHUNK]))):
+            found[row[0]] = tuple(row[1:])
     return found
 
 
-def _query() -> Select[Any]:
-    e, s = exchanges.c, sessions.c
-    return (
-        select(
-            e.id,
-            s.id.label("session"),
-            runs.c.id.label("run"),
-            s.agent,
-            s.principal,
-            s.target,
-            e.number,
-            e.verb,
-            e.aside,
-            statements.c.text,
-            statements.c.truncated,
-            func.coalesce(extras.c["values"], "").label("values"),
-            e.duration,
-            e.status,
-            e.rows,
-            e.bytes,
-            e.code,
-            func.coalesce(extras.c.error, "").label("error"),
-            func.coalesce(extras.c.output, "").label("output"),
-        )
-        .join(sessions, s.key == e.session)
-        .join(runs, runs.c.key == e.run)
-        .join(statements, statements.c.id == e.statement)
-        .outerjoin(extras, extras.c.id == e.id)
+def _record(row: Row, at: int, whose: tuple[Any, ...], said: tuple[Any, ...]) -> ExchangeRecord:
+    inside = row.inside
+    session, run, agent, principal, target = whose
+    return ExchangeRecord(
+        session=session,
+        run=run,
+        agent=agent,
+        principal=principal,
+        target=target,
+        number=inside.numbers[at],
+        verb=row.verb,
+        aside=row.aside,
+        text=said[0],
+        truncated=said[1],
+        values=inside.values[at],
+        started=inside.starts[at],
+        duration=inside.durations[at],
+        status=row.status,
+        rows=inside.rows[at],
+        bytes=inside.sizes[at],
+        code=row.code,
+        error=inside.errors[at],
+        output=inside.outputs[at],
     )

@@ -1,13 +1,13 @@
-"""Ids for exchanges where many want the same: the first that is free, found without asking for each.
+"""Ids for bundles where many want the same: the first that is free, found without asking for each.
 
-Thousands of exchanges can have one start, because what a turn of a worker's loop records has one time.
+Thousands of bundles can have one start, because what a turn of a worker's loop records has one time.
 """
 
 from collections.abc import Iterable
 
 from sqlalchemy import Connection, select
 
-from bodycam.catalog.tables import exchanges
+from bodycam.catalog.tables import bundles
 
 WINDOW = 4096
 """How many ids are looked at together."""
@@ -39,7 +39,7 @@ class FreeIds:
         known = self._windows.get(number)
         if known is None:
             low, high = number * WINDOW, (number + 1) * WINDOW
-            held = select(exchanges.c.id).where(exchanges.c.id >= low, exchanges.c.id < high)
+            held = select(bundles.c.id).where(bundles.c.id >= low, bundles.c.id < high)
             known = self._windows[number] = _Window()
             for key in self._connection.execute(held).scalars():
                 known.fill(key - low)

@@ -1,185 +1,179 @@
 """Writes what the archivist read about exchanges, a batch a transaction; a batch twice is once."""
 
-import hashlib
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from typing import TypeVar
+from collections.abc import Collection, Iterable, Sequence
+from typing import NamedTuple, TypeVar
 from zlib import crc32
 
-from sqlalchemy import Connection, and_, bindparam, or_, select, update
+from sqlalchemy import Connection, bindparam, case, select, update
 
 from bodycam.catalog import documents
+from bodycam.catalog.bundles import SPAN, Bundle, Columns, numbers
 from bodycam.catalog.free_ids import FreeIds
-from bodycam.catalog.tables import exchanges, extras, sessions, statements
-from bodycam.catalog.words import words
+from bodycam.catalog.statement import Statement
+from bodycam.catalog.tables import bundles, sessions, statements
 
 T = TypeVar("T")
 ID_BITS = 12
 _MASK = (1 << ID_BITS) - 1
 _LATEST = (1 << 51) - 1  # microseconds; the year 2041
+_SLACK = 1000  # microseconds by which an id may say more than the newest start
 _CHUNK = 400  # within the number of parameters that every build of SQLite takes
 
 
-@dataclass(frozen=True, slots=True)
-class Statement:
-    """A statement's text as it is kept, and the digest of the whole of it."""
+class _Fresh(NamedTuple):
+    """A bundle of exchanges that are not there yet."""
 
-    digest: bytes
-    text: str
-    truncated: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class ExchangeRow:
-    """One finished exchange. `session` and `run` are keys; times and durations are microseconds.
-
-    `session_id` is the same in every catalog that is built from the recordings, which a key is not.
-    """
-
-    session: int
-    session_id: str
-    run: int
-    number: int
-    started: int
-    verb: str
-    aside: bool
-    status: str
-    duration: int
-    rows: int
-    bytes: int
-    code: str | None
-    statement: Statement
-    values: str = ""
-    error: str = ""
-    output: str = ""
+    bundle: Bundle
+    inside: Columns
 
 
 def first_id(started: int) -> int:
-    """The lowest id of an exchange that started at `started`."""
+    """The lowest id of a bundle whose newest exchange started at `started`."""
     return max(0, min(started, _LATEST)) << ID_BITS
 
 
-def started_at(exchange: int) -> int:
-    """When the exchange of that id started."""
-    return exchange >> ID_BITS
+def started_at(bundle: int) -> int:
+    """When the newest exchange of the bundle of that id started."""
+    return bundle >> ID_BITS
 
 
-def statement_of(text: str, kept: int) -> Statement:
-    """The statement of that text, of which `kept` characters are kept."""
-    clean = storable(text)
-    digest = hashlib.blake2b(clean.encode(), digest_size=16).digest()
-    return Statement(digest, clean[:kept], len(clean) > kept)
+def write(
+    connection: Connection, found: Sequence[Bundle], *, again: Collection[int] | None = None
+) -> list[int]:
+    """Adds the exchanges that are not there yet, and gives the ids of the bundles in which they are.
+
+    `again` has the keys of the sessions of which something may be there; None is all of them.
+    """
+    added: list[int] = []
+    for part in _chunks(_unknown(connection, found, again), _CHUNK):
+        added += _write(connection, [_Fresh(one, one.columns()) for one in part])
+    return added
 
 
-def storable(text: str) -> str:
-    """The text without what PostgreSQL (NUL) or UTF-8 (lone surrogates) can't hold."""
-    if "\0" in text:
-        text = text.replace("\0", "\ufffd")
-    return text if text.isascii() else text.encode("utf-8", "replace").decode()
-
-
-def write(connection: Connection, rows: Sequence[ExchangeRow]) -> list[int]:
-    """Adds the exchanges that are not there yet, and gives their ids."""
-    fresh = _unknown(connection, rows)
+def _write(connection: Connection, fresh: Sequence[_Fresh]) -> list[int]:
     if not fresh:
         return []
+    for one in fresh:
+        _bound(one.inside)
     keyed = _with_ids(connection, fresh)
-    known = _statements(connection, fresh)
-    documents.insert_rows(
-        connection,
-        exchanges,
-        [
-            {
-                "id": key,
-                "session": row.session,
-                "number": row.number,
-                "run": row.run,
-                "statement": known[row.statement.digest],
-                "verb": row.verb,
-                "aside": row.aside,
-                "status": row.status,
-                "duration": row.duration,
-                "rows": row.rows,
-                "bytes": row.bytes,
-                "code": row.code,
-            }
-            for key, row in keyed
-        ],
-    )
-    wordy = [(key, row) for key, row in keyed if row.values or row.error or row.output]
-    documents.insert_rows(
-        connection,
-        extras,
-        [{"id": key, "values": r.values, "error": r.error, "output": r.output} for key, r in wordy],
-        [words(row.values, row.error, row.output) for _, row in wordy],
-    )
+    known = _statements(connection, keyed)
+    dialect = connection.dialect.name
+    texts = [one.inside.texts() for _, one in keyed]
+    rows = [
+        {
+            "id": key,
+            "session": one.bundle.session,
+            "run": one.bundle.run,
+            "statement": known[one.bundle.statement.digest],
+            "verb": one.bundle.verb,
+            "aside": one.bundle.aside,
+            "status": one.bundle.status,
+            "code": one.bundle.code,
+            "exchanges": len(one.bundle.items),
+            "wordy": bool(said),
+            "low": min(one.inside.numbers),
+            "first": min(one.inside.starts),
+            "packed": one.inside.pack(),
+        }
+        for (key, one), said in zip(keyed, texts, strict=True)
+    ]
+    found = [
+        documents.of_bundle(one.bundle.statement.text, said, dialect)
+        for (_, one), said in zip(keyed, texts, strict=True)
+    ]
+    documents.insert_rows(connection, bundles, rows, found)
     _count(connection, fresh)
     return [key for key, _ in keyed]
 
 
-def _unknown(connection: Connection, rows: Sequence[ExchangeRow]) -> list[ExchangeRow]:
-    """Those whose session and number are not indexed, each once: the archivist reads again after a crash."""
-    spans: dict[int, tuple[int, int]] = {}
-    unique: dict[tuple[int, int], ExchangeRow] = {}
-    for row in rows:
-        low, high = spans.get(row.session, (row.number, row.number))
-        spans[row.session] = (min(low, row.number), max(high, row.number))
-        unique.setdefault((row.session, row.number), row)
-    seen: set[tuple[int, int]] = set()
-    for chunk in _chunks(list(spans.items()), _CHUNK // 3):
-        held = or_(
-            *(
-                and_(exchanges.c.session == session, exchanges.c.number.between(low, high))
-                for session, (low, high) in chunk
-            )
-        )
-        found = connection.execute(select(exchanges.c.session, exchanges.c.number).where(held))
-        seen.update((session, number) for session, number in found)
-    return [row for key, row in unique.items() if key not in seen]
+def _unknown(connection: Connection, found: Sequence[Bundle], again: Collection[int] | None) -> list[Bundle]:
+    """The bundles without the exchanges that are there: the archivist reads again after a crash."""
+    starts: dict[int, tuple[int, int]] = {}
+    for one in found:
+        if again is None or one.session in again:
+            low, high = starts.get(one.session, (_LATEST, 0))
+            times = [started for _, started, *_ in one.items]
+            starts[one.session] = min(low, *times), max(high, *times)
+    if not starts:
+        return list(found)
+    b = bundles.c
+    held: dict[int, set[int]] = {}
+    for session, (low, high) in starts.items():
+        within = b.id.between(first_id(low), first_id(high + SPAN + _SLACK))
+        query = select(b.packed, b.low).where(b.session == session, within)
+        held[session] = {number for row in connection.execute(query) for number in numbers(*row)}
+    left = (one.without(held[one.session]) if held.get(one.session) else one for one in found)
+    return [one for one in left if one.items]
 
 
-def _with_ids(connection: Connection, rows: Sequence[ExchangeRow]) -> list[tuple[int, ExchangeRow]]:
-    """Each row with its id: its start, then a discriminator that moves on where another exchange holds it."""
-    wanted = [first_id(r.started) | (crc32(r.session_id.encode()) + r.number) & _MASK for r in rows]
-    taken: set[int] = set()
-    for chunk in _chunks(wanted, _CHUNK):
-        taken.update(connection.execute(select(exchanges.c.id).where(exchanges.c.id.in_(chunk))).scalars())
+def _bound(inside: Columns) -> None:
+    """Starts within what an id can say; clocks that say otherwise are wrong."""
+    if min(inside.starts) < 0 or max(inside.starts) > _LATEST:
+        inside.starts = [max(0, min(started, _LATEST)) for started in inside.starts]
+
+
+def _with_ids(connection: Connection, fresh: Sequence[_Fresh]) -> list[tuple[int, _Fresh]]:
+    """Each with its id: its newest start, then a discriminator that moves on where another one holds it."""
+    wanted = [
+        first_id(max(one.inside.starts))
+        | (crc32(one.bundle.session_id.encode()) + one.inside.numbers[-1]) & _MASK
+        for one in fresh
+    ]
+    taken = {key for (key,) in documents.among(connection, "bundles", "id", "id", wanted)}
     ids = FreeIds(connection, taken)
-    return [(ids.take(key), row) for key, row in zip(wanted, rows, strict=True)]
+    return [(ids.take(key), one) for key, one in zip(wanted, fresh, strict=True)]
 
 
-def _statements(connection: Connection, rows: Sequence[ExchangeRow]) -> dict[bytes, int]:
+def _statements(connection: Connection, keyed: Sequence[tuple[int, _Fresh]]) -> dict[bytes, int]:
     """The id of each distinct statement, made where it is new, its uses counted."""
-    uses = Counter(row.statement.digest for row in rows)
-    texts = {row.statement.digest: row.statement for row in rows}
+    uses: Counter[bytes] = Counter()
+    newest: dict[bytes, int] = {}
+    texts: dict[bytes, Statement] = {}
+    for key, one in keyed:
+        digest = one.bundle.statement.digest
+        uses[digest] += len(one.bundle.items)
+        newest[digest] = max(newest.get(digest, 0), key)
+        texts[digest] = one.bundle.statement
     known = _known(connection, uses)
     missing = [texts[digest] for digest in sorted(uses.keys() - known.keys())]
     if missing:
         _add(connection, missing)
         known |= _known(connection, [one.digest for one in missing])
+    changed = [
+        {"own": known[digest], "more": count, "at": newest[digest]} for digest, count in sorted(uses.items())
+    ]
     if connection.dialect.name == "sqlite":
-        more = [(count, known[digest]) for digest, count in uses.items()]
-        connection.exec_driver_sql("UPDATE statements SET uses = uses + ? WHERE id = ?", more)
+        command = "UPDATE statements SET uses = uses + ?, newest = max(newest, ?) WHERE id = ?"
+        connection.exec_driver_sql(command, [(one["more"], one["at"], one["own"]) for one in changed])
     else:
-        for digest, count in sorted(uses.items()):
-            own = statements.c.id == known[digest]
-            connection.execute(update(statements).where(own).values(uses=statements.c.uses + count))
+        s = statements.c
+        later = case((s.newest < bindparam("at"), bindparam("at")), else_=s.newest)
+        change = update(statements).where(s.id == bindparam("own"))
+        connection.execute(change.values(uses=s.uses + bindparam("more"), newest=later), changed)
     return known
 
 
 def _known(connection: Connection, digests: Iterable[bytes]) -> dict[bytes, int]:
-    known: dict[bytes, int] = {}
-    for chunk in _chunks(list(digests), _CHUNK):
-        query = select(statements.c.digest, statements.c.id).where(statements.c.digest.in_(chunk))
-        known.update({bytes(digest): key for digest, key in connection.execute(query)})
-    return known
+    found = documents.among(connection, "statements", "digest, id", "digest", list(digests))
+    return {bytes(digest): key for digest, key in found}
 
 
 def _add(connection: Connection, missing: Sequence[Statement]) -> None:
-    rows = [{"digest": s.digest, "uses": 0, "truncated": s.truncated, "text": s.text} for s in missing]
-    found = [words(one.text) for one in missing]
-    if connection.dialect.name == "sqlite":
+    dialect = connection.dialect.name
+    rows = [
+        {
+            "digest": one.digest,
+            "uses": 0,
+            "newest": 0,
+            "long": one.long,
+            "truncated": one.truncated,
+            "text": one.text,
+        }
+        for one in missing
+    ]
+    found = [documents.of_statement(one.text, dialect) for one in missing]
+    if dialect == "sqlite":
         # Only ids that are known beforehand let rows and words go in as two bulk statements; the writer's
         # lock is held, and AUTOINCREMENT never gives a deleted statement's id again.
         top = connection.exec_driver_sql("SELECT seq FROM sqlite_sequence WHERE name = 'statements'").scalar()
@@ -189,14 +183,16 @@ def _add(connection: Connection, missing: Sequence[Statement]) -> None:
         documents.insert_rows(connection, statements, rows, found)
 
 
-def _count(connection: Connection, rows: Sequence[ExchangeRow]) -> None:
+def _count(connection: Connection, fresh: Sequence[_Fresh]) -> None:
     totals: dict[int, list[int]] = {}
-    for row in rows:
-        total = totals.setdefault(row.session, [0, 0, 0, 0])
-        total[0] += 1
-        total[1] += not row.aside and row.status != "ok"
-        total[2] += row.rows
-        total[3] += row.bytes
+    for one in fresh:
+        bundle = one.bundle
+        total = totals.setdefault(bundle.session, [0, 0, 0, 0])
+        exchanges = len(bundle.items)
+        total[0] += exchanges
+        total[1] += exchanges if not bundle.aside and bundle.status != "ok" else 0
+        total[2] += sum(one.inside.rows)
+        total[3] += sum(one.inside.sizes)
     names = ("exchanges", "failures", "rows", "bytes")
     change = (
         update(sessions)

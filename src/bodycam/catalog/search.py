@@ -1,29 +1,36 @@
 """Full-text search over exchanges, newest first, over what a statement says and what its exchange said.
 
 A term fits an exchange when its statement holds it, or its values, error or output do; all terms must fit.
-Candidates come in falling order of id from the cheapest source (a rare term's documents, a run's or a
-session's index, or time), and every one is then held against all terms and filters, so that the choice of
-source never changes an answer. Common terms fill a page within a few chunks; rare ones are few.
+Candidates are bundles, in falling order of id: where the filters leave few, all that they leave; else those
+whose documents hold all terms, merged with those to whose documents a long statement adds its own. Every
+exchange is then held against all terms and filters, so that the choice of source never changes an answer.
 """
 
 import heapq
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from itertools import groupby, islice
-from typing import Any
+from dataclasses import dataclass, replace
+from itertools import chain, groupby, islice
 
 from sqlalchemy import ColumnElement, Connection, func, select
 
 from bodycam.catalog import documents
-from bodycam.catalog.exchanges import LAST, ExchangeFilter, ExchangeRecord, records, scope_of
-from bodycam.catalog.paging import Page, bounded, decode, encode
+from bodycam.catalog.exchanges import ExchangeRecord, page, picked, place, records
+from bodycam.catalog.matching import Matcher
+from bodycam.catalog.paging import Page, bounded
+from bodycam.catalog.scope import FIRST_CHUNK, LAST_CHUNK, ExchangeFilter, Scope, merged, scope_of, walk
 from bodycam.catalog.snippet import Snippet, cut
-from bodycam.catalog.tables import exchanges, runs, sessions, statements
+from bodycam.catalog.tables import bundles, statements
+from bodycam.catalog.unrolling import Row, fetch, ordered, query, rows_of
 from bodycam.catalog.words import Term, parse
 
-_MOST_STATEMENTS = 2000  # a term that more distinct statements hold is common: walking back in time meets it
-_MOST_EXTRAS = 5000
-_FIRST_CHUNK, _LAST_CHUNK = 128, 1024
+_FEW = 20_000  # exchanges; so many are looked at one by one rather than all that hold the terms
+_MANY = 2000  # documents that hold the terms; fewer are looked at one by one rather than what filters leave
+_MOST_STATEMENTS = 100_000  # long ones that hold all terms; where there are more, all bundles are looked at
+_ENOUGH, _THIN = 64, 64  # bundles to see whether it is worth going on: if one of so many fits
+_FIRST_USES = 8
+
+_Use = tuple[int, int, int]
+"""A statement: the highest id of a bundle that uses it, its own id, and by how many exchanges it is used."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,15 +39,6 @@ class Hit:
 
     exchange: ExchangeRecord
     snippet: Snippet
-
-
-@dataclass(frozen=True, slots=True)
-class _Source:
-    """Where candidates can come from: about how many, and the statements whose exchanges they are."""
-
-    cost: int
-    term: Term
-    statements: tuple[int, ...]
 
 
 def search(
@@ -59,142 +57,153 @@ def search(
         BadCursor: `cursor` is not one of this search.
     """
     terms = parse(question)
+    behind = place(cursor)
     scope = scope_of(connection, wanted)
-    below = LAST if cursor is None else decode(cursor, 1)[0]
     if not terms or scope is None:
         return Page((), None)
+    scope = scope.narrowed(behind, newest=True)
+    matcher = Matcher(connection, terms)
+
+    def picks(row: Row) -> Sequence[int]:
+        return matcher.fitting(row, picked(scope, row, behind, newest=True))
+
+    chunks = _sparing(connection, terms, scope, matcher)
+    candidates = chain.from_iterable(map(matcher.likely, chunks))
     size = bounded(limit)
-    judge = _Judge(connection, terms, scope)
-    found: list[int] = []
-    for chunk in _candidates(connection, terms, wanted, scope, below):
-        found += judge.fitting(chunk)
+    found: list[tuple[Row, int]] = []
+    for one in ordered(candidates, picks, newest=True):
+        found.append(one)
         if len(found) > size:
             break
-    hits = tuple(Hit(record, cut(record, terms)) for record in records(connection, found[:size]))
-    return Page(hits, encode(found[size - 1]) if len(found) > size else None)
+    hits = [Hit(record, cut(record, terms)) for record in records(connection, found[:size])]
+    return page(hits, found, size)
 
 
-class _Judge:
-    """Holds candidates against all terms and filters; what a statement holds is asked once."""
+def _sparing(
+    connection: Connection, terms: Sequence[Term], scope: Scope, matcher: Matcher
+) -> Iterator[list[Row]]:
+    """Candidates for terms of which some are prefixes.
 
-    def __init__(
-        self, connection: Connection, terms: Sequence[Term], scope: Sequence[ColumnElement[bool]]
-    ) -> None:
-        self._connection = connection
-        self._terms = terms
-        self._scope = scope
-        self._asked: set[int] = set()
-        self._holding: dict[Term, set[int]] = {term: set() for term in terms}
-
-    def fitting(self, candidates: Sequence[int]) -> list[int]:
-        query = (
-            select(exchanges.c.id, exchanges.c.statement)
-            .join(sessions, sessions.c.key == exchanges.c.session)
-            .where(exchanges.c.id.in_(candidates), *self._scope)
-        )
-        left = {key: statement for key, statement in self._connection.execute(query)}  # noqa: C416
-        fresh = set(left.values()) - self._asked
-        self._asked |= fresh
-        for term in self._terms:
-            holding = self._holding[term]
-            holding |= documents.matching(self._connection, documents.STATEMENTS, term, fresh)
-            rest = [key for key, statement in left.items() if statement not in holding]
-            apart = documents.matching(self._connection, documents.EXTRAS, term, rest)
-            left = {key: one for key, one in left.items() if one in holding or key in apart}
-        return [key for key in candidates if key in left]
-
-
-def _candidates(
-    connection: Connection,
-    terms: Sequence[Term],
-    wanted: ExchangeFilter,
-    scope: Sequence[ColumnElement[bool]],
-    below: int,
-) -> Iterator[list[int]]:
-    sources = [source for term in terms if (source := _source(connection, term)) is not None]
-    walk = _size_of(connection, wanted)
-    best = min(sources, key=lambda source: source.cost, default=None)
-    if best is None or (walk is not None and walk < best.cost):
-        yield from _walk(connection, scope, below)
-        return
-    ids = (key for key, _ in groupby(_merged(connection, best, below)))
-    size = _FIRST_CHUNK
-    while chunk := list(islice(ids, size)):
-        yield chunk
-        size = min(size * 2, _LAST_CHUNK)
-
-
-def _walk(connection: Connection, scope: Sequence[ColumnElement[bool]], below: int) -> Iterator[list[int]]:
-    query = (
-        select(exchanges.c.id)
-        .join(sessions, sessions.c.key == exchanges.c.session)
-        .where(*scope)
-        .order_by(exchanges.c.id.desc())
-    )
-    size = _FIRST_CHUNK
-    while True:
-        chunk = list(connection.execute(query.where(exchanges.c.id < below).limit(size)).scalars())
-        if not chunk:
+    A database gathers all words that begin so before it gives the first bundle. So what holds the other terms
+    is looked at first, and the prefixes are asked for only if that has too little of them.
+    """
+    whole = [term for term in terms if not term.prefix]
+    if len(whole) < len(terms):
+        seen = 0
+        others = _candidates(connection, whole, scope) if whole else walk(connection, scope, newest=True)
+        for rows in others:
+            yield rows
+            seen += len(rows)
+            if rows and seen >= _ENOUGH and matcher.fitted * _THIN < seen:
+                scope = replace(scope, ceiling=rows[-1].id)
+                break
+        else:
             return
-        yield chunk
-        below, size = chunk[-1], min(size * 2, _LAST_CHUNK)
+    yield from _candidates(connection, terms, scope)
 
 
-def _source(connection: Connection, term: Term) -> _Source | None:
-    """The term as a source; None if it is too common to be one."""
-    found = documents.newest(connection, documents.STATEMENTS, term, LAST, _MOST_STATEMENTS + 1)
+def _candidates(connection: Connection, terms: Sequence[Term], scope: Scope) -> Iterator[list[Row]]:
+    """Bundles that may hold all terms, falling; all those that do are among them."""
+    uses = _uses(connection, terms)
+    if uses is None or (scope.reach <= _FEW and _many(connection, terms)):
+        return walk(connection, scope, newest=True)
+    if not uses and not _mixed(connection, terms):
+        return _documents(connection, terms, scope)
+    streams = [_documents(connection, terms, scope), _long(connection, uses, scope)]
+    if len(terms) > 1:
+        # a long statement may hold some terms, and what its exchange said the others
+        own = select(statements.c.id).where(statements.c.id == bundles.c.statement, statements.c.long)
+        streams += [_documents(connection, [term], scope, own.exists()) for term in terms]
+    falling = heapq.merge(*map(chain.from_iterable, streams), key=lambda row: -row.id)
+    return _chunked(next(same) for _, same in groupby(falling, key=lambda row: row.id))
+
+
+def _many(connection: Connection, terms: Sequence[Term]) -> bool:
+    """Whether there are more documents with the terms than one would look at one by one."""
+    asked, _ = documents.bundles_holding(select(bundles.c.id), terms, connection.dialect.name)
+    return len(connection.execute(asked.limit(_MANY)).all()) >= _MANY
+
+
+def _mixed(connection: Connection, terms: Sequence[Term]) -> bool:
+    """Whether a long statement holds any of several terms."""
+    if len(terms) == 1:
+        return False
+    return any(documents.statements_holding(connection, [term], 1) for term in terms)
+
+
+def _documents(
+    connection: Connection, terms: Sequence[Term], scope: Scope, *more: ColumnElement[bool]
+) -> Iterator[list[Row]]:
+    """The bundles in scope whose documents hold the terms."""
+    asked, own = documents.bundles_holding(query(), terms, connection.dialect.name)
+    asked = asked.where(*scope.conditions, *scope.among, *more, own >= scope.above).order_by(own.desc())
+    below, size = scope.below, FIRST_CHUNK
+    while True:
+        rows = rows_of(connection, asked.where(own < below).limit(size))
+        yield rows
+        if len(rows) < size:
+            return
+        below, size = rows[-1].id, min(size * 2, LAST_CHUNK)
+
+
+def _uses(connection: Connection, terms: Sequence[Term]) -> list[_Use] | None:
+    """The long statements that hold all terms; None if there are too many to look up."""
+    found = documents.statements_holding(connection, terms, _MOST_STATEMENTS + 1)
     if len(found) > _MOST_STATEMENTS:
         return None
-    apart = len(documents.newest(connection, documents.EXTRAS, term, LAST, _MOST_EXTRAS))
-    uses = 0
+    uses: list[_Use] = []
     for part in _parts(found):
-        total = select(func.coalesce(func.sum(statements.c.uses), 0)).where(statements.c.id.in_(part))
-        uses += int(connection.execute(total).scalar_one())
-    return _Source(uses + apart, term, tuple(found))
+        uses += documents.among(connection, "statements", "newest, id, uses", "id", part)
+    return uses
 
 
-def _size_of(connection: Connection, wanted: ExchangeFilter) -> int | None:
-    """How many exchanges a walk along the filter's own index meets; None for all there are."""
-    total = select(func.coalesce(func.sum(sessions.c.exchanges), 0))
-    if wanted.session is not None:
-        return int(connection.execute(total.where(sessions.c.id == wanted.session)).scalar_one())
-    if wanted.run is not None:
-        own = select(runs.c.key).where(runs.c.id == wanted.run).scalar_subquery()
-        return int(connection.execute(total.where(sessions.c.run == own)).scalar_one())
-    return None
+def _long(connection: Connection, uses: Sequence[_Use], scope: Scope) -> Iterator[list[Row]]:
+    """The bundles in scope that use one of these statements."""
+    below = scope.below
+    heads = {statement: newest for newest, statement, _ in uses if newest < below}
+    later = [statement for newest, statement, count in uses if newest >= below and count > 1]
+    for part in _parts(later):
+        heads.update(_heads(connection, part, below))
+    once = {statement for _, statement, count in uses if count == 1}
 
+    def opened(statement: int) -> Iterator[tuple[int, None]]:
+        under, size = heads[statement], _FIRST_USES
+        yield under, None
+        while statement not in once:
+            b = bundles.c
+            asked = select(b.id).where(b.statement == statement, b.id < under)
+            chunk = list(connection.execute(asked.order_by(b.id.desc()).limit(size)).scalars())
+            for key in chunk:
+                yield key, None
+            if len(chunk) < size:
+                return
+            under, size = chunk[-1], min(size * 4, LAST_CHUNK)
 
-def _merged(connection: Connection, source: _Source, below: int) -> Iterator[int]:
-    streams: list[Iterator[int]] = [_extras(connection, source.term, below)]
-    for part in _parts(source.statements):
-        newest = (
-            select(func.max(exchanges.c.id))
-            .where(exchanges.c.statement == statements.c.id, exchanges.c.id < below)
-            .scalar_subquery()
-        )
-        heads: Any = connection.execute(select(statements.c.id, newest).where(statements.c.id.in_(part)))
-        streams += [_uses(connection, key, head) for key, head in heads if head is not None]
-    return heapq.merge(*streams, reverse=True)
-
-
-def _uses(connection: Connection, statement: int, head: int) -> Iterator[int]:
-    """A statement's exchanges from `head` down, fetched only as they are asked for."""
-    yield head
-    size = _FIRST_CHUNK
-    while True:
-        query = select(exchanges.c.id).where(exchanges.c.statement == statement, exchanges.c.id < head)
-        chunk = list(connection.execute(query.order_by(exchanges.c.id.desc()).limit(size)).scalars())
-        if not chunk:
+    bounds = [(head, statement) for statement, head in heads.items()]
+    ids = (key for key, _ in merged(bounds, opened, newest=True))
+    size = FIRST_CHUNK
+    while chunk := list(islice(ids, size)):
+        inside = [key for key in chunk if key >= scope.above]
+        rows = fetch(connection, inside, *scope.conditions)
+        yield [row for row in rows if scope.fits(row)]
+        if len(inside) < len(chunk):
             return
-        yield from chunk
-        head, size = chunk[-1], _LAST_CHUNK
+        size = min(size * 2, LAST_CHUNK)
 
 
-def _extras(connection: Connection, term: Term, below: int) -> Iterator[int]:
-    size = _FIRST_CHUNK
-    while chunk := documents.newest(connection, documents.EXTRAS, term, below, size):
-        yield from chunk
-        below, size = chunk[-1], _LAST_CHUNK
+def _heads(connection: Connection, some: Sequence[int], below: int) -> dict[int, int]:
+    """The highest bundle below `below` that uses each of these statements; those without one are left out."""
+    b, s = bundles.c, statements.c
+    newest = select(func.max(b.id)).where(b.statement == s.id, b.id < below).scalar_subquery()
+    found = connection.execute(select(s.id, newest).where(s.id.in_(some)))
+    return {statement: head for statement, head in found if head is not None}
+
+
+def _chunked(rows: Iterator[Row]) -> Iterator[list[Row]]:
+    size = FIRST_CHUNK
+    while chunk := list(islice(rows, size)):
+        yield chunk
+        size = min(size * 2, LAST_CHUNK)
 
 
 def _parts(items: Sequence[int], size: int = 400) -> list[Sequence[int]]:

@@ -91,16 +91,16 @@ class SessionFilter:
     until: int | None = None
 
 
-def open_session(connection: Connection, opening: Opening) -> int:
-    """Adds a session unless it is there, and gives its key. Its run must be there."""
+def open_session(connection: Connection, opening: Opening) -> tuple[int, bool]:
+    """Adds a session unless it is there, and gives its key, and whether it is new. Its run must be there."""
     known = connection.execute(select(sessions.c.key).where(sessions.c.id == opening.id)).scalar()
     if known is not None:
-        return int(known)
+        return int(known), False
     run = connection.execute(select(runs.c.key).where(runs.c.id == opening.run)).scalar_one()
     values = {name: getattr(opening, name) for name in opening.__slots__}
     values |= {"run": run, "claims": dict(opening.claims), "state": SessionState.OPEN.value}
     added = connection.execute(insert(sessions).values(**values).returning(sessions.c.key))
-    return int(added.scalar_one())
+    return int(added.scalar_one()), True
 
 
 def close_session(connection: Connection, session: str, outcome: str, reason: str, closed: int) -> bool:

@@ -1,7 +1,7 @@
 """The catalog's tables. Times are microseconds of the Unix epoch; a schema change is a migration.
 
 The full-text tables differ by database and live in `documents`: two FTS5 tables in SQLite, a tsvector column
-beside each text in PostgreSQL.
+in PostgreSQL.
 """
 
 from sqlalchemy import (
@@ -17,7 +17,6 @@ from sqlalchemy import (
     String,
     Table,
     Text,
-    UniqueConstraint,
 )
 
 metadata = MetaData(
@@ -147,49 +146,44 @@ statements = Table(
     Column("id", Key, primary_key=True, autoincrement=True),
     Column("digest", LargeBinary, nullable=False, unique=True),
     Column("uses", BigInteger, nullable=False),  # exchanges that hold it; at 0 the row is deleted
+    Column("newest", BigInteger, nullable=False),  # no bundle that holds it has a higher id
+    Column("long", Boolean, nullable=False),  # has a document of its own
     Column("truncated", Boolean, nullable=False),
     Column("text", Text, nullable=False),
     sqlite_autoincrement=True,
 )
 
-# `id` is the exchange's start in microseconds times 4096 plus a discriminator (see `ingest`): one clustered
-# order serves newest-first listing, time filters and cursors, and a rebuilt index gets the same ids.
-exchanges = Table(
-    "exchanges",
+# Exchanges of one session that asked the same and ended the same, a short time apart (see `bundles`). `id` is
+# the newest start in microseconds times 4096 plus a discriminator (see `ingest`): one clustered order serves
+# newest-first listing, time filters and cursors.
+bundles = Table(
+    "bundles",
     metadata,
     Column("id", Key, primary_key=True, autoincrement=False),
     Column("session", Key, ForeignKey("sessions.key"), nullable=False),
-    Column("number", BigInteger, nullable=False),
     Column("run", Key, nullable=False),
     Column("statement", Key, ForeignKey("statements.id"), nullable=False),
     Column("verb", String(64), nullable=False),
     Column("aside", Boolean, nullable=False),
     Column("status", String(16), nullable=False),
-    Column("duration", BigInteger, nullable=False),
-    Column("rows", BigInteger, nullable=False),
-    Column("bytes", BigInteger, nullable=False),
     Column("code", String(64)),
-    UniqueConstraint("session", "number"),
-    Index("ix_exchanges_statement", "statement", "id"),
-    Index("ix_exchanges_run", "run", "id"),
+    Column("exchanges", Integer, nullable=False),
+    Column("wordy", Boolean, nullable=False),  # whether any has values, an error or output
+    Column("low", BigInteger, nullable=False),  # the lowest number
+    Column("first", BigInteger, nullable=False),  # the earliest start
+    Column("packed", LargeBinary, nullable=False),
+    Index("ix_bundles_session", "session", "id"),
+    Index("ix_bundles_statement", "statement", "id"),
+    Index("ix_bundles_run", "run", "id"),
+    Index("ix_bundles_verb", "verb", "id"),
 )
 # Nearly all exchanges end ok: an index of the others is small and makes "what was denied" immediate.
 Index(
-    "ix_exchanges_status",
-    exchanges.c.status,
-    exchanges.c.id,
-    sqlite_where=exchanges.c.status != "ok",
-    postgresql_where=exchanges.c.status != "ok",
-)
-
-# The texts of an exchange apart from its statement; only exchanges that have any.
-extras = Table(
-    "extras",
-    metadata,
-    Column("id", Key, ForeignKey("exchanges.id"), primary_key=True, autoincrement=False),
-    Column("values", Text, nullable=False),
-    Column("error", Text, nullable=False),
-    Column("output", Text, nullable=False),
+    "ix_bundles_status",
+    bundles.c.status,
+    bundles.c.id,
+    sqlite_where=bundles.c.status != "ok",
+    postgresql_where=bundles.c.status != "ok",
 )
 
 # One operation that waits, or waited, for people. `digest` is what may use it: see `approvals`.

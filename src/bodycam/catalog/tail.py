@@ -12,10 +12,10 @@ KEPT = 2000
 
 
 class Arrival(StrEnum):
-    """What arrived; an exchange is named by its id, a session by its own."""
+    """What arrived; exchanges are named by the id of their bundle, a session by its own."""
 
     OPENED = "opened"
-    EXCHANGE = "exchange"
+    EXCHANGES = "exchanges"
     CLOSED = "closed"
     SEALED = "sealed"
 
@@ -43,7 +43,7 @@ def position(connection: Connection) -> int:
     return int(connection.execute(select(func.coalesce(func.max(arrivals.c.id), 0))).scalar_one())
 
 
-def after(connection: Connection, position: int, *, batches: int = 20) -> Arrivals:
+def after(connection: Connection, position: int, *, batches: int = 2) -> Arrivals:
     """What arrived after `position`, oldest first, at most so many batches."""
     query = select(arrivals).where(arrivals.c.id > position).order_by(arrivals.c.id).limit(batches)
     rows = connection.execute(query).all()

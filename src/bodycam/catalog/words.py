@@ -9,7 +9,7 @@ Japanese kana are a word each. Words longer than LONGEST are cut, in the text an
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import islice
 
@@ -22,6 +22,7 @@ FILLER = "\ue000"  # takes a position and can't be asked for
 
 _ASCII = re.compile(r"[a-z0-9]+")
 _CJK = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
+_TOO_LONG = re.compile(rf"[A-Za-z0-9]{{{LONGEST + 1}}}")
 _UNICODE = re.compile(rf"[{_CJK}]|[^\W_{_CJK}]+")
 _PART = re.compile(r'"([^"]*)"?(\*?)|([^\s"]+)')
 _MOST_TERMS = 16
@@ -50,7 +51,7 @@ def words(*texts: str) -> list[str]:
     for text in texts:
         if found:
             found.append(FILLER)
-        found += islice(_split(text), MOST_WORDS - len(found))
+        found += _split(text)[: MOST_WORDS - len(found)]
         if len(found) >= MOST_WORDS:
             break
     if len(found) > MOST_REPEATS:
@@ -81,13 +82,28 @@ def parse(question: str) -> tuple[Term, ...]:
     return tuple(islice(terms, _MOST_TERMS))
 
 
-def _split(text: str) -> Iterator[str]:
+def document(texts: Sequence[str]) -> str:
+    """A text with all words of some texts, for a tokenizer that knows letters and digits of ASCII alone.
+
+    No phrase reaches from one text into the next.
+    """
+    plain = "\n".join(texts)
+    if plain.isascii() and (max(map(len, texts)) <= LONGEST or _TOO_LONG.search(plain) is None):
+        return f" {FILLER} ".join(texts)
+    return f" {FILLER} ".join(" ".join(_split(text)) for text in texts)
+
+
+def distinct(texts: Sequence[str]) -> set[str]:
+    """All words of some texts, wherever they stand."""
+    return set(_split("\n".join(texts)))
+
+
+def _split(text: str) -> list[str]:
     if text.isascii():
-        for match in _ASCII.finditer(text.lower()):
-            yield match[0][:LONGEST]
-    else:
-        for match in _UNICODE.finditer(unicodedata.normalize("NFKC", text)):
-            yield match[0].casefold()[:LONGEST]
+        found = _ASCII.findall(text.lower())
+        return found if len(text) <= LONGEST else [word[:LONGEST] for word in found]
+    plain = unicodedata.normalize("NFKC", text)
+    return [word.casefold()[:LONGEST] for word in _UNICODE.findall(plain)]
 
 
 def _thin(found: list[str]) -> None:

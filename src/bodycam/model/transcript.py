@@ -3,8 +3,9 @@
 Each protocol's transcript turns the events of a session into these; nothing here names a protocol.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from bodycam.model.event import Event
 
@@ -104,6 +105,25 @@ class Reader(Protocol):
     """Turns one session's events, in order, into entries; bad bytes give a Noted entry, never raises."""
 
     def feed(self, event: Event) -> list[Entry]: ...
+
+
+@runtime_checkable
+class Skimmer(Reader, Protocol):
+    """What a reader may be as well, so that the index need not have it read each exchange in full.
+
+    Both give exactly what the entries of the same events say, or None where they can't tell; neither changes
+    what the reader knows, nor raises.
+    """
+
+    def skim_values(self, parameters: Sequence[tuple[int, int, bytes | None]]) -> str:
+        """The text of an `Asked` entry's parameters (type, format, value), a line each; NULL for none."""
+
+    def skim_output(self, columns: bytes | None, data: bytes, most: int) -> str | None:
+        """The first `most` characters of the rows in an exchange's only piece of data to the client.
+
+        A line each, values divided by tabs, NULLs left out. `columns` is the description, if one was recorded
+        apart.
+        """
 
 
 class Transcript(Protocol):

@@ -3,10 +3,12 @@
 import asyncio
 import json
 
+from bodycam.catalog.bundles import Bundle
 from bodycam.catalog.engine import writing
-from bodycam.catalog.ingest import ExchangeRow, statement_of, write
+from bodycam.catalog.ingest import write
 from bodycam.catalog.runs import get_run
 from bodycam.catalog.sessions import get_session
+from bodycam.catalog.statement import statement_of
 from bodycam.catalog.tail import Arrival, announce
 from tests.unit.api.world import World
 
@@ -17,18 +19,21 @@ def index(world: World, session: str, *texts: str) -> list[int]:
         assert found is not None
         run = get_run(connection, found.run)
         assert run is not None
-        return write(
-            connection,
-            [
-                ExchangeRow(
-                    session=found.key, session_id=session, run=run.key, number=number,
-                    started=2_000_000 + number, verb="query",
-                    aside=text.startswith("--"), status="ok", duration=1500, rows=3, bytes=99, code=None,
-                    statement=statement_of(text, 1000), values="$1 = 42",
-                )
-                for number, text in enumerate(texts, 1)
-            ],
-        )  # fmt: skip
+        bundles = []
+        for number, text in enumerate(texts, 1):
+            one = Bundle(
+                statement_of(text, 1000),
+                "query",
+                text.startswith("--"),
+                "ok",
+                None,
+                found.key,
+                run.key,
+                session,
+            )
+            one.add((number, 2_000_000 + number, 1500, 3, 99, "$1 = 42", "", ""), 7)
+            bundles.append(one)
+        return write(connection, bundles)
 
 
 async def test_exchanges_come_in_order_and_hits_newest_first(world: World) -> None:
@@ -70,7 +75,7 @@ async def test_tail_tells_finished_exchanges(world: World) -> None:
             await asyncio.sleep(0.01)
     ids = index(world, session, "SELECT 1", "-- aside")
     with writing(world.context.catalog) as connection:
-        announce(connection, [(Arrival.EXCHANGE, str(one)) for one in ids])
+        announce(connection, [(Arrival.EXCHANGES, str(one)) for one in ids])
     await asyncio.sleep(0.6)
     world.context.closing.set()
     lines = [json.loads(one) for one in (await watching).text.splitlines()]

@@ -18,7 +18,7 @@ from bodycam.archive.format import v1
 from bodycam.archive.format.container import SessionReader, read_footer
 from bodycam.archive.format.v1 import FormatDamaged
 from bodycam.archive.index import Indexer
-from bodycam.archive.indexing import ContainerIndexer, IndexThread
+from bodycam.archive.indexing import ContainerIndexer, IndexThread, Markers
 from bodycam.archive.keystore import KeyStore
 from bodycam.archive.staging import CHECK_BYTES, RECORD, StagingFile, staged
 from bodycam.catalog import sessions
@@ -236,7 +236,8 @@ class TestInAStagedBlock:
         house.settings = house.settings.__class__(0.5, 0.05, 0.1, block=4096)
         keystore = KeyStore(house.root / "keystore" / "keys.db", house.keys.wrapping)
         thread = IndexThread(
-            ContainerIndexer(Indexer(engine, {}), house.store, keystore), house.root / "staging" / "unindexed"
+            ContainerIndexer(Indexer(engine, {}), house.store, keystore),
+            Markers(house.root / "staging" / "unindexed"),
         )
         house.index = thread  # type: ignore[assignment]
         thread.start()

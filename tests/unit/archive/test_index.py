@@ -1,6 +1,6 @@
 """What the indexer makes of a session's events."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -56,7 +56,7 @@ class EchoReader:
 
 class Echo:
     def __init__(self) -> None:
-        self.readers: list[EchoReader] = []
+        self.readers: list[Any] = []
 
     def reader(self) -> Reader:
         self.readers.append(EchoReader())
@@ -106,7 +106,7 @@ def test_a_session_becomes_rows(engine: Engine) -> None:
     indexer = Indexer(engine, {"echo": Echo()})
     for event in SESSION:
         indexer.feed("ses_a", event)
-    assert indexer.flush() == 3
+    assert indexer.flush() == 3  # each ended in another way
     one, two, three = listed(engine)
     assert (one.text, one.values, one.output, one.status) == ("SELECT $1", "bob\nNULL", "first", "ok")
     assert (one.started, one.duration, one.rows, one.bytes) == (NOON + 10, 20, 2, 34)
@@ -131,7 +131,7 @@ def test_a_session_becomes_rows(engine: Engine) -> None:
         "separated",
         {"k": "v"},
     )
-    assert [kind.value for kind, _ in arrived] == ["opened", "exchange", "exchange", "exchange", "closed"]
+    assert [kind.value for kind, _ in arrived] == ["opened", "exchanges", "exchanges", "exchanges", "closed"]
 
 
 @pytest.mark.parametrize("cut", range(len(SESSION)))
@@ -149,7 +149,6 @@ def test_reading_again_after_a_crash_changes_nothing(engine: Engine, cut: int) -
 
 def test_an_unknown_protocol_is_indexed_without_decoding(engine: Engine) -> None:
     indexer = Indexer(engine, {})
-    assert not indexer.wants("ses_a", Kind.TO_CLIENT, 1)
     for event in SESSION:
         indexer.feed("ses_a", event)
     indexer.flush()
@@ -163,7 +162,6 @@ def test_the_reader_is_left_alone_past_the_caps(engine: Engine) -> None:
     indexer.feed("ses_a", request(1, 1, "SELECT long", [b"abcdefgh"]))
     for at in range(2, 10):
         indexer.feed("ses_a", rows(at, 1, b"word"))
-    assert not indexer.wants("ses_a", Kind.TO_CLIENT, 1)
     indexer.feed("ses_a", finish(11, 1))
     indexer.flush()
     (only,) = listed(engine)
@@ -189,7 +187,7 @@ def test_sealed_and_rebuilt(engine: Engine) -> None:
             assert listed(engine) == []
         for event in SESSION:
             indexer.feed("ses_a", event)
-        indexer.sealed("ses_a", place, NOON + 99)
+        indexer.sealed({"ses_a": (place, NOON + 99)})
         with reading(engine) as connection:
             found = sessions.get_session(connection, "ses_a")
         assert found is not None
@@ -199,3 +197,96 @@ def test_sealed_and_rebuilt(engine: Engine) -> None:
 def test_events_before_opened_are_an_error(engine: Engine) -> None:
     with pytest.raises(LookupError, match="before its OPENED"):
         Indexer(engine, {}).feed("ses_x", request(1, 1, "SELECT 1"))
+
+
+class SkimmingReader(EchoReader):
+    """Says when it was skimmed; data that begins with a question mark it can't skim."""
+
+    def skim_values(self, parameters: Sequence[tuple[int, int, bytes | None]]) -> str:
+        return "skimmed " + " ".join("NULL" if value is None else value.decode() for *_, value in parameters)
+
+    def skim_output(self, columns: bytes | None, data: bytes, most: int) -> str | None:
+        if data.startswith(b"?"):
+            return None
+        described = "" if columns is None else f" by {columns.decode()}"
+        return f"skimmed {data.decode()}{described}"[:most]
+
+
+class Skimming(Echo):
+    def reader(self) -> Reader:
+        self.readers.append(SkimmingReader())
+        return self.readers[-1]
+
+
+def data(at: int, number: int, text: bytes, flavor: int = 1, kind: Kind = Kind.TO_CLIENT) -> Event:
+    return Event(kind, at, number, [flavor, 1, text])
+
+
+@pytest.mark.parametrize(
+    ("moved", "output"),
+    [
+        ([], ""),
+        ([data(2, 1, b"row")], "skimmed row"),
+        ([data(2, 1, b"columns", 3), data(3, 1, b"row")], "skimmed row by columns"),
+        ([data(2, 1, b"? row")], "? row"),
+        ([data(2, 1, b"one"), data(3, 1, b"two")], "one\ntwo"),
+        ([data(2, 1, b"in", 0, Kind.TO_TARGET), data(3, 1, b"out")], "out"),
+        ([data(2, 1, b"columns", 3), data(3, 1, b"?one"), data(4, 1, b"two")], "columns\n?one\ntwo"),
+        ([data(2, 1, b"columns", 3)], "columns"),
+    ],
+)
+def test_what_is_simple_is_skimmed_and_the_rest_is_read(
+    engine: Engine, moved: list[Event], output: str
+) -> None:
+    skimming = Skimming()
+    indexer = Indexer(engine, {"echo": skimming}, IndexSettings(output=40))
+    for event in [SESSION[0], request(1, 1, "SELECT $1", [b"v", None]), *moved, finish(9, 1)]:
+        indexer.feed("ses_a", event)
+    indexer.flush()
+    (only,) = listed(engine)
+    assert only.output == output
+    read_in_full = Kind.REQUEST in skimming.readers[0].fed
+    assert only.values == ("v\nNULL" if read_in_full else "skimmed v NULL")
+    assert read_in_full == (not output.startswith("skimmed") and bool(moved))
+
+
+def test_what_was_skimmed_before_is_not_skimmed_again_until_the_reader_has_learnt_something(
+    engine: Engine,
+) -> None:
+    skimming = Skimming()
+    indexer = Indexer(engine, {"echo": skimming})
+    indexer.feed("ses_a", SESSION[0])
+    reader = skimming.readers[0]
+    asked: list[bytes] = []
+    skim = reader.skim_output
+
+    def counted(columns: bytes | None, data: bytes, most: int) -> str | None:
+        asked.append(data)
+        return skim(columns, data, most)
+
+    reader.skim_output = counted
+    for number, said in enumerate((b"same", b"same", b"? other", b"same", b"same"), 1):
+        for event in (request(1, number, "SELECT 1"), data(2, number, said), finish(3, number)):
+            indexer.feed("ses_a", event)
+    assert asked == [b"same", b"? other", b"same"]
+
+
+def test_long_data_is_cut_for_the_index(engine: Engine) -> None:
+    echo = Echo()
+    indexer = Indexer(engine, {"echo": echo}, IndexSettings(output=100_000))
+    for event in (SESSION[0], request(1, 1, "COPY"), data(2, 1, b"x" * 300_000), finish(3, 1)):
+        indexer.feed("ses_a", event)
+    indexer.flush()
+    assert len(listed(engine)[0].output) == 64 * 1024
+
+
+def test_executions_of_one_statement_are_one_row_and_all_found(engine: Engine) -> None:
+    indexer = Indexer(engine, {"echo": Echo()})
+    indexer.feed("ses_a", SESSION[0])
+    for number in range(1, 101):
+        indexer.feed("ses_a", request(number, number, "SELECT $1", [b"value%d" % number]))
+        indexer.feed("ses_a", finish(number + 1, number, "error" if number == 50 else "ok"))
+    assert indexer.flush() == 2
+    found = listed(engine)
+    assert [(one.number, one.values) for one in found] == [(n, f"value{n}") for n in range(1, 101)]
+    assert [one.number for one in found if one.status == "error"] == [50]

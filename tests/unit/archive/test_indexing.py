@@ -7,17 +7,22 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine
 
-from bodycam.archive import indexing
+from bodycam.archive import index, indexing
 from bodycam.archive.index import Indexer
-from bodycam.archive.indexing import ContainerIndexer, IndexThread, reindex
+from bodycam.archive.indexing import ContainerIndexer, IndexThread, Markers, reindex
 from bodycam.archive.keystore import KeyStore
 from bodycam.archive.store.local import LocalStore
-from bodycam.catalog import sessions
-from bodycam.catalog.engine import make_engine, reading
+from bodycam.catalog import deletion, renewal, sessions
+from bodycam.catalog.engine import make_engine, reading, writing
 from bodycam.catalog.exchanges import ExchangeFilter, list_exchanges
+from bodycam.catalog.runs import add_run
 from bodycam.catalog.schema import migrate
-from bodycam.catalog.sessions import SessionState
+from bodycam.catalog.sessions import Opening, SessionState, open_session
+from bodycam.model.event import Kind
+from bodycam.model.identity import Principal, PrincipalKind, Run
 from tests.unit.archive.house import House, Worker
+
+PRINCIPAL = Principal("local", "ci", PrincipalKind.SERVICE, frozenset())
 
 
 @pytest.fixture
@@ -39,7 +44,7 @@ class Indexed:
         keystore = KeyStore(self.house.root / "keystore" / "keys.db", self.house.keys.wrapping)
         self.keystore = keystore
         self.containers = ContainerIndexer(Indexer(self.engine, {}), self.house.store, keystore)
-        self.thread = IndexThread(self.containers, self.house.root / "staging" / "unindexed")
+        self.thread = IndexThread(self.containers, Markers(self.house.root / "staging" / "unindexed"))
         self.house.index = self.thread  # type: ignore[assignment]
         self.thread.start()
         self.house.start()
@@ -62,6 +67,11 @@ class Indexed:
             wanted = ExchangeFilter(session=session, asides=True)
             return sorted(one.number for one in list_exchanges(connection, wanted, limit=500).items)
 
+    def statuses(self, session: str) -> dict[int, str]:
+        with reading(self.engine) as connection:
+            page = list_exchanges(connection, ExchangeFilter(session=session, asides=True), limit=500)
+            return {one.number: one.status for one in page.items}
+
     def state(self, session: str) -> SessionState | None:
         with reading(self.engine) as connection:
             found = sessions.get_session(connection, session)
@@ -75,6 +85,10 @@ def indexed(tmp_path: Path, engine: Engine) -> Iterator[Indexed]:
     yield made
     made.stop()
     made.worker.die()
+
+
+def away(*_: object, **__: object) -> None:
+    raise OSError("the catalog is away")
 
 
 def soon(done: Callable[[], bool]) -> None:
@@ -98,11 +112,8 @@ def test_a_catalog_that_is_away_stops_no_sealing_and_is_caught_up(
 ) -> None:
     monkeypatch.setattr(indexing, "RETRY", 0.05)
 
-    def away() -> int:
-        raise OSError("the catalog is away")
-
     with monkeypatch.context() as patched:
-        patched.setattr(indexed.containers.indexer, "flush", away)
+        patched.setattr(index, "writing", away)
         session = indexed.run(3)
         soon(lambda: indexed.thread.failure is not None)
         assert indexed.state(session) is None
@@ -115,11 +126,8 @@ def test_a_catalog_that_is_away_stops_no_sealing_and_is_caught_up(
 def test_what_the_last_process_could_not_index_the_next_one_does(
     indexed: Indexed, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def away() -> int:
-        raise OSError("the catalog is away")
-
     with monkeypatch.context() as patched:
-        patched.setattr(indexed.containers.indexer, "flush", away)
+        patched.setattr(index, "writing", away)
         session = indexed.run(3)
         indexed.stop()
     assert indexed.state(session) is None
@@ -141,6 +149,80 @@ def test_what_has_no_room_in_the_queue_is_read_from_the_recording(
     assert indexed.exchanges(session) == [1, 2, 3]
 
 
+def test_an_end_that_found_no_room_makes_no_exchange_of_unknown_outcome(
+    indexed: Indexed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session = indexed.worker.open()
+    indexed.worker.query(session, 1)
+    indexed.worker.put(session, Kind.REQUEST, 2, ["query", "select 2", [], {}, "statement", None, 0])
+    indexed.house.until(lambda: not indexed.house.archivist.step())
+    with monkeypatch.context() as patched:
+        patched.setattr(indexing, "QUEUE_BYTES", 0)
+        indexed.worker.put(session, Kind.FINISH, 2, ["ok", 1, 5, 10, "SELECT 1", None])
+        indexed.house.until(lambda: not indexed.house.archivist.step())
+    indexed.worker.close(session)
+    indexed.house.until_sealed(session)
+
+    soon(lambda: indexed.state(session) is SessionState.SEALED)
+
+    assert indexed.statuses(session) == {1: "ok", 2: "ok"}
+
+
+def test_an_event_that_makes_no_sense_costs_only_its_exchange(indexed: Indexed) -> None:
+    bad, good = indexed.worker.open(), indexed.worker.open()
+    indexed.worker.query(bad, 1)
+    indexed.worker.put(bad, Kind.REQUEST, 2, ["short"])
+    indexed.worker.put(bad, Kind.FINISH, 2, ["ok", 1, 5, 10, "SELECT 1", None])
+    indexed.worker.put(bad, Kind.REQUEST, 3, {"no": "list"})
+    indexed.worker.query(bad, 4)
+    indexed.worker.query(good, 1)
+    indexed.worker.close(bad)
+    indexed.worker.close(good)
+    indexed.house.until_sealed(bad, good)
+
+    soon(lambda: indexed.state(good) is SessionState.SEALED and indexed.state(bad) is SessionState.SEALED)
+
+    assert indexed.exchanges(good) == [1]
+    assert indexed.exchanges(bad) == [1, 4]
+    assert indexed.thread.backlog() == 0
+
+
+def test_what_is_taken_is_found_while_the_session_goes_on(indexed: Indexed) -> None:
+    session = indexed.worker.open()
+    for exchange in range(1, 4):
+        indexed.worker.query(session, exchange)
+        indexed.house.archivist.step()
+
+        soon(lambda exchange=exchange: indexed.exchanges(session) == list(range(1, exchange + 1)))
+
+
+def test_after_an_upgrade_the_index_is_built_anew_by_itself(indexed: Indexed) -> None:
+    wanted = [indexed.run(2), indexed.run(3)]
+    going_on = indexed.worker.open()
+    indexed.worker.query(going_on, 1)
+    soon(lambda: all(indexed.state(session) is SessionState.SEALED for session in wanted))
+    indexed.stop()
+    deletion.clear_index(indexed.engine)
+    with writing(indexed.engine) as connection:
+        add_run(connection, Run("run_old", PRINCIPAL, "bot", 1.0), None, 1)
+        old = dict.fromkeys(Opening.__slots__, "") | {"id": wanted[0], "run": "run_old"}
+        opening = Opening(**{**old, "claims": {}, "opened": 1, "opening": 1})  # type: ignore[arg-type]
+        open_session(connection, opening)
+        renewal.demand(connection)
+
+    indexed.start()
+
+    soon(lambda: all(indexed.state(session) is SessionState.SEALED for session in wanted))
+    assert [indexed.exchanges(session) for session in wanted] == [[1, 2], [1, 2, 3]]
+    soon(lambda: indexed.thread.backlog() == 0)
+    with reading(indexed.engine) as connection:
+        assert not renewal.demanded(connection)
+    indexed.worker.close(going_on)
+    indexed.house.until_sealed(going_on)
+    soon(lambda: indexed.state(going_on) is SessionState.SEALED)
+    assert indexed.exchanges(going_on) == [1]
+
+
 def test_a_container_from_before_a_crash_is_indexed_from_itself(
     indexed: Indexed, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -151,7 +233,7 @@ def test_a_container_from_before_a_crash_is_indexed_from_itself(
 
     with monkeypatch.context() as patched:
         patched.setattr(indexed.thread, "sealing", dies)
-        patched.setattr(indexed.containers.indexer, "flush", lambda: 0)
+        patched.setattr(index, "writing", away)
         with pytest.raises(Killed):
             session = indexed.run(3)
         indexed.house.crash()

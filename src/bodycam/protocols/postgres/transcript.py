@@ -1,12 +1,12 @@
 """A PostgreSQL session's recording decoded for people (`model.transcript`)."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from bodycam.model.event import Event, Flavor, Kind
 from bodycam.model.operation import Weight
 from bodycam.model.transcript import Asked, Body, Done, Entry, Message, Noted, Shown
-from bodycam.protocols.postgres import types
+from bodycam.protocols.postgres import skimming, types
 from bodycam.protocols.postgres.recorded_exchange import RecordedExchange
 
 EXCHANGES_MOST = 64
@@ -40,6 +40,14 @@ class PostgresReader:
             said.append(Noted("undecodable", f"{type(error).__name__}: {error}"[:1000]))
         at, exchange = event.at, event.exchange
         return [Entry(at, exchange, body) for body in said]
+
+    def skim_values(self, parameters: Sequence[tuple[int, int, bytes | None]]) -> str:
+        """The parameters of a request, as its entry shows them."""
+        return skimming.values(parameters, self._encoding)
+
+    def skim_output(self, columns: bytes | None, data: bytes, most: int) -> str | None:
+        """The rows of a simple answer, as its entries show them; None where it is not simple."""
+        return skimming.output(columns, data, most, self._encoding)
 
     def _exchange(self, number: int) -> RecordedExchange:
         found = self._exchanges.get(number)

@@ -191,4 +191,4 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["id"], ["exchanges.id"], name=op.f("fk_extras_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_extras")),
     )
-    documents.create(op.get_bind())
+    documents.create(op.get_bind(), ("statements", "extras"))

@@ -82,7 +82,7 @@ def test_a_read_only_store_is_said_and_made_good(
         sealed = metrics.total(gateway, "bodycam_sealed_total")
         second = loads(bench, run, 3)
         assert metrics.total(gateway, "bodycam_sealed_total") == sealed
-        assert metrics.total(gateway, "bodycam_archivist_waiting_sessions") >= 18
+        until(lambda: metrics.total(gateway, "bodycam_archivist_waiting_sessions") >= 18, "18 sessions wait")
         assert metrics.total(gateway, "bodycam_oldest_unsealed_seconds") > 1
         ready = gateway.api("GET", "/readyz", key=False)
         assert ready.status_code == 503
@@ -130,10 +130,14 @@ def test_a_store_that_hangs_holds_up_nobody(
             opened = metrics.total(gateway, "bodycam_ledger_size")
             second = loads(bench, run, 3)
             # openings enter the ledger all the same, and the waiting shows
-            assert metrics.total(gateway, "bodycam_ledger_size") >= opened + 18
-            assert metrics.total(gateway, "bodycam_archivist_waiting_sessions") >= 18
+            until(lambda: metrics.total(gateway, "bodycam_ledger_size") >= opened + 18, "18 openings")
+            until(
+                lambda: metrics.total(gateway, "bodycam_archivist_waiting_sessions") >= 18, "18 sessions wait"
+            )
             assert metrics.total(gateway, "bodycam_oldest_unsealed_seconds") > 1
-            assert metrics.total(gateway, "bodycam_archivist_lag_seconds") < 1
+            until(
+                lambda: metrics.total(gateway, "bodycam_archivist_lag_seconds") < 1, "the journals are read"
+            )
             with psycopg.connect(run.dsn()) as connection:
                 assert connection.execute("select 42").fetchone() == (42,)
         third = loads(bench, run, 1)

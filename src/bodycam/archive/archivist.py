@@ -122,7 +122,8 @@ class Archivist:
             if not full:
                 for tail in list(self._tails.values()):
                     busy |= tail.poll(POLL_BYTES)
-                if not busy:
+                if not self.behind:
+                    # what there was has been read, though more may have come meanwhile
                     self._polled_at = now
             # openings reach the ledger here: one group a step, well within the promised second
             self.ledger.commit()

@@ -354,13 +354,16 @@ class Gateway:
         said: dict[str, Any] = answer.json()
         assert said["unsealed"] == [], said
         deadline = time.monotonic() + wait
-        while self._unindexed(credential.run):
+        while self._unindexed(credential.run, len(said["sessions"])):
             assert time.monotonic() < deadline, "the index did not follow"
             time.sleep(0.02)
         return said
 
-    def _unindexed(self, run: str) -> bool:
-        """Whether the index does not know yet of a session of the run that it is sealed."""
+    def _unindexed(self, run: str, given: int) -> bool:
+        """Whether the index does not know yet of each of the run's sessions that it is sealed."""
+        sealed = f"/v1/sessions?run={run}&state=sealed&limit=1000"
+        if len(self.api("GET", sealed).json()["sessions"]) < min(given, 1000):
+            return True
         return any(
             self.api("GET", f"/v1/sessions?run={run}&state={state}&limit=1").json()["sessions"]
             for state in ("open", "closed")

@@ -7,6 +7,7 @@ from bodycam.config import Settings
 from bodycam.config.rules import Unknown
 from bodycam.policy.decision import DecisionPoint
 from bodycam.policy.detectors.known import check_detectors
+from bodycam.policy.masking.checking import check_columns
 from bodycam.policy.rules.compiling import check_rules, compile_rules
 from bodycam.registry import LANGUAGES, PROTOCOLS
 
@@ -17,7 +18,7 @@ def load_settings(file: Path) -> Settings:
     Raises:
         SettingsError: the file can't be read or is wrong, with every problem in it.
     """
-    return config.load(file, protocols=PROTOCOLS, checks=(check_rules, check_detectors))
+    return config.load(file, protocols=PROTOCOLS, checks=(check_rules, check_detectors, check_columns))
 
 
 def decision_point(settings: Settings) -> DecisionPoint:

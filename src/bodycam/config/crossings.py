@@ -82,18 +82,6 @@ def _masked_targets_exist(settings: Settings) -> Iterator[Finding]:
                     )
 
 
-def _columns_are_not_followed(settings: Settings) -> Iterator[Finding]:
-    for number, entry in enumerate(settings.masking):
-        unless = () if entry.unless is None else entry.unless.columns
-        for path, named in ((("columns",), entry.columns), (("unless", "columns"), unless)):
-            if named:
-                yield (
-                    ("masking", number, *path),
-                    "masks by column are not in this version, which does not follow columns through views "
-                    "and casts; deny what reads them by a rule over op.sql.columns_read",
-                )
-
-
 def _own_detectors(settings: Settings) -> Iterator[Finding]:
     for name in settings.detectors:
         if name.partition(".")[0] in _RESERVED:
@@ -111,7 +99,6 @@ _CHECKS: tuple[tuple[frozenset[str], Callable[[Settings], Iterator[Finding]]], .
     (frozenset({"listen", "tls"}), _doors),
     (frozenset({"masking", "targets"}), _masked_targets_exist),
     (frozenset({"detectors"}), _own_detectors),
-    (frozenset({"masking"}), _columns_are_not_followed),
 )
 
 

@@ -25,8 +25,10 @@ class WorkerMasking:
         self.redactor = _redactor(settings, masking, self._patterns)
 
     def adopt(self, settings: Settings) -> None:
-        """Mask by changed settings."""
-        self.open.adopt(self._made(settings))
+        """Mask by changed settings; takes a while, and belongs in a thread."""
+        masking = self._made(settings)
+        self.open.adopt(masking)
+        self.redactor = _redactor(settings, masking, self._patterns)
 
     def _made(self, settings: Settings) -> Masking:
         self._patterns = patterns(settings)

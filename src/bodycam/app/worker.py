@@ -85,11 +85,16 @@ async def run_worker(
         )
         worker.listen(listener, protocol)
 
+    async def mask_by(changed: Settings) -> None:
+        await asyncio.to_thread(masking.adopt, changed)
+        worker.redaction = masking.redactor
+        log.info("changed masks are in use", worker=number)
+
     def reload() -> None:
         """The supervisor has written changed settings; what is wrong with them was found there."""
         changed = from_snapshot(snapshot_file(settings).read_bytes())
         adopt(policy, changed)
-        masking.adopt(changed)
+        worker.spawn(mask_by(changed))
         log.info("changed rules are in use", worker=number, policy=policy.version)
 
     asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, reload)

@@ -74,7 +74,7 @@ class Worker:
         self.number, self.journal, self.limits = number, journal, limits
         self.certificate = certificate
         self._line = line(self)
-        self._policy, self._redaction, self._version = policy, redaction, version
+        self._policy, self.redaction, self._version = policy, redaction, version
         self._masking = masking
         self._openings = 0
         self._links: set[ProxyLink] = set()
@@ -272,7 +272,7 @@ class Worker:
             claims=claims,
             version=self._version,
             policy=self._policy,
-            redaction=self._redaction,
+            redaction=self.redaction,
             masking=self._masking,
             client=link.client_box,
             target=link.target_box,

@@ -57,7 +57,7 @@ class AccessPolicy:
         if declared is None or not self.may_start(principal, agent):
             return False
         return any(
-            _grants(entry, principal, agent) and _selects(entry.targets, target, declared.labels)
+            _grants(entry, principal, agent) and selects(entry.targets, target, declared.labels)
             for entry in self._settings.access
         )
 
@@ -72,7 +72,8 @@ def _grants(entry: Access, principal: Principal, agent: str) -> bool:
     return entry.groups is None or not principal.groups.isdisjoint(entry.groups)
 
 
-def _selects(selector: TargetSelector, name: str, labels: Mapping[str, str]) -> bool:
+def selects(selector: TargetSelector, name: str, labels: Mapping[str, str]) -> bool:
+    """Whether a target is among those that the settings name."""
     if selector.names and ANY not in selector.names and name not in selector.names:
         return False
     return all(labels.get(key) == value for key, value in selector.labels.items())

@@ -15,6 +15,9 @@ from bodycam.policy.sql.facts import SqlFacts
 NAMES_MOST: Final = 10_000
 """Names of one session that are kept; with more of them, what runs by name hides its effect."""
 
+MEANINGS_MOST: Final = 100
+"""Different statements under one name; after more of them, what runs by it hides its effect."""
+
 
 class Prepared:
     """The names of one session."""
@@ -22,6 +25,7 @@ class Prepared:
     def __init__(self, analyse: Any) -> None:
         self._analyse = analyse
         self._facts: dict[str, SqlFacts] = {}
+        self._meanings: dict[str, int] = {}
 
     def resolve(self, operation: Operation, own: SqlFacts) -> SqlFacts:
         """The facts of an operation with all that may run by the names in it."""
@@ -53,7 +57,13 @@ class Prepared:
         before = self._facts.get(name)
         if before is None and len(self._facts) >= NAMES_MOST:
             return
-        self._facts[name] = facts if before is None or before == facts else merged(before, facts)
+        if before is None or before == facts:
+            self._facts[name] = facts
+        elif self._meanings.get(name, 1) < MEANINGS_MOST:
+            self._meanings[name] = self._meanings.get(name, 1) + 1
+            self._facts[name] = merged(before, facts)
+        else:
+            self._facts[name] = SqlFacts(unknown=(f"too much was prepared under the name {name!r:.80}",))
 
 
 def merged(one: SqlFacts, other: SqlFacts) -> SqlFacts:

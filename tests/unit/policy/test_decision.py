@@ -292,3 +292,13 @@ def test_a_mask_written_back_is_denied_where_results_are_masked() -> None:
         == "deny mask-written-back"
     )
     assert told(judge.decide(query("update t set a = $1", "bodycam"))) == "allow"
+
+
+def test_a_name_with_too_many_meanings_hides_its_effect() -> None:
+    judge = point(NO_DROP).open(Subject())
+    for number in range(200):
+        assert (
+            told(judge.decide(query(f"select {number} from t{number}", verb="prepare", statement="s")))
+            == "allow"
+        )
+    assert told(judge.decide(query("execute s"))) == "deny unknown-effect"

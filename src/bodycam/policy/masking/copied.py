@@ -9,7 +9,7 @@ from typing import Final, final
 
 from bodycam.policy.detectors.marks import mark
 from bodycam.policy.detectors.matcher import TOO_MUCH
-from bodycam.policy.masking.screen import Screen
+from bodycam.policy.masking.screen import Hits, Screen
 
 MOST_HELD: Final = 1 << 20
 _END_OF_DATA: Final = b"\\."
@@ -75,6 +75,11 @@ class CopyStream:
         self._field = re.compile(
             b"(?:" + quote + within + quote + b"|[^" + quote + delimiter + b"\r\n])*+", re.DOTALL
         )
+
+    @property
+    def hits(self) -> Hits:
+        """What was found."""
+        return self._screen.hits
 
     @property
     def held(self) -> int:

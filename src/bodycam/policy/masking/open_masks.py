@@ -1,5 +1,6 @@
 """The masks of one session, in the terms in which protocols hand over results (`session.masks`)."""
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
@@ -21,6 +22,7 @@ _KINDS: Final = {
 }
 _NO_TOKEN: Final = frozenset({Holds.NOTHING, Holds.OTHER})
 # options of COPY under which a line can't be taken apart without knowing all of them
+_CSV: Final = re.compile(r"\bcsv\b")
 _ODD_COPY: Final = ("delimiter", "quote", "escape", "null", "encoding", "using")
 
 
@@ -142,11 +144,15 @@ class OpenMasks:
         if binary:
             # a field's length stands before it, so that what replaces a value has its size
             stream = rules.stream(same_size=True)
-            return None if stream is None else lambda data: stream.feed(data) + stream.flush()
+            if stream is None:
+                return None
+            self._count(stream.hits)
+            return lambda data: stream.feed(data) + stream.flush()
         form = copy_format(text)
         made = [rules.column(f"column {place}", CellKind.TEXT, holds_text=True) for place in range(columns)]
         rows = None if form is None else rules.copied(made, form)
         if rows is not None:
+            self._count(rows.hits)
             # a message is a whole row
             return lambda data: rows.feed(data) + rows.flush()
         if rules.matcher is None:
@@ -167,7 +173,7 @@ def copy_format(text: str) -> CopyFormat | None:
     folded = text.lower()
     if any(word in folded for word in _ODD_COPY):
         return None
-    return CopyFormat(csv="csv" in folded)
+    return CopyFormat(csv=_CSV.search(folded) is not None)
 
 
 class OpenMasking:

@@ -5,8 +5,8 @@ from typing import final
 
 from bodycam.config.masking import Audience, Capture, Mask, Then
 from bodycam.config.matching import path_steps
-from bodycam.config.people import ANY, TargetSelector
 from bodycam.config.settings import Settings
+from bodycam.policy.access import selects
 from bodycam.policy.detectors import secrets
 from bodycam.policy.detectors.matcher import Matcher
 from bodycam.policy.detectors.patterns import Patterns
@@ -195,15 +195,9 @@ class Masking:
 
 def _for(entry: Mask, name: str, labels: Mapping[str, str]) -> bool:
     unless = entry.unless.targets if entry.unless is not None else None
-    if unless is not None and _selects(unless, name, labels):
+    if unless is not None and selects(unless, name, labels):
         return False
-    return entry.targets is None or _selects(entry.targets, name, labels)
-
-
-def _selects(selector: TargetSelector, name: str, labels: Mapping[str, str]) -> bool:
-    if selector.names and ANY not in selector.names and name not in selector.names:
-        return False
-    return all(labels.get(key) == value for key, value in selector.labels.items())
+    return entry.targets is None or selects(entry.targets, name, labels)
 
 
 def _stricter(one: Then | None, other: Then) -> Then:

@@ -6,9 +6,10 @@ from bodycam.config.rules import Action
 from bodycam.config.rules import Rule as Written
 from bodycam.config.settings import Settings
 from bodycam.model.verdict import Terms
+from bodycam.policy.access import selects
 from bodycam.policy.rules.condition import BadCondition, Condition
 from bodycam.policy.rules.presets import PRESETS
-from bodycam.policy.rules.rule import Rule, selects
+from bodycam.policy.rules.rule import Rule
 
 Finding = tuple[tuple[str | int, ...], str]
 """A place in the settings, and what is wrong there."""

@@ -1,15 +1,15 @@
 """One rule, ready to be asked."""
 
 from dataclasses import dataclass
-from typing import Any
 
 import cel
 
-from bodycam.config.people import ANY, TargetSelector
+from bodycam.config.people import TargetSelector
 from bodycam.config.rules import Action
 from bodycam.model.identity import Run
 from bodycam.model.target import Target
 from bodycam.model.verdict import Terms
+from bodycam.policy.access import selects
 from bodycam.policy.rules.condition import Condition
 from bodycam.policy.rules.vocabulary import Lasting
 
@@ -59,10 +59,3 @@ class Rule:
         if not self.when.holds(facts):
             return False
         return self.unless is None or not self.unless.holds(facts)
-
-
-def selects(selector: TargetSelector, name: str, labels: Any) -> bool:
-    """Whether a target is among those that the settings name."""
-    if selector.names and ANY not in selector.names and name not in selector.names:
-        return False
-    return all(labels.get(label) == wanted for label, wanted in selector.labels.items())

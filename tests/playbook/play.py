@@ -86,6 +86,9 @@ class Judging:
     def binding(self, operation: Operation) -> bytes:
         return operation.text.encode()
 
+    def effects(self, operation: Operation) -> None:
+        return None
+
     def close(self) -> None:
         self.closed = True
 

@@ -7,7 +7,8 @@ import pytest
 from bodycam.model.column import Column, Holds
 from bodycam.model.event import Kind
 from bodycam.model.operation import Operation
-from bodycam.policy.masking.open_masks import Copiers, Screens
+from bodycam.model.relation import Relations
+from bodycam.policy.masking.open_masks import Copier, Copiers, Screens
 from bodycam.protocols.postgres import backend
 from bodycam.session.masks import Cell, Sighting
 from tests.playbook import wire
@@ -57,8 +58,19 @@ class Masked:
         self._record_only = record_only
         self.columns: list[list[str]] = []
 
-    def open(self, target: str, labels: Mapping[str, str]) -> "Masked":
+    by_name, version, lasting = False, 0, True
+
+    def open(self, target: str, labels: Mapping[str, str], database: str, effects: object) -> "Masked":
         return self
+
+    def wanted(self) -> None:
+        return None
+
+    def learn(self, found: Relations) -> None:
+        raise AssertionError("nothing was wanted")
+
+    def hushed(self, operation: Operation | None) -> bool:
+        return False
 
     def screens(self, columns: Sequence[Column], operation: Operation | None) -> Screens | None:
         self.columns.append([f"{column.name} {column.holds.value}" for column in columns])
@@ -66,10 +78,8 @@ class Masked:
             return None
         return Screens(None, Stars(columns)) if self._record_only else Screens(Stars(columns), None)
 
-    def copied(self, columns: int, text: str, *, binary: bool) -> Copiers | None:
-        def stars(data: bytes) -> bytes:
-            return data.replace(b"hunter2", b"*******" if binary else b"*****")
-
+    def copied(self, columns: int, operation: Operation | None, *, binary: bool) -> Copiers | None:
+        stars = Copier(lambda data: data.replace(b"hunter2", b"*******" if binary else b"*****"))
         return Copiers(None, stars) if self._record_only else Copiers(stars, None)
 
     keeps_rows = keeps_parameters = True

@@ -5,9 +5,8 @@ from pathlib import Path
 from bodycam import config
 from bodycam.config import Settings
 from bodycam.config.rules import Unknown
-from bodycam.policy.decision import DecisionPoint
+from bodycam.policy.decision import DecisionPoint, OriginsOf
 from bodycam.policy.detectors.known import check_detectors
-from bodycam.policy.masking.checking import check_columns
 from bodycam.policy.rules.compiling import check_rules, compile_rules
 from bodycam.registry import LANGUAGES, PROTOCOLS
 
@@ -18,18 +17,19 @@ def load_settings(file: Path) -> Settings:
     Raises:
         SettingsError: the file can't be read or is wrong, with every problem in it.
     """
-    return config.load(file, protocols=PROTOCOLS, checks=(check_rules, check_detectors, check_columns))
+    return config.load(file, protocols=PROTOCOLS, checks=(check_rules, check_detectors))
 
 
-def decision_point(settings: Settings) -> DecisionPoint:
-    """What judges operations by these settings."""
+def decision_point(settings: Settings, origins: OriginsOf | None = None) -> DecisionPoint:
+    """What judges operations by these settings; `origins` knows the columns that are masked by name."""
     analyses = {name: make() for name, make in LANGUAGES.items()}
     point = DecisionPoint(
         languages={
             name: analyses[protocol.language]
             for name, protocol in PROTOCOLS.items()
             if protocol.language in analyses
-        }
+        },
+        origins=origins,
     )
     adopt(point, settings)
     return point

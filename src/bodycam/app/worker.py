@@ -51,8 +51,8 @@ async def run_worker(
     clients = None
     if settings.tls.enabled:
         clients = (settings.keys / RUN_AUTHORITY_PUBLIC).read_bytes()
-    policy = decision_point(settings)
     masking = await asyncio.to_thread(WorkerMasking, settings)
+    policy = decision_point(settings, masking.open.origins)
     worker = Worker(
         number,
         journal=journal,

@@ -23,7 +23,7 @@ async def dial(link: ProxyLink, wanted: Dial, opening: TargetOpening) -> DialDon
     try:
         async with asyncio.timeout(wanted.connect_timeout):
             while True:
-                outcome = await _attempt(wanted, opening, lambda: Side(link, "target"))
+                outcome = await attempt(wanted, opening, lambda: Side(link, "target"))
                 if not isinstance(outcome, Retry):
                     return outcome
     except TimeoutError:
@@ -42,7 +42,7 @@ async def knock(wanted: Dial, opening: TargetOpening, data: bytes) -> None:
     try:
         with contextlib.suppress(TimeoutError, OSError):
             async with asyncio.timeout(wanted.connect_timeout):
-                while isinstance(outcome := await _attempt(wanted, opening, lambda: knocking), Retry):
+                while isinstance(outcome := await attempt(wanted, opening, lambda: knocking), Retry):
                     pass
                 if isinstance(outcome, DialDone):
                     await knocking.taken.wait()
@@ -50,9 +50,10 @@ async def knock(wanted: Dial, opening: TargetOpening, data: bytes) -> None:
         knocking.close()
 
 
-async def _attempt(
+async def attempt(
     wanted: Dial, opening: TargetOpening, factory: Callable[[], asyncio.Protocol]
 ) -> DialDone | DialFailed | Retry:
+    """Connect once, as the opening has it; Retry is to be followed by another attempt."""
     loop = asyncio.get_running_loop()
     try:
         sock = await _connect(wanted)

@@ -13,7 +13,7 @@ from typing import Any
 
 import structlog
 
-from bodycam.gateway import dialer
+from bodycam.gateway import dialer, errand
 from bodycam.gateway.approvals import Approvals
 from bodycam.gateway.cancels import Cancels
 from bodycam.gateway.certificate import ListenerCertificate
@@ -38,6 +38,7 @@ from bodycam.session.link import (
     AskCancel,
     AskChallenge,
     AskDial,
+    AskErrand,
     AskOpen,
     AskRespond,
     CancelPassed,
@@ -240,6 +241,10 @@ class Worker:
             case AskCancel(key=key):
                 await self._cancels.request(key)
                 answer = CancelPassed()
+            case AskErrand(dial=dial, errand=work):
+                assert link.session is not None
+                opening = self._target_openings[link.session.grant.target.protocol](dial.tls)
+                answer = await errand.run(dial, opening, work)
             case AskDial(dial=dial):
                 assert link.session is not None
                 opening = self._target_openings[link.session.grant.target.protocol](dial.tls)

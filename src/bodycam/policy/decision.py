@@ -14,6 +14,7 @@ import cbor2
 from bodycam.model.operation import DIALECT, DOUBT, NAMED, Operation, Weight
 from bodycam.model.verdict import Decision, Verdict
 from bodycam.policy.detectors.marks import mask_token_in
+from bodycam.policy.masking.origins import Origins
 from bodycam.policy.prepared import Prepared
 from bodycam.policy.rules.bench import Bench, Said, both
 from bodycam.policy.rules.facts import Case, Subject
@@ -26,6 +27,7 @@ RULE_FAULT: Final = "policy-error"
 RULE_UNKNOWN: Final = "unknown-effect"
 RULE_DIALECT: Final = "dialect"
 RULE_MASK: Final = "mask-written-back"
+RULE_COLUMN: Final = "masked-column"
 
 KNOWN_MOST: Final = 2048
 """Texts of one session whose verdict is remembered."""
@@ -46,6 +48,10 @@ class Analysis(Protocol):
     def facts(self, text: str) -> SqlFacts: ...
 
 
+OriginsOf = Callable[[str, Mapping[str, str], str], Origins | None]
+"""The masked columns of a database, by a target's name and labels and the database's name."""
+
+
 class DecisionPoint:
     """The rules of one version of the settings, and what is asked of them."""
 
@@ -57,10 +63,15 @@ class DecisionPoint:
         deny_unknown: bool = True,
         masks: bool = False,
         languages: Mapping[str, Analysis] | None = None,
+        origins: OriginsOf | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        """`languages` has the analysis of each protocol that speaks SQL, by the protocol's name."""
+        """`languages` has the analysis of each protocol that speaks SQL, by the protocol's name.
+
+        `origins` tells what is known of the columns that are masked by name in a database.
+        """
         self._languages = dict(languages or {})
+        self._origins = origins
         self.clock = clock
         self._runs: dict[str, RunUsage] = {}
         self.adopt(rules, version, deny_unknown=deny_unknown, masks=masks)
@@ -80,7 +91,10 @@ class DecisionPoint:
         """What judges the operations of one session."""
         usage = self._runs.setdefault(subject.run.id, RunUsage())
         usage.sessions += 1
-        return SessionJudge(self, subject, Usage(usage), self._languages.get(subject.target.protocol))
+        target, origins = subject.target, None
+        if self._origins is not None:
+            origins = self._origins(target.name, target.labels, subject.database)
+        return SessionJudge(self, subject, Usage(usage), self._languages.get(target.protocol), origins)
 
     def closed(self, run: str) -> None:
         """A session of that run is over; what the run used is forgotten with its last one here."""
@@ -107,9 +121,15 @@ class SessionJudge:
     """Judges the operations of one session, in their order."""
 
     def __init__(
-        self, point: DecisionPoint, subject: Subject, usage: Usage, analysis: Analysis | None
+        self,
+        point: DecisionPoint,
+        subject: Subject,
+        usage: Usage,
+        analysis: Analysis | None,
+        origins: Origins | None = None,
     ) -> None:
         self._point, self._subject, self._usage, self._analysis = point, subject, usage, analysis
+        self._origins, self._masked_by = origins, 0
         self._prepared = None if analysis is None else Prepared(analysis.facts)
         self._standing: dict[str, str] = {}
         self._known: dict[str, dict[str, Verdict]] = {}
@@ -137,7 +157,12 @@ class SessionJudge:
                 "it holds a mask, which stands for a value that was not shown",
                 "Leave that value out: written back, the mask would take its place.",
             )
-        if self._bench.empty:
+        origins = self._origins
+        if origins is not None:
+            if origins.version != self._masked_by:
+                self._masked_by = origins.version
+                self._forget()
+        elif self._bench.empty:
             usage.run.operations += 1
             return self._allowed
         usage.run.count(self._point.clock())
@@ -182,9 +207,18 @@ class SessionJudge:
         """The rules have changed."""
         self.version = self._asked_of = self._point.version
         self._bench = self._point.bench(self._subject)
+        self._forget()
+        self._allowed = Verdict(Decision.ALLOW, RULE_ACCESS, self.version)
+
+    def _forget(self) -> None:
         self._known.clear()
         self._remembered = 0
-        self._allowed = Verdict(Decision.ALLOW, RULE_ACCESS, self.version)
+
+    def effects(self, operation: Operation) -> SqlFacts | None:
+        """What an operation does, with all that may run by the names in it; None where that is no SQL."""
+        if self._analysis is None or self._prepared is None:
+            return None
+        return self._prepared.rows_of(operation, self._analysis.facts(operation.text))
 
     def _judge(self, operation: Operation) -> Verdict:
         own = sql = None
@@ -195,7 +229,7 @@ class SessionJudge:
         said = self._bench.lasting(case)
         if self._bench.passing:
             said = both(said, self._bench.of_the_moment(case))
-        verdict = self._hidden(operation, sql) or said.verdict
+        verdict = self._hidden(operation, sql) or self._masked(sql) or said.verdict
         if verdict is None:
             verdict = self._allowed
         elif verdict.decision is Decision.PENDING and operation.weight is Weight.ASIDE:
@@ -211,7 +245,9 @@ class SessionJudge:
 
     def _hidden(self, operation: Operation, sql: SqlFacts | None) -> Verdict | None:
         """The denial of what hides its effect from rules that ask for it."""
-        if sql is None or not self._bench.about_sql or not self._point.deny_unknown:
+        if sql is None or not self._point.deny_unknown:
+            return None
+        if not self._bench.about_sql and self._origins is None:
             return None
         why = sql.unknown
         if operation.verb == "function":
@@ -238,6 +274,17 @@ class SessionJudge:
             "Say it in plain statements whose effect shows.",
         )
 
+    def _masked(self, sql: SqlFacts | None) -> Verdict | None:
+        """The denial of what would put values of masked columns where no mask follows them."""
+        stored = None if self._origins is None or sql is None else self._origins.stores(sql)
+        if stored is None:
+            return None
+        return self._denial(
+            RULE_COLUMN,
+            f"it would put values of {stored:.200}, which is masked, where no mask follows them",
+            "Leave that column out, or let a person do it at the database itself.",
+        )
+
     def _denial(self, rule: str, message: str, hint: str) -> Verdict:
         return Verdict(Decision.DENY, rule, self._asked_of, message, hint)
 
@@ -252,7 +299,7 @@ class SessionJudge:
     def _remember(self, operation: Operation, own: SqlFacts | None, verdict: Verdict) -> None:
         if operation.weight is not Weight.STATEMENT or _by_name(operation):
             return
-        if own is not None and (own.executes or own.prepares or own.settings or own.roles):
+        if own is not None and (own.executes or own.prepares or own.settings or own.roles or _declares(own)):
             return
         text = operation.text
         if len(text) <= KNOWN_LONGEST:
@@ -276,6 +323,10 @@ def _by_name(operation: Operation) -> bool:
     """Whether more may run than the operation's text says."""
     facts = operation.facts
     return NAMED in facts or DOUBT in facts or DIALECT in facts
+
+
+def _declares(facts: SqlFacts) -> bool:
+    return "declare" in facts.kinds
 
 
 def _changes_dialect(setting: str) -> bool:

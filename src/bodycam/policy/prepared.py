@@ -26,6 +26,7 @@ class Prepared:
         self._analyse = analyse
         self._facts: dict[str, SqlFacts] = {}
         self._meanings: dict[str, int] = {}
+        self._declared: SqlFacts | None = None
 
     def resolve(self, operation: Operation, own: SqlFacts) -> SqlFacts:
         """The facts of an operation with all that may run by the names in it."""
@@ -39,10 +40,19 @@ class Prepared:
             found = merged(found, self._of(executed))
         return found
 
+    def rows_of(self, operation: Operation, own: SqlFacts) -> SqlFacts:
+        """The facts of an operation as to the rows that it gives: those of cursors come from all of them."""
+        found = self.resolve(operation, own)
+        if "fetch" in found.kinds and self._declared is not None:
+            found = merged(found, self._declared)
+        return found
+
     def learn(self, operation: Operation, own: SqlFacts) -> None:
         """An operation that was let through may put something under names."""
         for name, text in own.prepares:
             self._add(name, self._analyse(text))
+        if "declare" in own.kinds:
+            self._declared = own if self._declared is None else merged(self._declared, own)
         prepared = operation.facts.get(PREPARES)
         if operation.verb == "prepare" and isinstance(prepared, str):
             self._add(prepared, own)

@@ -81,6 +81,43 @@ class DialFailed:
     hint: str = ""
 
 
+class Errand(Protocol):
+    """Something of the gateway's own that is done at a target, on a connection of its own, without I/O."""
+
+    @property
+    def over(self) -> bool:
+        """Whether it is done, once what it gave last is sent."""
+
+    def begun(self, secure: bool, certificate: bytes) -> bytes:
+        """The connection stands, as `DialDone` says; what to send first."""
+
+    def receive(self, data: bytes) -> bytes:
+        """Take what the target sent; what to send back.
+
+        Raises:
+            ErrandFailed: it can't be done.
+        """
+
+
+class ErrandFailed(Exception):
+    """What was to be done at a target can't be done, and why, for people."""
+
+
+@dataclass(frozen=True, slots=True)
+class AskErrand:
+    """Do something at the target; answered by ErrandDone. Meanwhile the client is not read."""
+
+    dial: Dial
+    errand: Errand
+
+
+@dataclass(frozen=True, slots=True)
+class ErrandDone:
+    """An errand is over; `failure` says for people why it failed, if it did."""
+
+    failure: str = ""
+
+
 @final
 class AskApproval:
     """May an operation for which a rule wants a person go on? Answered by ApprovalSaid.
@@ -100,8 +137,10 @@ class AskApproval:
         return self.over
 
 
-Need = AskChallenge | AskRespond | AskOpen | AskDial | AskCancel | AskApproval
-Answer = Challenge | Grant | Refusal | DialDone | DialFailed | CancelPassed | ApprovalSaid | bytes
+Need = AskChallenge | AskRespond | AskOpen | AskDial | AskCancel | AskApproval | AskErrand
+Answer = (
+    Challenge | Grant | Refusal | DialDone | DialFailed | CancelPassed | ApprovalSaid | ErrandDone | bytes
+)
 
 
 class Link(Protocol):

@@ -1,12 +1,16 @@
 """What a session's results must not show: asked by protocols for each batch of values, answered by policy."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 from bodycam.model.column import Column
 from bodycam.model.operation import Operation
+from bodycam.model.relation import Relations
 
 Cell = bytes | None
+
+Effects = Callable[[Operation], Any]
+"""What policy takes an operation to do, in terms of its own."""
 
 
 class Screen(Protocol):
@@ -26,14 +30,25 @@ class Screens(Protocol):
     def record(self) -> Screen | None: ...
 
 
+class Copier(Protocol):
+    """What one message of copied data becomes: without the values of some fields, and then put through."""
+
+    @property
+    def hidden(self) -> frozenset[int]:
+        """Fields of each row, by their place, that become null; only in binary data, which only they tell."""
+
+    @property
+    def through(self) -> Callable[[bytes], bytes] | None: ...
+
+
 class Copiers(Protocol):
-    """The same for what is copied out: each takes what one message carries, and gives what it becomes."""
+    """The same for what is copied out."""
 
     @property
-    def both(self) -> Callable[[bytes], bytes] | None: ...
+    def both(self) -> Copier | None: ...
 
     @property
-    def record(self) -> Callable[[bytes], bytes] | None: ...
+    def record(self) -> Copier | None: ...
 
 
 class Sighting(Protocol):
@@ -66,14 +81,39 @@ class Masks(Protocol):
     @property
     def keeps_parameters(self) -> bool: ...
 
+    @property
+    def by_name(self) -> bool:
+        """Whether columns are masked by their names, so that `wanted` has to be asked now and then."""
+
+    @property
+    def version(self) -> int:
+        """Another number each time that a screen made before may no longer be the right one."""
+
+    def wanted(self) -> Sequence[Sequence[str]] | None:
+        """The names of columns to be looked up at the target before anything more is asked of it.
+
+        Each is two or three parts, the schema, the relation and the column, in which * stands for any
+        letters. None for nothing.
+        """
+
+    def learn(self, found: Relations) -> None:
+        """What was looked up: all relations with such columns and all that get values from them."""
+
+    @property
+    def lasting(self) -> bool:
+        """Whether what was looked up is good for anything; without it nothing may be asked."""
+
     def copied_in(self) -> Stream | None:
         """What the record of copied data from the client goes through; None where it is kept as it is."""
 
     def screens(self, columns: Sequence[Column], operation: Operation | None) -> Screens | None:
         """For a result with these columns, of that operation; None where nothing in it can be masked."""
 
-    def copied(self, columns: int, text: str, *, binary: bool) -> Copiers | None:
-        """For the data that a statement copies out, a row a message, in so many columns."""
+    def copied(self, columns: int, operation: Operation | None, *, binary: bool) -> Copiers | None:
+        """For the data that an operation copies out, a row a message, in so many columns."""
+
+    def hushed(self, operation: Operation | None) -> bool:
+        """Whether the text of an error that an operation meets may hold a value of a masked column."""
 
     def said(self, text: str) -> str:
         """An error, notice or notification, masked."""
@@ -85,5 +125,5 @@ class Masks(Protocol):
 class Masking(Protocol):
     """The masking of the settings."""
 
-    def open(self, target: str, labels: Mapping[str, str]) -> Masks | None:
+    def open(self, target: str, labels: Mapping[str, str], database: str, effects: Effects) -> Masks | None:
         """What results of a target must not show; None where nothing is masked there."""

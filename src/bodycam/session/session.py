@@ -6,7 +6,7 @@ to the link's outboxes with the journal position that must be released first (la
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import Final, Protocol, final
+from typing import Any, Final, Protocol, final
 
 from bodycam.model.event import Flavor, Kind, Marker, Outcome, SessionOutcome
 from bodycam.model.operation import Operation
@@ -32,6 +32,9 @@ class Judge(Protocol):
 
     def binding(self, operation: Operation) -> bytes:
         """A hash of all that an approval of this operation is bound to."""
+
+    def effects(self, operation: Operation) -> Any:
+        """What it takes an operation to do, in terms that masks understand."""
 
     def close(self) -> None: ...
 
@@ -153,12 +156,16 @@ class Session:
                 "version": version,
             },
         )
+        judge, at = policy.open(grant), grant.target
+        masks = None
+        if masking is not None:
+            masks = masking.open(at.name, at.labels, grant.database, judge.effects)
         return cls(
             grant,
             record=record,
-            judge=policy.open(grant),
+            judge=judge,
             redaction=redaction,
-            masks=None if masking is None else masking.open(grant.target.name, grant.target.labels),
+            masks=masks,
             client=client,
             target=target,
             unsent=unsent,

@@ -10,6 +10,20 @@ from bodycam.policy.masking.json_text import PathMask
 
 NO_NAMES: Final[frozenset[str]] = frozenset()
 
+SAMPLES: Final = (
+    "pg_catalog.pg_statistic.stavalues*",
+    "pg_catalog.pg_statistic_ext_data.stxd*",
+    "pg_catalog.pg_stats*.most_common_vals",
+    "pg_catalog.pg_stats*.most_common_elems",
+    "pg_catalog.pg_stats*.histogram_bounds",
+    "pg_catalog.pg_stats*.range_*_histogram",
+)
+"""Where a database keeps samples of its columns' values: masked wherever any column is.
+
+PostgreSQL notes no dependencies of its own views, so that these are named as well.
+https://www.postgresql.org/docs/current/view-pg-stats.html
+"""
+
 
 class CellKind(IntEnum):
     """What a cell's bytes are, and so how they are looked at."""
@@ -70,10 +84,11 @@ class Origin:
 class Names:
     """Columns as settings name them: `table.column` or `schema.table.column`, with * for any letters."""
 
-    __slots__ = ("_parts",)
+    __slots__ = ("_parts", "written")
 
     def __init__(self, names: Sequence[str]) -> None:
-        self._parts = [[_part(part) for part in name.split(".")] for name in names]
+        self.written = tuple(tuple(name.split(".")) for name in names)
+        self._parts = [[_part(part) for part in name] for name in self.written]
 
     def __bool__(self) -> bool:
         return bool(self._parts)
@@ -86,12 +101,19 @@ class Names:
             for parts in self._parts
         )
 
-    def touch(self, schema: str, table: str) -> bool:
-        """Whether one of these may be a column of a table."""
-        whole = (schema, table)
+    def may_be(self, origin: Origin) -> bool:
+        """Whether a column may be one of these, of which what is empty is not known.
+
+        Of those only whose table is said in full: which tables `*` stands for, the database has to tell.
+        """
+        whole = (origin.schema, origin.table, origin.column)
         return any(
-            all(part.fullmatch(name) for part, name in zip(parts[:-1], whole[1 - len(parts) :], strict=True))
-            for parts in self._parts
+            "*" not in written[-2]
+            and all(
+                not name or part.fullmatch(name)
+                for part, name in zip(parts, whole[-len(parts) :], strict=True)
+            )
+            for written, parts in zip(self.written, self._parts, strict=True)
         )
 
 

@@ -8,10 +8,18 @@ from typing import Final, Protocol
 from bodycam.config.masking import Capture, Captured
 from bodycam.model.column import Column as Described
 from bodycam.model.column import Holds
-from bodycam.policy.masking.columns import CellKind
+from bodycam.model.operation import Operation
+from bodycam.model.relation import Relations
+from bodycam.policy.detectors.marks import mark
+from bodycam.policy.masking.columns import CellKind, Column, ColumnMask, Origin
 from bodycam.policy.masking.copied import CopyFormat
-from bodycam.policy.masking.policy import Masking, Plan, Rules
+from bodycam.policy.masking.copied_fields import Field, copied_fields
+from bodycam.policy.masking.origins import Effects, Origins
+from bodycam.policy.masking.policy import Plan, Rules
+from bodycam.policy.masking.relations import MaskedRelations
 from bodycam.policy.masking.screen import Hits, Screen
+from bodycam.policy.masking.transforms import COLUMN
+from bodycam.policy.sql.facts import SqlFacts
 
 _KINDS: Final = {
     Holds.NOTHING: CellKind.CANNOT_HOLD,
@@ -35,7 +43,14 @@ class Stream(Protocol):
 
 
 Cell = bytes | None
-Copier = Callable[[bytes], bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class Copier:
+    """What a message of copied data becomes: in binary first without the values of the `hidden` fields."""
+
+    through: Callable[[bytes], bytes] | None
+    hidden: frozenset[int] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +63,7 @@ class Screens:
 
 @dataclass(frozen=True, slots=True)
 class Copiers:
-    """The same for what is copied out; each takes one message's payload."""
+    """The same for what is copied out."""
 
     both: Copier | None
     record: Copier | None
@@ -86,32 +101,80 @@ class Look:
 
 
 class OpenMasks:
-    """The masks of one session at a target with this plan, and what of its data is kept at all."""
+    """The masks of one session at a target with this plan, and what of its data is kept at all.
 
-    def __init__(self, plan: Plan, capture: Capture) -> None:
-        self._plan = plan
+    `origins` are there where columns are masked by name; `effects` says what an operation does.
+    """
+
+    def __init__(
+        self, plan: Plan, capture: Capture, origins: Origins | None = None, effects: Effects | None = None
+    ) -> None:
+        self._plan, self._origins = plan, origins
+        self._effects: Effects = effects or _nobody_knows
         self.keeps_rows = capture.rows is Captured.FULL
         self.keeps_parameters = capture.parameters is Captured.FULL
         self._hits: list[Hits] = []
         self._own = Hits(None)
 
+    @property
+    def by_name(self) -> bool:
+        """Whether columns are masked by their names, which have to be looked up at the target."""
+        return self._origins is not None
+
+    @property
+    def version(self) -> int:
+        """Another number each time that a screen made before may no longer be the right one."""
+        return 0 if self._origins is None else self._origins.version
+
+    def wanted(self) -> Sequence[Sequence[str]] | None:
+        """The names of columns that have to be looked up before anything more is asked; None for nothing."""
+        return None if self._origins is None else self._origins.wanted()
+
+    def learn(self, found: Relations) -> None:
+        """What was looked up."""
+        if self._origins is not None:
+            self._origins.learn(found)
+
+    @property
+    def lasting(self) -> bool:
+        """Whether what was looked up is good for anything; without it nothing may be asked."""
+        return self._origins is None or self._origins.lasting
+
     def copied_in(self) -> Stream | None:
         """What the record of copied data from the client goes through; None where it is kept as it is."""
         return self._plan.record.stream()
 
-    def screens(self, columns: Sequence[Described], operation: object) -> Screens | None:
+    def screens(self, columns: Sequence[Described], operation: Operation | None) -> Screens | None:
         """For a result with these columns; None where nothing in it can be masked."""
-        plan = self._plan
-        both = None if plan.client is None else self._look(plan.client, columns)
-        record = None if plan.same else self._look(plan.record, columns)
+        plan, origins = self._plan, self._origins
+        shown = recorded = None
+        if origins is not None:
+            facts = self._facts(operation)
+            shown, recorded = _Result(origins.client, facts), _Result(origins.record, facts)
+        both = None if plan.client is None else self._look(plan.client, columns, shown)
+        record = None if plan.same else self._look(plan.record, columns, recorded)
         return None if both is None and record is None else Screens(both, record)
 
-    def copied(self, columns: int, text: str, *, binary: bool) -> Copiers | None:
-        """For the data that a statement copies out, in so many columns; None where nothing is masked."""
-        plan = self._plan
-        both = None if plan.client is None else self._copier(plan.client, columns, text, binary)
-        record = None if plan.same else self._copier(plan.record, columns, text, binary)
+    def copied(self, columns: int, operation: Operation | None, *, binary: bool) -> Copiers | None:
+        """For the data that an operation copies out, in so many columns; None where nothing is masked."""
+        plan, origins = self._plan, self._origins
+        text = "" if operation is None else operation.text
+        shown = recorded = None
+        if origins is not None:
+            facts = self._facts(operation)
+            shown = copied_fields(origins.client, facts, columns)
+            recorded = copied_fields(origins.record, facts, columns)
+        both = None if plan.client is None else self._copier(plan.client, columns, text, binary, shown)
+        record = None if plan.same else self._copier(plan.record, columns, text, binary, recorded)
         return None if both is None and record is None else Copiers(both, record)
+
+    def hushed(self, operation: Operation | None) -> bool:
+        """Whether the text of an error that an operation meets may hold a value of a masked column."""
+        relations = None if self._origins is None else self._origins.record
+        if relations is None:
+            return False
+        facts = self._facts(operation)
+        return relations.read(facts) is not None or relations.changes(facts)
 
     def said(self, text: str) -> str:
         """An error, notice or notification, masked."""
@@ -129,9 +192,18 @@ class OpenMasks:
                 found[seen.detector] = (count + seen.count, prints | seen.fingerprints)
         return [Sighting(name, count, tuple(sorted(prints))) for name, (count, prints) in found.items()]
 
-    def _look(self, rules: Rules, columns: Sequence[Described]) -> Look | None:
+    def _facts(self, operation: Operation | None) -> SqlFacts | None:
+        return None if operation is None else self._effects(operation)
+
+    def _look(self, rules: Rules, columns: Sequence[Described], result: "_Result | None") -> Look | None:
         made = [
-            rules.column(column.name, _KINDS[column.holds], holds_text=column.holds not in _NO_TOKEN)
+            rules.column(
+                column.name,
+                _KINDS[column.holds],
+                holds_text=column.holds not in _NO_TOKEN,
+                origin=None if result is None else result.origin(column),
+                mask=None if result is None else result.mask(column),
+            )
             for column in columns
         ]
         screen = rules.screen(made)
@@ -140,26 +212,39 @@ class OpenMasks:
         self._count(screen.hits)
         return Look(screen, columns)
 
-    def _copier(self, rules: Rules, columns: int, text: str, binary: bool) -> Copier | None:
+    def _copier(
+        self, rules: Rules, columns: int, text: str, binary: bool, fields: Sequence[Field] | None
+    ) -> Copier | None:
         if binary:
-            # a field's length stands before it, so that what replaces a value has its size
-            stream = rules.stream(same_size=True)
-            if stream is None:
-                return None
-            self._count(stream.hits)
-            return lambda data: stream.feed(data) + stream.flush()
+            return self._binary(rules, fields)
         form = copy_format(text)
-        made = [rules.column(f"column {place}", CellKind.TEXT, holds_text=True) for place in range(columns)]
+        if fields is None:
+            made = [
+                rules.column(f"column {place}", CellKind.TEXT, holds_text=True) for place in range(columns)
+            ]
+        else:
+            made = [Column(one.name, CellKind.TEXT, one.holds_text, one.mask) for one in fields]
         rows = None if form is None else rules.copied(made, form)
         if rows is not None:
             self._count(rows.hits)
-            # a message is a whole row
-            return lambda data: rows.feed(data) + rows.flush()
-        if rules.matcher is None:
-            return None
+            header = b",".join(one.name.encode() for one in fields or ()) + b"\n"
+            # a message is a whole row; one that has the columns' names for values is what HEADER asks for
+            return Copier(lambda data: data if data == header else rows.feed(data) + rows.flush())
         hits = rules.hits()
         self._count(hits)
-        return lambda data: rules.text(data, hits)
+        if fields is not None and any(one.mask for one in fields):
+            # where one field ends and the next begins can't be told
+            return Copier(lambda data: _not_told(data, hits))
+        return None if rules.matcher is None else Copier(lambda data: rules.text(data, hits))
+
+    def _binary(self, rules: Rules, fields: Sequence[Field] | None) -> Copier | None:
+        hidden = frozenset(place for place, one in enumerate(fields or ()) if one.mask)
+        # a field's length stands before it, so that what replaces a value has its size
+        stream = rules.stream(same_size=True)
+        if stream is not None:
+            self._count(stream.hits)
+            return Copier(lambda data: stream.feed(data) + stream.flush(), hidden)
+        return Copier(None, hidden) if hidden else None
 
     def _count(self, hits: Hits) -> None:
         if len(self._hits) > 1000:
@@ -168,29 +253,37 @@ class OpenMasks:
         self._hits.append(hits)
 
 
+class _Result:
+    """Which columns of one result are masked by name."""
+
+    def __init__(self, relations: MaskedRelations | None, facts: SqlFacts | None) -> None:
+        self._relations = relations
+        self._lost = None if relations is None else relations.lost(facts)
+
+    def origin(self, column: Described) -> Origin | None:
+        return None if self._relations is None else self._relations.origin(column.origin)
+
+    def mask(self, column: Described) -> ColumnMask | None:
+        if self._relations is None:
+            return None
+        found = self._relations.mask(column.origin)
+        if found is None and self._relations.untold(column.origin):
+            return self._lost
+        return found
+
+
+def _not_told(data: bytes, hits: Hits) -> bytes:
+    hits.add(COLUMN, data)
+    return mark(COLUMN.name) + (b"\n" if data.endswith(b"\n") else b"")
+
+
+def _nobody_knows(operation: Operation) -> SqlFacts | None:
+    return None
+
+
 def copy_format(text: str) -> CopyFormat | None:
     """How a COPY writes its rows, by its text; None where options make that uncertain."""
     folded = text.lower()
     if any(word in folded for word in _ODD_COPY):
         return None
     return CopyFormat(csv=_CSV.search(folded) is not None)
-
-
-class OpenMasking:
-    """The masking of the settings, as sessions ask for it; `adopt` changes it for sessions that come."""
-
-    def __init__(self, masking: Masking) -> None:
-        self._masking = masking
-
-    def adopt(self, masking: Masking) -> None:
-        """Mask by other settings from here on."""
-        self._masking = masking
-
-    def open(self, target: str, labels: Mapping[str, str]) -> OpenMasks | None:
-        """What results of a target must not show; None where all may be shown and kept."""
-        plan, capture = self._masking.for_target(target, labels), self._masking.capture(target)
-        if plan is None:
-            if capture == Capture():
-                return None
-            plan = self._masking.nothing
-        return OpenMasks(plan, capture)

@@ -1,6 +1,6 @@
 """From the settings to what is masked at a target: detectors, columns, JSON paths."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import final
 
 from bodycam.config.masking import Audience, Capture, Mask, Then
@@ -11,7 +11,15 @@ from bodycam.policy.detectors import secrets
 from bodycam.policy.detectors.matcher import Matcher
 from bodycam.policy.detectors.patterns import Patterns
 from bodycam.policy.detectors.rule import Rule
-from bodycam.policy.masking.columns import NO_NAMES, CellKind, Column, ColumnMask, Names, Origin
+from bodycam.policy.masking.columns import (
+    NO_NAMES,
+    SAMPLES,
+    CellKind,
+    Column,
+    ColumnMask,
+    Names,
+    Origin,
+)
 from bodycam.policy.masking.copied import CopyFormat, CopyStream
 from bodycam.policy.masking.fingerprints import Fingerprints
 from bodycam.policy.masking.json_text import PathMask
@@ -42,11 +50,12 @@ class Rules:
             unless = Names(entry.unless.columns if entry.unless is not None else ())
             detectors = frozenset(pattern.rule.name for pattern in patterns.chosen(entry.detect))
             for name in detectors:
-                self._then[name] = _stricter(self._then.get(name), entry.then)
+                self._then[name] = stricter(self._then.get(name), entry.then)
             if detectors:
                 self._detecting.append((detectors, unless))
             if entry.columns:
                 self._columns.append((Names(entry.columns), unless, entry.then))
+                self._columns.append((Names(SAMPLES), Names(()), Then.REDACT))
             for path in entry.json_paths:
                 self._json.append((PathMask(tuple(path_steps(path)), entry.then), unless))
         self._json.sort(key=lambda one: -_STRICTNESS[one[0].then])
@@ -56,37 +65,62 @@ class Rules:
         """What becomes of what a rule found."""
         return self._then.get(rule.name, Then.REDACT)
 
-    def column(self, name: str, kind: CellKind, *, holds_text: bool, origin: Origin | None = None) -> Column:
-        """A column of a result with all that is said of it; without an origin, only what is in it counts."""
+    def column(
+        self,
+        name: str,
+        kind: CellKind,
+        *,
+        holds_text: bool,
+        origin: Origin | None = None,
+        mask: ColumnMask | None = None,
+    ) -> Column:
+        """A column of a result: where it comes from, if that is known, and the mask of all of its values."""
         if origin is None:
-            return Column(name, kind, holds_text, paths=[path for path, _ in self._json])
+            return Column(name, kind, holds_text, mask, paths=[path for path, _ in self._json])
         return Column(
             name,
             kind,
             holds_text,
-            self.mask(origin),
+            mask,
             self._exempt(origin),
             [path for path, unless in self._json if not unless.match(origin)],
         )
 
-    def mask(self, origin: Origin) -> ColumnMask | None:
-        """The mask of a column, if it has one."""
+    @property
+    def by_column(self) -> bool:
+        """Whether columns are masked, or left alone, by their names."""
+        return bool(self._columns) or any(unless for _, unless in (*self._detecting, *self._json))
+
+    @property
+    def named(self) -> Iterator[Names]:
+        """All columns that are named, to be masked or to be left alone."""
+        for named, unless, _ in self._columns:
+            yield from (named, unless)
+        for _, unless in (*self._detecting, *self._json):
+            yield unless
+
+    def mask(self, origins: Sequence[Origin]) -> ColumnMask | None:
+        """The mask of a column, if it has one: its own name, and those of the columns that it comes from."""
         found: Then | None = None
         for named, unless, then in self._columns:
-            if named.match(origin) and not unless.match(origin):
-                found = _stricter(found, then)
+            if not unless.match(origins[0]) and any(named.match(origin) for origin in origins):
+                found = stricter(found, then)
         return None if found is None else ColumnMask(found)
 
-    def lost(self, tables: Iterable[tuple[str, str]]) -> ColumnMask | None:
-        """The mask of a value whose origin is lost, in a statement that reads these tables (schema and name).
-
-        None if none of them has a masked column.
-        """
+    def guess(self, origin: Origin) -> ColumnMask | None:
+        """The mask of a column of which only this much is known; what is empty may be anything."""
         found: Then | None = None
-        for schema, table in tables:
-            for named, _, then in self._columns:
-                if named.touch(schema, table):
-                    found = _stricter(found, then)
+        for named, _, then in self._columns:
+            if named.may_be(origin):
+                found = stricter(found, then)
+        return None if found is None else ColumnMask(found)
+
+    @property
+    def strictest(self) -> ColumnMask | None:
+        """The strictest mask by column that there is."""
+        found: Then | None = None
+        for _, _, then in self._columns:
+            found = stricter(found, then)
         return None if found is None else ColumnMask(found)
 
     def screen(self, columns: Sequence[Column]) -> Screen | None:
@@ -200,5 +234,6 @@ def _for(entry: Mask, name: str, labels: Mapping[str, str]) -> bool:
     return entry.targets is None or selects(entry.targets, name, labels)
 
 
-def _stricter(one: Then | None, other: Then) -> Then:
+def stricter(one: Then | None, other: Then) -> Then:
+    """The stricter of two."""
     return other if one is None or _STRICTNESS[other] > _STRICTNESS[one] else one

@@ -42,6 +42,7 @@ SQL = tuple(
         ("reads", _WORDS, "tables and views read, as written"),
         ("writes", _WORDS, "tables written, created, altered or dropped"),
         ("columns_read", _WORDS, "columns read, `table.column` where the table can be told"),
+        ("columns_stored", _WORDS, "columns read whose values the statement may write somewhere"),
         ("columns_written", _WORDS, "columns written"),
         ("functions", _WORDS, "functions called"),
         ("schemas", _WORDS, "schemas named"),

@@ -20,6 +20,7 @@ class SqlFacts:
     reads: Names = ()
     writes: Names = ()
     columns_read: Names = ()
+    columns_stored: Names = ()
     columns_written: Names = ()
     functions: Names = ()
     schemas: Names = ()

@@ -32,6 +32,7 @@ class Gathering:
 
     __slots__ = (
         "columns_read",
+        "columns_stored",
         "columns_written",
         "ddl",
         "deallocates",
@@ -60,6 +61,7 @@ class Gathering:
         self.reads: Found = {}
         self.writes: Found = {}
         self.columns_read: Found = {}
+        self.columns_stored: Found = {}
         self.columns_written: Found = {}
         self.functions: Found = {}
         self.schemas: Found = {}
@@ -111,6 +113,7 @@ class Gathering:
             reads=tuple(self.reads),
             writes=tuple(self.writes),
             columns_read=tuple(self.columns_read),
+            columns_stored=tuple(self.columns_read if self.stores_query else self.columns_stored),
             columns_written=tuple(self.columns_written),
             functions=tuple(self.functions),
             schemas=_known(self.schemas),

@@ -129,10 +129,15 @@ def _target(walker: Walker, node: Node, outer: Scope) -> tuple[Scope, str]:
 
 
 def _assigned(walker: Walker, targets: list[Node], name: str, scope: Scope) -> None:
+    gathering = walker.gathering
+    before, gathering.columns_read = gathering.columns_read, {}
     for one in targets:
         target = one["ResTarget"]
-        walker.gathering.columns_written[f"{name}.{spelled(target['name'])}"] = None
+        gathering.columns_written[f"{name}.{spelled(target['name'])}"] = None
         walker.fields(target, scope, "indirection", "val")
+    gathering.columns_stored.update(gathering.columns_read)
+    before.update(gathering.columns_read)
+    gathering.columns_read = before
 
 
 def _returning(walker: Walker, node: Node, name: str, scope: Scope) -> None:

@@ -16,6 +16,12 @@ DATA_ROW: Final = 0x44
 HEADER: Final = 7
 """Tag, length and the number of columns."""
 
+_COPY_SIGNATURE: Final = b"PGCOPY\n\xff\r\n\x00"
+_COPY_HEADER: Final = 19  # with flags and the length of what extends it
+_COPY_TRAILER: Final = b"\xff\xff"
+_NULL: Final = 0xFFFFFFFF
+_NULL_SIZE: Final = b"\xff\xff\xff\xff"
+
 
 def row_cells(data: bytes, start: int, end: int, columns: int) -> list[Cell]:
     """The values of the DataRows from `start` to `end`, row by row.
@@ -95,4 +101,34 @@ def copied_through(data: bytes, become: Callable[[bytes], bytes]) -> bytes:
     if kept == 0:
         return data
     parts.append(data[kept:end])
+    return b"".join(parts)
+
+
+def row_without(row: bytes, hidden: frozenset[int]) -> bytes:
+    """What one CopyData of binary COPY carries, with null in some fields.
+
+    The first row of a COPY has the header before it, the last message is the trailer alone.
+    https://www.postgresql.org/docs/current/sql-copy.html#SQL-COPY-FILE-FORMATS
+
+    Raises:
+        ProtocolViolation: it is no row of binary COPY.
+    """
+    at = 0
+    if row.startswith(_COPY_SIGNATURE):
+        at = _COPY_HEADER + int.from_bytes(row[15:19], "big")
+    if row[at:] in (b"", _COPY_TRAILER):
+        return row
+    parts = [row[: at + 2]]
+    fields = int.from_bytes(row[at : at + 2], "big")
+    at += 2
+    for place in range(fields):
+        size = int.from_bytes(row[at : at + 4], "big")
+        end = at + 4 + (0 if size == _NULL else size)
+        if end > len(row):
+            raise ProtocolViolation("08P01", "the target copied a row that ends in the middle of a value")
+        parts.append(_NULL_SIZE if place in hidden else row[at:end])
+        at = end
+    if row[at:] not in (b"", _COPY_TRAILER):
+        raise ProtocolViolation("08P01", "the target copied a row that goes on behind its last value")
+    parts.append(row[at:])
     return b"".join(parts)

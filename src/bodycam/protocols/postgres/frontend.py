@@ -200,6 +200,11 @@ def cancel_request(key: bytes) -> bytes:
     return struct.pack(">II", 8 + len(key), _CANCEL_CODE) + key
 
 
+def query_message(statements: str) -> bytes:
+    """A simple Query."""
+    return message(b"Q", text(statements))
+
+
 def password_message(value: str) -> bytes:
     """A PasswordMessage."""
     return message(b"p", text(value))

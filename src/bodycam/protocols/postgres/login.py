@@ -14,6 +14,7 @@ from bodycam.model.target import Dial, TlsMode
 from bodycam.protocols.postgres import backend, frontend, version
 from bodycam.protocols.postgres.codec import Framer, ProtocolViolation
 from bodycam.protocols.postgres.dialect import Dialect
+from bodycam.protocols.postgres.masked_columns import HINT, MaskedColumns
 from bodycam.protocols.postgres.target_failure import TargetLoginFailed
 from bodycam.protocols.postgres.target_login import TargetLogin
 from bodycam.protocols.postgres.target_scram import Channel
@@ -28,6 +29,7 @@ from bodycam.session.link import (
     CancelPassed,
     DialDone,
     DialFailed,
+    ErrandDone,
     Link,
 )
 from bodycam.session.session import Exchange, Session
@@ -78,6 +80,7 @@ class Stage(Enum):
     OPENING = auto()  # waiting for the control process
     DIALLING = auto()
     TARGET = auto()
+    COLUMNS = auto()  # logged in at the target; waiting until it is known what is masked there
     CANCELLING = auto()  # waiting until the target has the cancel request; there is no login
     OVER = auto()
 
@@ -98,6 +101,9 @@ class Login:
         self._dial: Dial | None = None
         self._channel = Channel()
         self._exchange: Exchange | None = None
+        self._columns = MaskedColumns(link)
+        self.behind = b""
+        """What the target sent behind its login while something was looked up."""
         self.dialect = Dialect()
         self.session: Session | None = None
 
@@ -205,6 +211,8 @@ class Login:
                 self._link.send_client(backend.authentication_sasl_continue(answer))
             case Grant():
                 self._granted(answer)
+            case ErrandDone():
+                self._looked_up(answer)
             case DialDone(secure=secure, certificate=certificate):
                 self._channel = Channel(secure, certificate)
                 self._dialled()
@@ -276,6 +284,9 @@ class Login:
             LoginFailed: the target refused, or spoke nonsense.
         """
         login, session = self._at_target, self._opened()
+        if self.stage is Stage.COLUMNS:
+            self.behind += data
+            return b""
         if login is None:
             raise LoginFailed("08001", f"target {self._target()} spoke before it was asked")
         buffer, frames = self._target_framer.feed(data)
@@ -290,9 +301,21 @@ class Login:
             if reply:
                 self._link.send_target(reply)
             if login.ready:
+                assert self._dial is not None
+                if self._columns.begin(session, self._dial):
+                    self.stage, self.behind = Stage.COLUMNS, buffer[end:]
+                    return b""
                 self._ready(session, login)
                 return buffer[end:]
         return b""
+
+    def _looked_up(self, answer: ErrandDone) -> None:
+        login, session = self._at_target, self._opened()
+        assert login is not None
+        failure = self._columns.answered(session, answer)
+        if failure:
+            raise LoginFailed("57P03", f"target {self._target()}: {failure}", HINT)
+        self._ready(session, login)
 
     def _other_way(self, error: TargetLoginFailed) -> bool:
         """What libpq's `allow` and `prefer` do when pg_hba.conf refuses: once more, the other way."""
@@ -332,6 +355,11 @@ class Login:
         self.stage = Stage.OVER
         self._link.ready()
         self._done(session, login.status)
+
+    @property
+    def dial(self) -> Dial | None:
+        """How the target was reached."""
+        return self._dial
 
     @property
     def cancel_key(self) -> bytes | None:

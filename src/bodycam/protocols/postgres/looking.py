@@ -41,6 +41,17 @@ def _decoder(oid: int) -> Callable[[bytes], bytes]:
     return decode
 
 
+def holds(oid: int) -> Holds:
+    """What values of a type can hold, as text."""
+    if oid in _NOTHING:
+        return Holds.NOTHING
+    if oid in _TEXT:
+        return Holds.TEXT
+    if oid in _JSON:
+        return Holds.JSON
+    return Holds.HEX if oid == _BYTEA else Holds.OTHER
+
+
 def columns(description: bytes) -> list[Column]:
     """What is to be known of the columns of a RowDescription."""
     return [column(field) for field in backend.row_description(description)]

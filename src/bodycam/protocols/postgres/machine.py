@@ -9,9 +9,10 @@ from bodycam.protocols.postgres.client_half import QUEUE_MOST, WAITING_MOST, Cli
 from bodycam.protocols.postgres.codec import ProtocolViolation
 from bodycam.protocols.postgres.conversation import Conversation
 from bodycam.protocols.postgres.login import ClientLeft, Login, LoginFailed
+from bodycam.protocols.postgres.masked_columns import MaskedColumns
 from bodycam.protocols.postgres.target_half import TargetHalf
 from bodycam.session.approval import ApprovalSaid
-from bodycam.session.link import Answer, Link
+from bodycam.session.link import Answer, ErrandDone, Link
 from bodycam.session.session import Session
 
 UNWANTED_MOST = 1024 * 1024
@@ -28,6 +29,9 @@ class PostgresMachine:
         self._target: TargetHalf | None = None
         self._over = self._held = self._leaving = self._lingers = False
         self._unwanted = 0
+        self._columns = MaskedColumns(link)
+        self._by_name = False
+        self._kept: list[bytes] = []
 
     @property
     def _session(self) -> Session | None:
@@ -40,6 +44,8 @@ class PostgresMachine:
         try:
             if self._client is None:
                 self._login.from_client(data)
+                return
+            if self._by_name and self._looks_up(data):
                 return
             self._client.receive(data)
         except LoginFailed as error:
@@ -90,10 +96,16 @@ class PostgresMachine:
         if isinstance(answer, ApprovalSaid):
             self._settled(lambda: self._approval.answered(answer))
             return
+        if isinstance(answer, ErrandDone) and self._columns.asking:
+            self._looked_up(answer)
+            return
         try:
             self._login.answer(answer)
         except LoginFailed as error:
             self._login_failed(error)
+        if self._target is not None and self._login.behind:
+            behind, self._login.behind = self._login.behind, b""
+            self.from_target(behind)
 
     def waits(self, said: ApprovalSaid) -> None:
         """What the client asked for waits for a person."""
@@ -157,6 +169,27 @@ class PostgresMachine:
         """A fatal error of the gateway itself."""
         return backend.error_response("FATAL", "57P02", message, hint=hint)
 
+    def _looks_up(self, data: bytes) -> bool:
+        """Whether what the client sent has to wait until it is known again what is masked."""
+        session, dial = self._session, self._login.dial
+        assert session is not None
+        assert dial is not None
+        if self._columns.asking or self._columns.begin(session, dial):
+            # no more than what was read already: the client is not read meanwhile
+            self._kept.append(data)
+            return True
+        return False
+
+    def _looked_up(self, answer: ErrandDone) -> None:
+        assert self._session is not None
+        failure = self._columns.answered(self._session, answer)
+        if failure:
+            self.cut(failure)
+            return
+        kept, self._kept = b"".join(self._kept), []
+        if kept:
+            self.from_client(kept)
+
     def _linger(self, came: int) -> None:
         """Answers for a client that has said goodbye."""
         if not self._conversation.busy:
@@ -170,6 +203,7 @@ class PostgresMachine:
 
     def _proxy(self, session: Session, status: int) -> None:
         conversation = Conversation(session, status=status, dialect=self._login.dialect)
+        self._by_name = session.masks is not None and session.masks.by_name
         self._client = ClientHalf(conversation, limit=self._link.message_limit)
         self._target = TargetHalf(conversation, limit=self._link.message_limit)
         self._conversation = conversation

@@ -8,8 +8,8 @@ from typing import Final, final
 from bodycam.model.column import Column, Holds
 from bodycam.model.operation import Operation
 from bodycam.protocols.postgres import looking
-from bodycam.protocols.postgres.cells import copied_through, row_cells, rows_with
-from bodycam.session.masks import Copiers, Masks, Screens
+from bodycam.protocols.postgres.cells import copied_through, row_cells, row_without, rows_with
+from bodycam.session.masks import Copier, Copiers, Masks, Screens
 
 REMEMBERED: Final = 256
 """Results whose screens are kept, by their description and the operation's text."""
@@ -26,6 +26,7 @@ class Screening:
         self._masks = masks
         self.keeps_rows = masks.keeps_rows
         self._known: dict[tuple[bytes, str], tuple[Screens | None, int]] = {}
+        self._version = masks.version
         self._screens: Screens | None = None
         self._copiers: Copiers | None = None
         self._undescribed: Operation | None = None
@@ -34,12 +35,16 @@ class Screening:
     def described(self, description: bytes, operation: Operation | None) -> None:
         """The rows that follow have these columns."""
         text = "" if operation is None else operation.text
+        if self._version != self._masks.version:
+            self._version = self._masks.version
+            self._known.clear()
         key = (description, text)
         known = self._known.get(key)
         if known is None:
             columns = looking.columns(description)
             known = (self._masks.screens(columns, operation), len(columns))
-            if len(text) + len(description) < 8192:
+            # what runs by a name, or from a cursor, may be another statement each time
+            if len(text) + len(description) < 8192 and not self._masks.by_name:
                 if len(self._known) >= REMEMBERED:
                     self._known.clear()
                 self._known[key] = known
@@ -49,10 +54,10 @@ class Screening:
         """Rows follow, and nobody said which: each value is looked into as some text."""
         self._screens, self._columns, self._undescribed = None, 0, operation
 
-    def copying(self, response: bytes, text: str) -> None:
+    def copying(self, response: bytes, operation: Operation | None) -> None:
         """Data is copied out, as this CopyOutResponse says."""
         columns = response[6] << 8 | response[7] if len(response) > 7 else 0
-        self._copiers = self._masks.copied(columns, text, binary=response[5:6] == b"\x01")
+        self._copiers = self._masks.copied(columns, operation, binary=response[5:6] == b"\x01")
 
     def rows(self, data: bytes) -> Passed:
         """Whole DataRow messages, masked."""
@@ -83,7 +88,14 @@ class Screening:
             return data, None
         released, recorded = data, None
         if copiers.both is not None:
-            released = copied_through(data, copiers.both)
+            released = _copied(data, copiers.both)
         if copiers.record is not None:
-            recorded = copied_through(released, copiers.record)
+            recorded = _copied(released, copiers.record)
         return released, recorded
+
+
+def _copied(data: bytes, copier: Copier) -> bytes:
+    if copier.hidden:
+        hidden = copier.hidden
+        data = copied_through(data, lambda row: row_without(row, hidden))
+    return data if copier.through is None else copied_through(data, copier.through)

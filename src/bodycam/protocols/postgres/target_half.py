@@ -10,6 +10,7 @@ from bodycam.model.verdict import Verdict
 from bodycam.protocols.postgres import backend, poison
 from bodycam.protocols.postgres.codec import FIRST, LAST, WHOLE, Framer, ProtocolViolation
 from bodycam.protocols.postgres.conversation import ENDS_A_TURN, Conversation, Expected, Reply
+from bodycam.protocols.postgres.hushing import hushed
 from bodycam.protocols.postgres.names import Portal
 from bodycam.protocols.postgres.screening import Screening
 from bodycam.session.session import Exchange
@@ -193,7 +194,7 @@ class TargetHalf:
                 # CopyOutResponse, CopyDone, FunctionCallResponse
                 if tag == 0x48 and self._screening is not None:
                     asked = None if head is None or head.exchange is None else head.exchange.operation
-                    self._screening.copying(raw, "" if asked is None else asked.text)
+                    self._screening.copying(raw, asked)
                 return None if head is None else head.exchange
             case _:
                 raise ProtocolViolation("08P01", f"the target sent a message of type {chr(tag)!r}")
@@ -264,8 +265,11 @@ class TargetHalf:
         if tag != NOTIFICATION and head is not None and head.exchange is not None:
             exchange = head.exchange
         error: dict[str, str] = {}
-        if self._session.masks is not None:
-            raw = backend.rewritten(tag, raw, self._session.masks.said)
+        masks = self._session.masks
+        if masks is not None:
+            if masks.by_name and tag != NOTIFICATION and masks.hushed(exchange.operation):
+                raw = hushed(tag, raw)
+            raw = backend.rewritten(tag, raw, masks.said)
         if tag == ERROR:
             error = backend.error_map(raw)
             if head is not None and head.denied is not None and error["code"] in poison.REFUSED:

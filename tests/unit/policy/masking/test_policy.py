@@ -35,7 +35,8 @@ def cells(
     rules: Rules | None, origin: Origin | None, value: bytes, kind: CellKind = CellKind.TEXT
 ) -> bytes | None:
     assert rules is not None
-    screen = rules.screen([rules.column("c", kind, holds_text=True, origin=origin)])
+    mask = None if origin is None else rules.mask([origin])
+    screen = rules.screen([rules.column("c", kind, holds_text=True, origin=origin, mask=mask)])
     changed = None if screen is None else screen.cells([value])
     return value if changed is None else changed[0]
 
@@ -119,15 +120,32 @@ def test_unless_columns_leave_an_entry_out_and_no_other(patterns: Patterns) -> N
     assert cells(rules, Origin("public", "t", "x"), b"y") == b"[bodycam:column]"
 
 
-def test_a_lost_origin_counts_by_the_tables_of_the_statement(patterns: Patterns) -> None:
-    rules = plan(patterns, "  - {columns: [customers.ssn, public.accounts.pin], then: partial}").client
+def test_a_column_counts_by_every_name_that_its_values_had_and_is_let_go_by_its_own(
+    patterns: Patterns,
+) -> None:
+    rules = plan(
+        patterns, "  - {columns: [customers.ssn], then: partial, unless: {columns: [v.shown]}}"
+    ).client
     assert rules is not None
-    lost = rules.lost([("public", "orders"), ("public", "customers")])
-    assert lost is not None
-    assert lost.then is Then.PARTIAL
-    assert rules.lost([("other", "accounts"), ("public", "orders")]) is None
-    assert rules.lost([("public", "accounts")]) is not None
-    assert rules.lost([]) is None
+    table, view, shown = (
+        Origin("public", *name) for name in (("customers", "ssn"), ("v", "x"), ("v", "shown"))
+    )
+    mask = rules.mask([view, table])
+    assert mask is not None
+    assert mask.then is Then.PARTIAL
+    assert rules.mask([view]) is None
+    assert rules.mask([shown, table]) is None
+
+
+def test_of_a_column_that_is_half_known_only_a_table_said_in_full_is_guessed(patterns: Patterns) -> None:
+    rules = plan(patterns, "  - {columns: [customers.ssn, hr.people.pay, '*.pin']}").client
+    assert rules is not None
+    assert rules.guess(Origin("", "customers", "ssn")) is not None
+    assert rules.guess(Origin("", "customers", "")) is not None
+    assert rules.guess(Origin("", "customers", "name")) is None
+    assert rules.guess(Origin("other", "people", "")) is None
+    assert rules.guess(Origin("", "people", "pay")) is not None
+    assert rules.guess(Origin("", "orders", "pin")) is None
 
 
 def test_for_the_record_only(patterns: Patterns) -> None:

@@ -1,0 +1,221 @@
+"""Asks a database which of its relations have masked columns, and which get values from them.
+
+On a connection of the gateway's own, so that no client's transaction is in the way. What it asks is in the
+system's catalogs, which every role may read.
+https://www.postgresql.org/docs/current/catalogs.html
+"""
+
+import json
+from collections.abc import Sequence
+from typing import Final, final
+
+from bodycam.model.relation import Relation, RelationColumn, Relations
+from bodycam.model.target import Dial
+from bodycam.protocols.postgres import backend, frontend, looking
+from bodycam.protocols.postgres.cells import row_cells
+from bodycam.protocols.postgres.codec import Framer, ProtocolViolation
+from bodycam.protocols.postgres.target_failure import TargetLoginFailed
+from bodycam.protocols.postgres.target_login import TargetLogin
+from bodycam.protocols.postgres.target_scram import Channel
+from bodycam.protocols.postgres.view_tree import sources
+from bodycam.session.link import ErrandFailed
+
+APPLICATION: Final = "bodycam/masked-columns"
+
+ANSWER_MOST: Final = 64 * 1024 * 1024
+"""Bytes of one answer; a database with more views on masked columns than fit is not served."""
+
+TREE_MOST: Final = 256 * 1024
+"""Bytes of a view's query tree; what a larger one's columns come from counts as lost."""
+
+SECONDS: Final = 10
+"""How long the database may work on it."""
+
+# the first statement makes names and operators in the next mean the system's own, whatever the role's are
+RELATIONS: Final = """\
+select c.oid
+      from pg_class c
+      join pg_namespace n on n.oid = c.relnamespace
+      join pg_attribute a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
+     where c.relkind in ('r', 'p', 'f', 'v', 'm') and ({named})
+), touched(oid) as (
+    select oid from named
+    union
+    select other.oid
+      from touched t
+      cross join lateral (
+        select i.inhrelid as oid from pg_inherits i where i.inhparent = t.oid
+        union all
+        select r.ev_class
+          from pg_depend d
+          join pg_rewrite r on r.oid = d.objid and r.ev_type = '1'
+         where d.classid = 'pg_rewrite'::regclass and d.refclassid = 'pg_class'::regclass
+           and d.refobjid = t.oid and r.ev_class <> t.oid
+      ) other"""
+"""Two members of a WITH RECURSIVE: what has a masked column, and all that gets values from it."""
+
+QUERY: Final = """\
+select pg_catalog.set_config('search_path', 'pg_catalog', true),
+       pg_catalog.set_config('statement_timeout', '{seconds}s', true);
+with recursive named(oid) as (
+    {relations}
+)
+select c.oid, n.nspname, c.relname,
+       (select json_agg(json_build_array(a.attnum, a.attname, a.atttypid::bigint,
+                                         coalesce(to_jsonb(a) ->> 'attgenerated', '') <> '')
+                        order by a.attnum)
+          from pg_attribute a where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped),
+       (select json_agg(i.inhparent::bigint) from pg_inherits i where i.inhrelid = c.oid),
+       (select json_agg(distinct jsonb_build_array(d.refobjid::bigint, d.refobjsubid))
+          from pg_rewrite r
+          join pg_depend d on d.classid = 'pg_rewrite'::regclass and d.objid = r.oid
+         where r.ev_class = c.oid and r.ev_type = '1'
+           and d.refclassid = 'pg_class'::regclass and d.refobjid <> c.oid),
+       (select r.ev_action from pg_rewrite r
+         where r.ev_class = c.oid and r.ev_type = '1' and octet_length(r.ev_action::text) <= {tree})
+  from touched
+  join pg_class c on c.oid = touched.oid
+  join pg_namespace n on n.oid = c.relnamespace;
+select max(oid::bigint) from pg_class;
+with recursive named(oid) as (
+    {relations}
+), looks(oid, name) as (
+    select p.oid, p.proname
+      from pg_proc p
+      join pg_namespace n on n.oid = p.pronamespace
+     where n.nspname not in ('pg_catalog', 'information_schema')
+       and (exists (select from touched t join pg_class c on c.oid = t.oid
+                     where strpos(lower(p.prosrc), lower(c.relname)) > 0)
+            or exists (select from touched t join pg_depend d on d.refobjid = t.oid
+                        where d.refclassid = 'pg_class'::regclass
+                          and d.classid = 'pg_proc'::regclass and d.objid = p.oid))
+    union
+    select p.oid, p.proname
+      from looks l
+      join pg_proc p on strpos(lower(p.prosrc), lower(l.name)) > 0
+      join pg_namespace n on n.oid = p.pronamespace
+     where n.nspname not in ('pg_catalog', 'information_schema')
+)
+select name::text, true, true from looks"""
+
+_ANSWERS: Final = {7: "relations", 1: "newest", 3: "functions"}
+"""The results by the number of their columns; the first has two, which say nothing."""
+
+
+@final
+class Lookup:
+    """One look-up, without I/O (`session.link.Errand`)."""
+
+    def __init__(self, dial: Dial, wanted: Sequence[Sequence[str]]) -> None:
+        self._dial, self._wanted = dial, wanted
+        self._framer = Framer(limit=ANSWER_MOST, streamed=frozenset())
+        self._login: TargetLogin | None = None
+        self._asked = False
+        self._columns = self._came = 0
+        self._relations: list[Relation] = []
+        self._functions: set[str] = set()
+        self._newest = 0
+        self.over = False
+
+    @property
+    def found(self) -> Relations:
+        """What it found, once it is over."""
+        return Relations(tuple(self._relations), self._newest, frozenset(self._functions))
+
+    def begun(self, secure: bool, certificate: bytes) -> bytes:
+        """The connection stands; what to send first."""
+        parameters = {"application_name": APPLICATION, "client_encoding": "UTF8"}
+        self._login = TargetLogin(self._dial, parameters, Channel(secure, certificate))
+        return self._login.start()
+
+    def receive(self, data: bytes) -> bytes:
+        """Take what the target sent; returns what to send back.
+
+        Raises:
+            ErrandFailed: the target refused, or what it said makes no sense.
+        """
+        self._came += len(data)
+        if self._came > ANSWER_MOST:
+            raise ErrandFailed(f"the answer has more than {ANSWER_MOST} bytes")
+        try:
+            buffer, frames = self._framer.feed(data)
+            return b"".join(self._message(buffer[start:end]) for _, start, end, _ in frames)
+        except TargetLoginFailed as error:
+            raise ErrandFailed(error.message) from error
+        except (ProtocolViolation, ValueError, TypeError, IndexError) as error:
+            raise ErrandFailed(f"the answer makes no sense: {error}") from error
+
+    def _message(self, raw: bytes) -> bytes:
+        login = self._login
+        assert login is not None
+        if not self._asked:
+            reply = login.receive(raw) or b""
+            if login.ready:
+                self._asked = True
+                return reply + frontend.query_message(question(self._wanted))
+            return reply
+        match raw[:1]:
+            case b"T":
+                self._columns = len(backend.row_description(raw))
+            case b"D":
+                self._row(row_cells(raw, 0, len(raw), self._columns))
+            case b"E":
+                said = backend.error_map(raw)
+                raise ErrandFailed(said["message"])
+            case b"Z":
+                self.over = True
+                return frontend.terminate()
+        return b""
+
+    def _row(self, cells: Sequence[bytes | None]) -> None:
+        match _ANSWERS.get(self._columns):
+            case "relations":
+                self._relations.append(_relation(cells))
+            case "newest":
+                self._newest = int(cells[0] or 0)
+            case "functions":
+                self._functions.add((cells[0] or b"").decode("utf-8", "replace"))
+
+
+def question(wanted: Sequence[Sequence[str]]) -> str:
+    """The statements that ask for columns of these names; each is two or three parts, * for any letters."""
+    relations = RELATIONS.format(named="\n        or ".join(map(_condition, wanted)))
+    return QUERY.format(seconds=SECONDS, tree=TREE_MOST, relations=relations)
+
+
+def _condition(parts: Sequence[str]) -> str:
+    columns = ("n.nspname", "c.relname", "a.attname")[-len(parts) :]
+    return " and ".join(
+        f"{column} ~* {_literal('^(?:' + _pattern(part) + ')$')}"
+        for column, part in zip(columns, parts, strict=True)
+    )
+
+
+def _pattern(part: str) -> str:
+    """A name as a regular expression of PostgreSQL's; a backslash makes any sign stand for itself."""
+    return "".join(
+        ".*" if sign == "*" else sign if sign.isalnum() or sign == "_" else "\\" + sign for sign in part
+    )
+
+
+def _literal(value: str) -> str:
+    # E'' reads the same whatever standard_conforming_strings is
+    return "E'" + value.replace("\\", "\\\\").replace("'", "''") + "'"
+
+
+def _relation(cells: Sequence[bytes | None]) -> Relation:
+    number, schema, name, columns, parents, uses, tree = (
+        None if cell is None else cell.decode("utf-8", "replace") for cell in cells
+    )
+    return Relation(
+        number=int(number or 0),
+        schema=schema or "",
+        name=name or "",
+        columns={
+            place: RelationColumn(column, looking.holds(of_type), made)
+            for place, column, of_type, made in json.loads(columns or "[]")
+        },
+        parents=tuple(json.loads(parents or "[]")),
+        sources=sources(tree or ""),
+        uses=tuple((relation, place) for relation, place in json.loads(uses or "[]")),
+    )

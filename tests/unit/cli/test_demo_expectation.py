@@ -1,4 +1,3 @@
-from pathlib import Path
 from typing import Any
 
 from bodycam.cli.demo.expectation import EXPECTED, exchanges_of, faults, leaks
@@ -69,9 +68,11 @@ def test_exchanges_are_read_from_a_transcript() -> None:
     ]
 
 
-def test_a_secret_at_rest_is_a_fault(tmp_path: Path) -> None:
-    (tmp_path / "data").mkdir()
-    (tmp_path / "data" / "log").write_text("all is well")
-    assert leaks(tmp_path, "hunter2") == []
-    (tmp_path / "data" / "catalog.db").write_bytes(b"\0hunter2\0")
-    assert leaks(tmp_path, "hunter2") == ["data/catalog.db holds a secret of the database"]
+def test_a_secret_at_rest_is_a_fault_and_so_is_nothing_to_see() -> None:
+    masked = b"payments|[bodycam:secrets.stripe-access-token]"
+    seen = [("journal", "a at 1", masked), ("recording", "b", masked), ("file", "log", b"all is well")]
+    assert leaks(seen, "hunter2") == []
+    assert leaks([*seen, ("file", "data/catalog.db", b"\0hunter2\0")], "hunter2") == [
+        "file data/catalog.db holds a secret of the database"
+    ]
+    assert leaks(seen[1:], "hunter2") == ["there is no mask in any journal"]

@@ -18,6 +18,7 @@ from bodycam.cli.demo.approver import approver
 from bodycam.cli.demo.database import database, path_with
 from bodycam.cli.demo.expectation import exchanges_of, faults, leaks
 from bodycam.cli.demo.gateway import AGENT, Gateway
+from bodycam.cli.demo.stores import decoded
 from bodycam.cli.failure import NO
 from bodycam.cli.options import Json
 from bodycam.cli.printing import print_json, print_line, print_raw, tell
@@ -47,7 +48,7 @@ def command(
         with approver(gateway) as approved:
             answer = _record(gateway, path_with(shop.programs))
         answer["approved"] = [one["id"] for one in approved]
-        wrong = faults(answer, AGENT) + leaks(gateway.folder, shop.token)
+        wrong = faults(answer, AGENT) + leaks(decoded(gateway.folder), shop.token)
         if as_json:
             print_json({**answer, "ok": not wrong, "faults": wrong})
         else:

@@ -1,8 +1,11 @@
 """What the demo's run must have left on the record, and what is wrong if it has not."""
 
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
+
+from bodycam.cli.demo.stores import JOURNAL, RECORDING
+
+MASK = b"[bodycam:secrets."
 
 # (statement, parameters, rows, status) of each connection, in order
 EXPECTED: Sequence[Sequence[tuple[str, tuple[str, ...], int, str]]] = (
@@ -58,13 +61,19 @@ def exchanges_of(session: str, entries: Sequence[Mapping[str, Any]]) -> list[dic
     return list(found.values())
 
 
-def leaks(folder: Path, secret: str) -> list[str]:
-    """Files of the gateway in which a secret stands as it is; what is encrypted, the record shows."""
-    return [
-        f"{file.relative_to(folder)} holds a secret of the database"
-        for file in sorted(folder.rglob("*"))
-        if file.is_file() and secret.encode() in file.read_bytes()
-    ]
+def leaks(kept: Iterable[tuple[str, str, bytes]], secret: str) -> list[str]:
+    """Where in all that a gateway keeps (`stores.decoded`) a secret of the database stands; nowhere it must.
+
+    That journal and recordings were looked into shows in the mask, which has to be in both.
+    """
+    wrong: list[str] = []
+    masked: set[str] = set()
+    for kind, where, said in kept:
+        if secret.encode() in said:
+            wrong.append(f"{kind} {where} holds a secret of the database")
+        if MASK in said:
+            masked.add(kind)
+    return wrong + [f"there is no mask in any {kind}" for kind in (JOURNAL, RECORDING) if kind not in masked]
 
 
 def faults(answer: Mapping[str, Any], agent: str) -> list[str]:
@@ -89,7 +98,7 @@ def faults(answer: Mapping[str, Any], agent: str) -> list[str]:
         wrong.append(f"recorded was {recorded}, expected {[list(one) for one in EXPECTED]}")
     if len(answer["approved"]) != 1:
         wrong.append(f"{len(answer['approved'])} approvals were given, not one")
-    if not any("[bodycam:secrets." in str(row) for row in answer["rows"]):
+    if not any(MASK.decode() in str(row) for row in answer["rows"]):
         wrong.append("the token of the payments is not masked in what was recorded")
     verified = answer["verify"]
     if verified.get("state") != "authentic":

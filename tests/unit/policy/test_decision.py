@@ -3,6 +3,7 @@
 import pytest
 
 from bodycam.model.identity import Grade
+from bodycam.model.operation import Operation
 from bodycam.model.target import Target
 from bodycam.model.verdict import Decision
 from bodycam.policy.decision import DecisionPoint
@@ -302,3 +303,23 @@ def test_a_name_with_too_many_meanings_hides_its_effect() -> None:
             == "allow"
         )
     assert told(judge.decide(query("execute s"))) == "deny unknown-effect"
+
+
+@pytest.mark.parametrize(
+    ("value", "wanted"),
+    [
+        (b"\0drop", "deny contains"),
+        (b"a\0b", "deny nul"),
+        (b"\xff\xfe drop", "deny contains"),
+        (b"\xff", "allow"),
+        (b"x" * 1_000_000, "allow"),
+        (b"x" * 1_000_000 + b"drop", "deny contains"),
+    ],
+)
+def test_parameters_of_any_bytes_get_a_clear_verdict(value: bytes, wanted: str) -> None:
+    judge = point(
+        "  - {name: contains, when: 'op.parameters.exists(p, p.contains(\"drop\"))', then: deny}\n"
+        "  - {name: nul, when: 'op.parameters.exists(p, p.matches(\"a.b\"))', then: deny}\n"
+    ).open(Subject())
+    operation = Operation("execute", "select $1", ((25, 0, value), (17, 1, value)))
+    assert told(judge.decide(operation)) == wanted

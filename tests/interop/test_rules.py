@@ -4,6 +4,7 @@ The connection lives on after every denial, and what client and server think of 
 """
 
 import os
+import re
 import signal
 import time
 from collections.abc import Iterator
@@ -307,3 +308,36 @@ def test_a_reload_applies_to_connections_that_are_open(guarded: stage.Gateway) -
             file.write_text(before)
             os.kill(guarded.pid, signal.SIGHUP)
             until(lambda: not denied(), "the old rules back", 10)
+
+
+def test_an_allowance_of_a_run_counts_over_all_workers(server: stage.Postgres) -> None:
+    rules = [{"name": "enough", "when": "usage.run.operations > 60", "then": "deny"}]
+    with stage.folder() as folder:
+        gateway = stage.Gateway(folder / "g", {"shop": stage.shop(server)}, rules=rules, workers=2)
+        gateway.init()
+        gateway.start()
+
+        def busy() -> int:
+            """How many workers have a session open."""
+            said = gateway.api("GET", "/metrics").text
+            return len(re.findall(r'^bodycam_sessions_open\{worker="\d+"\} [1-9]', said, re.MULTILINE))
+
+        try:
+            run = gateway.run()
+            # until both workers have one: the kernel chooses who accepts
+            opened: list[psycopg.Connection] = []
+            while busy() < 2 and len(opened) < 30:
+                opened.append(psycopg.connect(run.dsn(), autocommit=True))
+                time.sleep(1.1)
+            assert busy() == 2
+            first, last = opened[0], opened[-1]
+            for _ in range(40):
+                first.execute("select 1")
+            time.sleep(2)
+            with pytest.raises(psycopg.errors.InsufficientPrivilege, match="enough"):
+                for _ in range(40):
+                    last.execute("select 1")
+            for one in opened:
+                one.close()
+        finally:
+            gateway.stop()

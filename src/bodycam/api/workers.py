@@ -11,6 +11,7 @@ import structlog
 
 from bodycam.api import wire
 from bodycam.api.given import GivenSessions
+from bodycam.api.run_uses import RunUses
 from bodycam.net.channel import Channel, ChannelClosed, ChannelServer, RemoteError
 from bodycam.session.admission import Admission
 from bodycam.session.approval import ApprovalSaid, ApprovalWanted, said_to_wire, wanted_from_wire
@@ -56,6 +57,7 @@ class Workers:
         self._server = ChannelServer(self._hear, lost=self._lost)
         self._workers: dict[Channel, Worker] = {}
         self._killed: dict[str, None] = {}
+        self._uses = RunUses()
         self.given = GivenSessions()
         self.unknown_cancels = 0
         """Cancel requests whose key no worker knew: late ones, or somebody guesses."""
@@ -126,10 +128,14 @@ class Workers:
 
     def _tell_all(self, verb: str, body: Any) -> None:
         for channel in list(self._workers):
-            try:
-                channel.tell(verb, body)
-            except ChannelClosed:
-                channel.close()  # its hello, when it comes back, tells it what to cut
+            self._tell(channel, verb, body)
+
+    @staticmethod
+    def _tell(channel: Channel, verb: str, body: Any) -> None:
+        try:
+            channel.tell(verb, body)
+        except ChannelClosed:
+            channel.close()  # its hello, when it comes back, tells it what to cut
 
     async def _cancel(self, key: bytes, *, but: Channel) -> None:
         """Pass a cancel request on to the worker whose session it is for; it came to another one."""
@@ -174,6 +180,8 @@ class Workers:
                 self._admission.closed(str(body["session"]))
             case "stats":
                 worker.stats = dict(body)
+            case "used":
+                self._used(channel, worker, body)
             case "strangers":
                 for what, host, count in body:
                     self._admission.stranger(str(what), str(host), int(count))
@@ -183,6 +191,12 @@ class Workers:
                 raise RemoteError("unknown-verb", f"the control process does not know {verb!r}")
         return None
 
+    def _used(self, channel: Channel, worker: Worker, told: Mapping[str, Sequence[int]]) -> None:
+        self._uses.told(worker.incarnation, told)
+        for other, one in list(self._workers.items()):
+            if other is not channel and (used := self._uses.elsewhere(one.incarnation, told)):
+                self._tell(other, "used", used)
+
     async def _open(self, channel: Channel, worker: Worker, body: Mapping[str, Any]) -> dict[str, Any]:
         gatekeeper = self._admission.gatekeeper(worker.incarnation)
         said = await gatekeeper.open(
@@ -191,6 +205,9 @@ class Workers:
         grant = said if isinstance(said, Grant) else said.grant
         if grant is not None:
             self.given.add(grant.run.id, grant.session)
+            if used := self._uses.elsewhere(worker.incarnation, [grant.run.id]):
+                # the first session of a run here; what it used elsewhere counts from its first operation on
+                self._tell(channel, "used", used)
         if isinstance(said, Grant) and channel.closed.is_set():
             # the worker that asked is gone and can't say that it closed the session
             self._admission.closed(said.session)
@@ -228,3 +245,4 @@ class Workers:
         if worker is not None:
             log.warning("a worker's line is gone", worker=worker.number, pid=worker.pid)
             self._admission.lost(worker.incarnation)
+            self._uses.lost(worker.incarnation)

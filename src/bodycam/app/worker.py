@@ -61,6 +61,7 @@ async def run_worker(
         policy=policy,
         redaction=masking.redactor,
         masking=masking.open,
+        used=policy.used,
         limits=WorkerLimits(
             login_timeout=limits.login_timeout,
             pending_logins=max(1, limits.pending_logins // settings.workers),

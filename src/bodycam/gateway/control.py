@@ -49,6 +49,8 @@ class Orders(Protocol):
 
     def decided(self, approval: str) -> None: ...
 
+    def used(self, told: Mapping[str, Any]) -> None: ...
+
 
 class ControlLine:
     """The reconnecting channel to the control process; also this worker's Gatekeeper."""
@@ -167,6 +169,8 @@ class ControlLine:
                 self._orders.renewed(str(body["run"]), float(body["expires"]))
             case "decided":
                 self._orders.decided(str(body["approval"]))
+            case "used":
+                self._orders.used(body)
             case _:
                 log.info("an order that this worker does not know", verb=verb)
         return None

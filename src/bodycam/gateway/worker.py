@@ -14,6 +14,7 @@ from typing import Any
 import structlog
 
 from bodycam.gateway import dialer, errand
+from bodycam.gateway.allowances import Allowances
 from bodycam.gateway.approvals import Approvals
 from bodycam.gateway.cancels import Cancels
 from bodycam.gateway.certificate import ListenerCertificate
@@ -25,6 +26,7 @@ from bodycam.gateway.patience import Patience
 from bodycam.gateway.strangers import Stranger, Strangers
 from bodycam.gateway.throttle import Throttle
 from bodycam.gateway.turn import Turn
+from bodycam.gateway.usage_line import Used, tell_usage
 from bodycam.gateway.worker_limits import WorkerLimits
 from bodycam.journal.pressure import Pressure
 from bodycam.journal.writer import JournalWriter
@@ -69,6 +71,7 @@ class Worker:
         policy: Policy,
         redaction: Redaction,
         masking: Masking | None = None,
+        used: Used,
         limits: WorkerLimits,
         version: str,
     ) -> None:
@@ -77,6 +80,7 @@ class Worker:
         self._line = line(self)
         self._policy, self.redaction, self._version = policy, redaction, version
         self._masking = masking
+        self._used, self.used = used, used.elsewhere
         self._openings = 0
         self._links: set[ProxyLink] = set()
         self._sessions: dict[str, ProxyLink] = {}
@@ -94,7 +98,7 @@ class Worker:
         self._unrecordable = asyncio.Event()
         self.counts: Counter[str] = Counter()
         self._done: Counter[str] = Counter()
-        self._spent: Counter[str] = Counter()
+        self._allowances = Allowances()
         self.strangers = Strangers()
         self._turn = Turn(journal)
         self.moved: Callable[[ProxyLink], None] = self._turn.moved
@@ -138,6 +142,7 @@ class Worker:
         await self.journal.start()
         line = asyncio.create_task(self._line.run())
         ticking = asyncio.create_task(self._tick())
+        counting = asyncio.create_task(tell_usage(self._line, self._used))
         try:
             connected = asyncio.create_task(self._line.connected.wait())
             stopping = asyncio.create_task(stop.wait())
@@ -154,9 +159,9 @@ class Worker:
             broken.cancel()
             await self._drain()
         finally:
-            for task in (ticking, line):
+            for task in (ticking, counting, line):
                 task.cancel()
-            await asyncio.gather(ticking, line, return_exceptions=True)
+            await asyncio.gather(ticking, counting, line, return_exceptions=True)
             await self.journal.close()
 
     async def _drain(self) -> None:
@@ -182,7 +187,8 @@ class Worker:
             for link in [one for one in self._sessions.values() if self._expired(one, now)]:
                 link.cut("the run's lease has expired")
             self._watch_journal()
-            self._watch_allowances()
+            for link in list(self._allowances.exceeded(self._sessions.values())):
+                link.cut("the run has moved as much as limits.journal_per_run allows")
             if time.monotonic() >= stats_due:
                 stats_due = time.monotonic() + STATS_INTERVAL
                 self._line.tell("stats", self.stats())
@@ -194,18 +200,6 @@ class Worker:
     def _expired(self, link: ProxyLink, now: float) -> bool:
         assert link.session is not None
         return self._expires.get(link.session.grant.run.id, now + 1) <= now
-
-    def _watch_allowances(self) -> None:
-        """Promise 5: one run can't fill the journal for all the others."""
-        moved = Counter(self._spent)
-        for link in self._sessions.values():
-            assert link.session is not None
-            moved[link.session.grant.run.id] += link.session.moved
-        for link in list(self._sessions.values()):
-            assert link.session is not None
-            grant = link.session.grant
-            if 0 < grant.limits.journal_bytes < moved[grant.run.id]:
-                link.cut("the run has moved as much as limits.journal_per_run allows")
 
     def _watch_journal(self) -> None:
         pressure = self.journal.pressure
@@ -328,8 +322,7 @@ class Worker:
     def _session_closed(self, session: Session) -> None:
         grant = session.grant
         self._sessions.pop(grant.session, None)
-        if grant.limits.journal_bytes:
-            self._spent[grant.run.id] += session.moved
+        self._allowances.closed(session)
         for name in MOVED:
             self._done[name] += getattr(session, name)
         if all(

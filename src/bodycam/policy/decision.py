@@ -20,7 +20,7 @@ from bodycam.policy.rules.bench import Bench, Said, both
 from bodycam.policy.rules.facts import Case, Subject
 from bodycam.policy.rules.rule import Rule
 from bodycam.policy.sql.facts import SqlFacts
-from bodycam.policy.usage import RunUsage, Usage
+from bodycam.policy.usage import Usage, UsageOfRuns
 
 RULE_ACCESS: Final = "access"
 RULE_FAULT: Final = "policy-error"
@@ -73,7 +73,7 @@ class DecisionPoint:
         self._languages = dict(languages or {})
         self._origins = origins
         self.clock = clock
-        self._runs: dict[str, RunUsage] = {}
+        self.used = UsageOfRuns()
         self.adopt(rules, version, deny_unknown=deny_unknown, masks=masks)
 
     def adopt(
@@ -89,20 +89,11 @@ class DecisionPoint:
 
     def open(self, subject: Subject) -> "SessionJudge":
         """What judges the operations of one session."""
-        usage = self._runs.setdefault(subject.run.id, RunUsage())
-        usage.sessions += 1
+        usage = self.used.open(subject.run.id)
         target, origins = subject.target, None
         if self._origins is not None:
             origins = self._origins(target.name, target.labels, subject.database)
         return SessionJudge(self, subject, Usage(usage), self._languages.get(target.protocol), origins)
-
-    def closed(self, run: str) -> None:
-        """A session of that run is over; what the run used is forgotten with its last one here."""
-        usage = self._runs.get(run)
-        if usage is not None:
-            usage.sessions -= 1
-            if usage.sessions <= 0 and len(self._runs) > 10_000:
-                self._runs = {name: one for name, one in self._runs.items() if one.sessions > 0}
 
     def bench(self, subject: Subject) -> Bench:
         """The rules that concern a session."""
@@ -163,7 +154,7 @@ class SessionJudge:
                 self._masked_by = origins.version
                 self._forget()
         elif self._bench.empty:
-            usage.run.operations += 1
+            usage.run.own_operations += 1
             return self._allowed
         usage.run.count(self._point.clock())
         if operation.inert:
@@ -184,7 +175,7 @@ class SessionJudge:
         """The session is over."""
         if not self._over:
             self._over = True
-            self._point.closed(self._subject.run.id)
+            self._point.used.closed(self._subject.run.id)
 
     def binding(self, operation: Operation) -> bytes:
         """What an approval of this operation is bound to, as a SHA-256 over all of it.

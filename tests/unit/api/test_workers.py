@@ -166,3 +166,29 @@ async def test_disabling_an_account_cuts_its_runs(world: World) -> None:
     assert answer.json()["revoked"] == [started["run"]["id"]]
     assert (await worker.told("cut"))["run"] == started["run"]["id"]
     assert (await world.call("eve", "GET", "/v1/runs")).status_code == 401
+
+
+async def test_what_a_run_uses_at_one_worker_is_told_to_the_others(world: World) -> None:
+    one, other = [await world.worker(number, f"{number:02x}") for number in range(2)]
+    one.channel.tell("used", {"run_a": [5, 100, 3]})
+    assert await other.told("used") == {"run_a": [5, 100, 3]}
+    other.channel.tell("used", {"run_a": [1, 0, 1], "run_b": [2, 0, 2]})
+    assert await one.told("used") == {"run_a": [1, 0, 1], "run_b": [2, 0, 2]}
+    third = await world.worker(3, "03")
+    one.channel.tell("used", {"run_a": [6, 100, 4]})
+    assert await third.told("used") == {"run_a": [7, 100, 5]}
+
+
+async def test_what_a_run_used_at_a_worker_that_died_stays_counted(world: World) -> None:
+    one, other = [await world.worker(number, f"{number:02x}") for number in range(2)]
+    started = await world.start_run()
+    run = started["run"]["id"]
+    one.channel.tell("used", {run: [5, 100, 3]})
+    assert await other.told("used") == {run: [5, 100, 3]}
+    one.channel.close()
+    third = await world.worker(3, "03")
+    async with asyncio.timeout(5):
+        while len(world.context.workers.connected) > 2:
+            await asyncio.sleep(0.01)
+    assert "grant" in await third.log_in(started["credential"]["secret"])
+    assert await third.told("used") == {run: [5, 100, 0]}

@@ -16,6 +16,7 @@ from bodycam.gateway.worker_limits import WorkerLimits
 from bodycam.journal.pressure import Pressure
 from bodycam.model.event import Kind
 from bodycam.model.target import Dial, TlsMode
+from bodycam.policy.usage import UsageOfRuns
 from bodycam.protocols.postgres.opening import TargetOpening
 from bodycam.session.approval import ApprovalSaid, ApprovalState, ApprovalWanted
 from bodycam.session.grant import Grant, Limits, Refusal, RefusalCode, Wanted
@@ -75,6 +76,7 @@ class House:
             certificate=ListenerCertificate(enabled=False),
             policy=Allow(),
             redaction=NoRedaction(),
+            used=UsageOfRuns(),
             limits=LIMITS,
             version="test",
         )

@@ -92,7 +92,7 @@ async def renew_run(run: str, context: In, who: Who, body: RenewIn | None = None
             "The lease is not extended; the run goes on until it runs out.",
         )
     csr = body.csr if body else None
-    if csr is not None and record.principal != who.principal:
+    if csr is not None and str(record.principal) != str(who.principal):
         # an admin may stop others' runs, and must not be able to act in their name
         raise ApiError(
             403,
@@ -115,9 +115,12 @@ async def renew_run(run: str, context: In, who: Who, body: RenewIn | None = None
 async def end_run(run: str, body: EndIn, context: In, who: Who) -> EndedOut:
     """End a run: its sessions are cut, its credential is revoked; twice is once."""
     started = time.monotonic()
-    await stoppable_run(context, who, run)
-    await write(context.catalog, catalog.end_run, run, body.exit_code, now_micros())
+    record = await stoppable_run(context, who, run)
+    changed = await write(context.catalog, catalog.end_run, run, body.exit_code, now_micros())
     cut = context.workers.stop_run(run, "the run has ended")
+    if changed and str(record.principal) != str(who.principal):
+        # its starter's own end is the run's; somebody else's is an administrative act
+        await context.trail.after("run-ended", str(who.principal), run, {"sessions": cut})
     await context.workers.ended(cut, CUT_SECONDS)
     sessions, settled = await _settled(context, run, body.wait - (time.monotonic() - started))
     after = await stoppable_run(context, who, run)

@@ -51,6 +51,16 @@ async def test_ending_waits_for_sessions_that_the_index_does_not_know_yet(world:
     assert (ended["sessions"], ended["unsealed"]) == ([session], [])
 
 
+async def test_only_who_ends_somebody_elses_run_is_entered(world: World) -> None:
+    own, others = await world.start_run(), await world.start_run()
+    await world.call("dev", "POST", f"/v1/runs/{own['run']['id']}/end", json={"wait": 0})
+    assert [entry for entry in world.archivist.entered if entry[0] == "run-ended"] == []
+    for _ in range(2):
+        await world.call("ada", "POST", f"/v1/runs/{others['run']['id']}/end", json={"wait": 0})
+    [entry] = [entry for entry in world.archivist.entered if entry[0] == "run-ended"]
+    assert entry[1:] == ("ada@bodycam", others["run"]["id"], {"sessions": []})
+
+
 async def test_a_run_can_be_ended_while_the_archivist_is_away(world: World) -> None:
     started = await world.start_run()
     session = world.add_session(started["run"]["id"])

@@ -425,6 +425,19 @@ def postgres(max_connections: int = 200) -> Iterator[Postgres]:
             server.stop()
 
 
+@contextlib.contextmanager
+def gateway(targets: Mapping[str, Any], **settings: Any) -> Iterator[Gateway]:
+    """A gateway that serves, in a folder of its own."""
+    with folder() as made:
+        served = Gateway(made / "g", targets, **settings)
+        served.init()
+        served.start()
+        try:
+            yield served
+        finally:
+            served.stop()
+
+
 def shop(server: Postgres, **changed: Any) -> dict[str, Any]:
     """A target that is this server."""
     return {

@@ -88,20 +88,10 @@ def office(server: stage.Postgres) -> Iterator[stage.Gateway]:
         f"insert into wallets values (1, '{TOKEN}', '{SSN}')",
         "create table old_wallets as select * from wallets",
     )
-    with stage.folder() as folder:
-        made = stage.Gateway(
-            folder / "g",
-            {"shop": stage.shop(server)},
-            rules=RULES,
-            masking=[{"detect": ["secrets"]}, {"columns": ["*wallets.ssn"]}],
-        )
-        made.init()
-        made.start()
+    masking = [{"detect": ["secrets"]}, {"columns": ["*wallets.ssn"]}]
+    with stage.gateway({"shop": stage.shop(server)}, rules=RULES, masking=masking) as made:
         made.bodycam("accounts", "create", "ann", "--human", "--group", "dba", check=True)
-        try:
-            yield made
-        finally:
-            made.stop()
+        yield made
 
 
 class Person(threading.Thread):

@@ -44,14 +44,8 @@ HIDDEN = re.compile("|".join(map(re.escape, (ANN, BOB, PIN, "6789", "4321", "471
 @pytest.fixture(scope="module")
 def masking(server: stage.Postgres) -> Iterator[stage.Gateway]:
     server.sql(*TABLES)
-    with stage.folder() as folder:
-        gateway = stage.Gateway(folder / "g", {"shop": stage.shop(server)}, masking=MASKING)
-        gateway.init()
-        gateway.start()
-        try:
-            yield gateway
-        finally:
-            gateway.stop()
+    with stage.gateway({"shop": stage.shop(server)}, masking=MASKING) as gateway:
+        yield gateway
 
 
 @pytest.fixture(scope="module")

@@ -27,16 +27,8 @@ def masking(server: stage.Postgres) -> Iterator[stage.Gateway]:
         "insert into vault select g, 'note ' || g, '{}', 'plain', g from generate_series(1, 50) g",
         f"insert into vault values (100, 'key: {TOKEN}', '{{\"k\": \"{TOKEN}\"}}', '{TOKEN}', {CARD})",
     )
-    with stage.folder() as folder:
-        gateway = stage.Gateway(
-            folder / "g", {"shop": stage.shop(server)}, masking=[{"detect": ["secrets", "pii"]}]
-        )
-        gateway.init()
-        gateway.start()
-        try:
-            yield gateway
-        finally:
-            gateway.stop()
+    with stage.gateway({"shop": stage.shop(server)}, masking=[{"detect": ["secrets", "pii"]}]) as gateway:
+        yield gateway
 
 
 @pytest.fixture(scope="module")

@@ -20,15 +20,9 @@ QUESTIONS = ("", "unbekannt", "needle", "value-7", "sel*", '"from thing"', "boom
 @pytest.fixture(scope="module")
 def house(server: stage.Postgres) -> Iterator[stage.Gateway]:
     """A gateway of our own, for it is stopped."""
-    with stage.folder() as folder:
-        targets = {"shop": stage.shop(server), "down": stage.shop(server, address="127.0.0.1:1")}
-        gateway = stage.Gateway(folder / "g", targets, workers=2)
-        gateway.init()
-        gateway.start()
-        try:
-            yield gateway
-        finally:
-            gateway.stop()
+    targets = {"shop": stage.shop(server), "down": stage.shop(server, address="127.0.0.1:1")}
+    with stage.gateway(targets, workers=2) as gateway:
+        yield gateway
 
 
 def statements(connection: psycopg.Connection[Any]) -> None:

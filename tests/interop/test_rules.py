@@ -40,14 +40,8 @@ def guarded(server: stage.Postgres) -> Iterator[stage.Gateway]:
         "insert into precious values (1, 'gold') on conflict do nothing",
         "create or replace function harmless() returns int language sql as 'select 1'",
     )
-    with stage.folder() as folder:
-        gateway = stage.Gateway(folder / "g", {"shop": stage.shop(server)}, rules=RULES)
-        gateway.init()
-        gateway.start()
-        try:
-            yield gateway
-        finally:
-            gateway.stop()
+    with stage.gateway({"shop": stage.shop(server)}, rules=RULES) as gateway:
+        yield gateway
 
 
 class Log:
@@ -312,32 +306,26 @@ def test_a_reload_applies_to_connections_that_are_open(guarded: stage.Gateway) -
 
 def test_an_allowance_of_a_run_counts_over_all_workers(server: stage.Postgres) -> None:
     rules = [{"name": "enough", "when": "usage.run.operations > 60", "then": "deny"}]
-    with stage.folder() as folder:
-        gateway = stage.Gateway(folder / "g", {"shop": stage.shop(server)}, rules=rules, workers=2)
-        gateway.init()
-        gateway.start()
+    with stage.gateway({"shop": stage.shop(server)}, rules=rules, workers=2) as gateway:
 
         def busy() -> int:
             """How many workers have a session open."""
             said = gateway.api("GET", "/metrics").text
             return len(re.findall(r'^bodycam_sessions_open\{worker="\d+"\} [1-9]', said, re.MULTILINE))
 
-        try:
-            run = gateway.run()
-            # until both workers have one: the kernel chooses who accepts
-            opened: list[psycopg.Connection] = []
-            while busy() < 2 and len(opened) < 30:
-                opened.append(psycopg.connect(run.dsn(), autocommit=True))
-                time.sleep(1.1)
-            assert busy() == 2
-            first, last = opened[0], opened[-1]
+        run = gateway.run()
+        # until both workers have one: the kernel chooses who accepts
+        opened: list[psycopg.Connection] = []
+        while busy() < 2 and len(opened) < 30:
+            opened.append(psycopg.connect(run.dsn(), autocommit=True))
+            time.sleep(1.1)
+        assert busy() == 2
+        first, last = opened[0], opened[-1]
+        for _ in range(40):
+            first.execute("select 1")
+        time.sleep(2)
+        with pytest.raises(psycopg.errors.InsufficientPrivilege, match="enough"):
             for _ in range(40):
-                first.execute("select 1")
-            time.sleep(2)
-            with pytest.raises(psycopg.errors.InsufficientPrivilege, match="enough"):
-                for _ in range(40):
-                    last.execute("select 1")
-            for one in opened:
-                one.close()
-        finally:
-            gateway.stop()
+                last.execute("select 1")
+        for one in opened:
+            one.close()

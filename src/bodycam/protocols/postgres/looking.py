@@ -23,15 +23,14 @@ def column(field: backend.Field) -> Column:
     """What is to be known of one column."""
     origin = (field.table, field.attribute)
     oid, binary = field.type, field.format == 1
-    if oid in _NOTHING:
-        return Column(field.name, Holds.NOTHING, None, origin)
-    if oid in _TEXT:
-        return Column(field.name, Holds.TEXT, None, origin)
-    if oid in _JSON and not (binary and oid == _JSONB):
-        return Column(field.name, Holds.JSON, None, origin)
-    if oid == _BYTEA:
-        return Column(field.name, Holds.TEXT if binary else Holds.HEX, None, origin)
-    return Column(field.name, Holds.OTHER, _decoder(oid) if binary else None, origin)
+    holding = holds(oid)
+    if binary and oid == _BYTEA:
+        holding = Holds.TEXT
+    elif binary and oid == _JSONB:
+        # a byte with the format's version stands before it
+        holding = Holds.OTHER
+    decode = _decoder(oid) if binary and holding is Holds.OTHER else None
+    return Column(field.name, holding, decode, origin)
 
 
 def _decoder(oid: int) -> Callable[[bytes], bytes]:

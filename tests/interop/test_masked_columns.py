@@ -17,6 +17,7 @@ ANN, BOB, PIN = "123-45-6789", "987-65-4321", "471189"
 MASK = "[bodycam:column]"
 MASKING = [
     {"columns": ["people.ssn", "people.pin"]},
+    {"json": ["$.card.number"]},
     {"columns": ["people.phone"], "then": "partial", "unless": {"columns": ["contacts.open_phone"]}},
 ]
 TABLES = (
@@ -36,6 +37,9 @@ TABLES = (
     "raise exception 'no: %', x; end $$",
     "create or replace function give(wanted int) returns text language sql as $$ select ssn from people where id = wanted $$",
     "create or replace function give_on(wanted int) returns setof text language sql as $$ select give(wanted) $$",
+    "drop table if exists orders_made",
+    "create table orders_made (id int, doc jsonb, note text)",
+    """insert into orders_made values (1, '{"x": [1], "card": {"number": 471189}}', '{not json')""",
     "analyze",
 )
 HIDDEN = re.compile("|".join(map(re.escape, (ANN, BOB, PIN, "6789", "4321", "471,?189"))))
@@ -84,6 +88,11 @@ def psql(server: stage.Postgres, run: stage.Credential, *asked: str) -> str:
         ("copy (select id, ssn from people where id = 1) to stdout", "\\N\t\\N\n"),
         ("copy people (id, ssn) to stdout (format csv, header)", f"id,ssn\n1,{MASK}\n2,{MASK}\n"),
         ("copy visits to stdout (format csv, delimiter ';')", "1;came\n2;went\n"),
+        ("copy people (id, ssn) to stdout (format csv, delimiter ';', header)", f"id;ssn\n1;{MASK}\n2;{MASK}\n"),
+        ("select doc from orders_made where id = 1", '{"x": [1], "card": {"number": "[bodycam:json]"}}\n'),
+        ("copy orders_made to stdout", '1\t{"x": [1], "card": {"number": "[bodycam:json]"}}\t{not json\n'),
+        ("copy orders_made (doc) to stdout csv", '"{""x"": [1], ""card"": {""number"": ""[bodycam:json]""}}"\n'),
+        ("copy orders_made to stdout (encoding 'latin1')", f"{MASK}\n"),
         ("select most_common_vals is null, histogram_bounds from pg_stats where tablename = 'people' "
          "and attname = 'ssn' and not inherited", "|\n"),
     ],
@@ -135,6 +144,8 @@ def test_what_is_masked_is_masked_and_what_is_not_is_not(
         "update people set name = name returning ssn || ''",
         "copy people to stdout",
         "copy people to stdout binary",
+        "copy orders_made to stdout binary",
+        "copy (select doc::json, note from orders_made) to stdout binary",
         "copy (select ssn from people) to stdout csv",
         "copy (table people) to stdout (format csv, delimiter ';', quote '''')",
         "copy (select to_jsonb(p) from people p) to stdout",

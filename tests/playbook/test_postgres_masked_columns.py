@@ -45,7 +45,7 @@ class ByName:
 
     def copied(self, columns: int, operation: Operation | None, *, binary: bool) -> Copiers | None:
         assert operation is not None
-        hidden = Copier(None, frozenset({1})) if binary else None
+        hidden = Copier(None, lambda values: {1: None}) if binary else None
         return Copiers(hidden, None)
 
     def hushed(self, operation: Operation | None) -> bool:

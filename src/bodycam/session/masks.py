@@ -31,11 +31,11 @@ class Screens(Protocol):
 
 
 class Copier(Protocol):
-    """What one message of copied data becomes: without the values of some fields, and then put through."""
+    """What one message of copied data becomes: its fields, where it is binary, and then all of it."""
 
     @property
-    def hidden(self) -> frozenset[int]:
-        """Fields of each row, by their place, that become null; only in binary data, which only they tell."""
+    def fields(self) -> Callable[[Sequence[Cell]], Mapping[int, Cell] | None] | None:
+        """What the values of a row become, by their place; only in binary data, which tells them apart."""
 
     @property
     def through(self) -> Callable[[bytes], bytes] | None: ...

@@ -36,6 +36,8 @@ class CellKind(IntEnum):
     r"""Bytes written as `\x` and hexadecimal digits."""
     CANNOT_HOLD = 3
     """Nothing that a detector knows fits in: a boolean, a small number, a time, a UUID."""
+    UNTOLD = 4
+    """Text of any kind, maybe JSON: nobody said."""
 
 
 @final

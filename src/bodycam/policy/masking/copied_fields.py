@@ -2,12 +2,17 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, final
 
 from bodycam.model.column import Holds
-from bodycam.policy.masking.columns import ColumnMask
+from bodycam.policy.masking.columns import CellKind, ColumnMask
+from bodycam.policy.masking.policy import Rules
 from bodycam.policy.masking.relations import ALL, Known, MaskedRelations, parts
+from bodycam.policy.masking.screen import Screen
+from bodycam.policy.masking.transforms import COLUMN
 from bodycam.policy.sql.facts import SqlFacts
+
+_JSONB: Final = b"\x01"
 
 _TOKENS: Final = frozenset({Holds.TEXT})
 
@@ -19,6 +24,41 @@ class Field:
     name: str
     holds_text: bool = False
     mask: ColumnMask | None = None
+
+
+@final
+class BinaryFields:
+    """The values of rows that are copied in binary, of which nobody says the types."""
+
+    __slots__ = ("_documents", "_masked", "hits")
+
+    def __init__(self, rules: Rules, fields: Sequence[Field]) -> None:
+        self._masked = [place for place, one in enumerate(fields) if one.mask is not None]
+        document = rules.column("", CellKind.UNTOLD, holds_text=True)
+        self._documents = Screen([document], None, rules.then) if rules.by_path else None
+        self.hits = rules.hits()
+
+    def changed(self, values: Sequence[bytes | None]) -> dict[int, bytes | None] | None:
+        """The values of one row that become others, by their place."""
+        changed: dict[int, bytes | None] = {}
+        if self._documents is not None:
+            for place, value in enumerate(values):
+                if value is not None:
+                    self._document(place, value, self._documents, changed)
+        for place in self._masked:
+            value = values[place] if place < len(values) else None
+            if value is not None:
+                self.hits.add(COLUMN, value)
+                changed[place] = None
+        return changed or None
+
+    @staticmethod
+    def _document(place: int, value: bytes, screen: Screen, changed: dict[int, bytes | None]) -> None:
+        # before jsonb's text stands its version: https://www.postgresql.org/docs/current/datatype-json.html
+        version = value[:1] if value[:1] == _JSONB else b""
+        put = screen.cells([value[len(version) :]])
+        if put is not None:
+            changed[place] = None if put[0] is None else version + put[0]
 
 
 def copied_fields(

@@ -1,6 +1,5 @@
 """The masks of one session, in the terms in which protocols hand over results (`session.masks`)."""
 
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
@@ -11,9 +10,10 @@ from bodycam.model.column import Holds
 from bodycam.model.operation import Operation
 from bodycam.model.relation import Relations
 from bodycam.policy.detectors.marks import mark
-from bodycam.policy.masking.columns import CellKind, Column, ColumnMask, Origin
+from bodycam.policy.masking.columns import CellKind, ColumnMask, Origin
 from bodycam.policy.masking.copied import CopyFormat
-from bodycam.policy.masking.copied_fields import Field, copied_fields
+from bodycam.policy.masking.copied_fields import BinaryFields, Field, copied_fields
+from bodycam.policy.masking.copy_format import copy_format
 from bodycam.policy.masking.origins import Effects, Origins
 from bodycam.policy.masking.policy import Plan, Rules
 from bodycam.policy.masking.relations import MaskedRelations
@@ -29,9 +29,6 @@ _KINDS: Final = {
     Holds.OTHER: CellKind.TEXT,
 }
 _NO_TOKEN: Final = frozenset({Holds.NOTHING, Holds.OTHER})
-# options of COPY under which a line can't be taken apart without knowing all of them
-_CSV: Final = re.compile(r"\bcsv\b")
-_ODD_COPY: Final = ("delimiter", "quote", "escape", "null", "encoding", "using")
 
 
 class Stream(Protocol):
@@ -47,10 +44,10 @@ Cell = bytes | None
 
 @dataclass(frozen=True, slots=True)
 class Copier:
-    """What a message of copied data becomes: in binary first without the values of the `hidden` fields."""
+    """What a message of copied data becomes: in binary first by the `fields` of its row."""
 
     through: Callable[[bytes], bytes] | None
-    hidden: frozenset[int] = frozenset()
+    fields: Callable[[Sequence[Cell]], Mapping[int, Cell] | None] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,14 +155,14 @@ class OpenMasks:
     def copied(self, columns: int, operation: Operation | None, *, binary: bool) -> Copiers | None:
         """For the data that an operation copies out, in so many columns; None where nothing is masked."""
         plan, origins = self._plan, self._origins
-        text = "" if operation is None else operation.text
+        facts = self._facts(operation)
         shown = recorded = None
         if origins is not None:
-            facts = self._facts(operation)
             shown = copied_fields(origins.client, facts, columns)
             recorded = copied_fields(origins.record, facts, columns)
-        both = None if plan.client is None else self._copier(plan.client, columns, text, binary, shown)
-        record = None if plan.same else self._copier(plan.record, columns, text, binary, recorded)
+        form = None if binary else copy_format(facts)
+        both = None if plan.client is None else self._copier(plan.client, columns, form, binary, shown)
+        record = None if plan.same else self._copier(plan.record, columns, form, binary, recorded)
         return None if both is None and record is None else Copiers(both, record)
 
     def hushed(self, operation: Operation | None) -> bool:
@@ -213,38 +210,50 @@ class OpenMasks:
         return Look(screen, columns)
 
     def _copier(
-        self, rules: Rules, columns: int, text: str, binary: bool, fields: Sequence[Field] | None
+        self,
+        rules: Rules,
+        columns: int,
+        form: CopyFormat | None,
+        binary: bool,
+        fields: Sequence[Field] | None,
     ) -> Copier | None:
+        if fields is None:
+            fields = [Field(f"column {place}", holds_text=True) for place in range(columns)]
+        made = [
+            rules.column(
+                one.name, CellKind.UNTOLD, holds_text=one.mask is None or one.holds_text, mask=one.mask
+            )
+            for one in fields
+        ]
         if binary:
             return self._binary(rules, fields)
-        form = copy_format(text)
-        if fields is None:
-            made = [
-                rules.column(f"column {place}", CellKind.TEXT, holds_text=True) for place in range(columns)
-            ]
-        else:
-            made = [Column(one.name, CellKind.TEXT, one.holds_text, one.mask) for one in fields]
         rows = None if form is None else rules.copied(made, form)
         if rows is not None:
             self._count(rows.hits)
-            header = b",".join(one.name.encode() for one in fields or ()) + b"\n"
-            # a message is a whole row; one that has the columns' names for values is what HEADER asks for
-            return Copier(lambda data: data if data == header else rows.feed(data) + rows.flush())
+            # a message is a whole row
+            return Copier(lambda data: rows.feed(data) + rows.flush())
         hits = rules.hits()
         self._count(hits)
-        if fields is not None and any(one.mask for one in fields):
+        if form is None and (rules.by_path or any(one.mask for one in fields)):
             # where one field ends and the next begins can't be told
             return Copier(lambda data: _not_told(data, hits))
         return None if rules.matcher is None else Copier(lambda data: rules.text(data, hits))
 
-    def _binary(self, rules: Rules, fields: Sequence[Field] | None) -> Copier | None:
-        hidden = frozenset(place for place, one in enumerate(fields or ()) if one.mask)
-        # a field's length stands before it, so that what replaces a value has its size
+    def _binary(self, rules: Rules, fields: Sequence[Field]) -> Copier | None:
+        """Values that are masked whole become null; in others what is found gets a mask of its size.
+
+        A field's length stands before it, and what its type is nobody says.
+        """
+        looked = None
+        if rules.by_path or any(one.mask for one in fields):
+            binary = BinaryFields(rules, fields)
+            self._count(binary.hits)
+            looked = binary.changed
         stream = rules.stream(same_size=True)
         if stream is not None:
             self._count(stream.hits)
-            return Copier(lambda data: stream.feed(data) + stream.flush(), hidden)
-        return Copier(None, hidden) if hidden else None
+            return Copier(lambda data: stream.feed(data) + stream.flush(), looked)
+        return Copier(None, looked) if looked is not None else None
 
     def _count(self, hits: Hits) -> None:
         if len(self._hits) > 1000:
@@ -279,11 +288,3 @@ def _not_told(data: bytes, hits: Hits) -> bytes:
 
 def _nobody_knows(operation: Operation) -> SqlFacts | None:
     return None
-
-
-def copy_format(text: str) -> CopyFormat | None:
-    """How a COPY writes its rows, by its text; None where options make that uncertain."""
-    folded = text.lower()
-    if any(word in folded for word in _ODD_COPY):
-        return None
-    return CopyFormat(csv=_CSV.search(folded) is not None)

@@ -87,6 +87,11 @@ class Rules:
         )
 
     @property
+    def by_path(self) -> bool:
+        """Whether anything in JSON is masked by its path."""
+        return bool(self._json)
+
+    @property
     def by_column(self) -> bool:
         """Whether columns are masked, or left alone, by their names."""
         return bool(self._columns) or any(unless for _, unless in (*self._detecting, *self._json))

@@ -22,6 +22,9 @@ Changed = dict[int, bytes | None]
 
 _HEX: Final = b"\\x"
 
+_OPENS: Final = (b"{", b"[")
+"""How JSON begins in which a path can lead somewhere."""
+
 
 @final
 class Seen:
@@ -83,7 +86,7 @@ class Screen:
     One thread at a time may use it.
     """
 
-    __slots__ = ("_matcher", "_named", "_paths", "_plain", "_scanned", "_then", "_width", "hits")
+    __slots__ = ("_matcher", "_maybe", "_named", "_paths", "_plain", "_scanned", "_then", "_width", "hits")
 
     def __init__(
         self,
@@ -97,13 +100,19 @@ class Screen:
         self.hits = Hits(fingerprints)
         self._named: list[tuple[int, Column]] = []
         self._paths: list[tuple[int, Column]] = []
+        # of these nobody said whether they are JSON, or text
+        self._maybe: list[tuple[int, Column]] = []
         self._scanned: list[_Scanned] = []
         for place, column in enumerate(columns):
             if column.rule is not None:
                 self._named.append((place, column))
-            elif column.kind is CellKind.JSON and column.paths:
+                continue
+            if column.kind is CellKind.JSON and column.paths:
                 self._paths.append((place, column))
-            elif matcher is not None and column.kind is not CellKind.CANNOT_HOLD:
+                continue
+            if column.kind is CellKind.UNTOLD and column.paths:
+                self._maybe.append((place, column))
+            if matcher is not None and column.kind is not CellKind.CANNOT_HOLD:
                 prefix = (
                     column.name.encode("utf-8", "surrogatepass") + b": "
                     if matcher.worded(column.name)
@@ -111,14 +120,16 @@ class Screen:
                 )
                 self._scanned.append(_Scanned(place, column, prefix))
         # the common case, in which the cells are joined as they come
-        self._plain = len(self._scanned) == self._width and all(
-            one.read is None and not one.prefix for one in self._scanned
+        self._plain = (
+            len(self._scanned) == self._width
+            and not self._maybe
+            and all(one.read is None and not one.prefix for one in self._scanned)
         )
 
     @property
     def idle(self) -> bool:
         """Whether nothing in this result is ever masked."""
-        return not (self._named or self._paths or self._scanned)
+        return not (self._named or self._paths or self._maybe or self._scanned)
 
     @property
     def only_scans(self) -> bool:
@@ -144,6 +155,11 @@ class Screen:
             for at in range(place, len(values), self._width):
                 value = values[at]
                 if value is not None:
+                    self._json(at, value, column, changed)
+        for place, column in self._maybe:
+            for at in range(place, len(values), self._width):
+                value = values[at]
+                if value is not None and value[:1] in _OPENS:
                     self._json(at, value, column, changed)
         return changed or None
 
@@ -223,6 +239,9 @@ class Screen:
         try:
             put = rewritten(value, column.paths, matcher, self._then, found, column.exempt)
         except BrokenJson:
+            if column.kind is CellKind.UNTOLD:
+                # then it is text, and was looked at as that
+                return
             # where a mask would have to go nobody knows
             found, put = [(TOO_MUCH, value)], b'"%b"' % mark(JSON.name)
         for rule, one in found:
@@ -285,4 +304,5 @@ _READ: Final[dict[CellKind, Callable[[bytes], bytes] | None]] = {
     CellKind.JSON: scannable,
     CellKind.HEX: _hex,
     CellKind.CANNOT_HOLD: None,
+    CellKind.UNTOLD: None,
 }

@@ -45,6 +45,9 @@ def _copy(walker: Walker, node: Node, scope: Scope) -> None:
         gathering.program = True
     elif "filename" in node:
         gathering.files = True
+    for option in node.get("options", ()):
+        element = option["DefElem"]
+        gathering.copy_options[element["defname"], _option(element.get("arg"))] = None
     inner = Scope(scope)
     if "relation" in node:
         name = gathering.relation(node["relation"])
@@ -57,6 +60,21 @@ def _copy(walker: Walker, node: Node, scope: Scope) -> None:
         if "attlist" not in node:
             columns[f"{name}.*"] = None
     walker.fields(node, inner, "query", "whereClause")
+
+
+def _option(value: Node | None) -> str:
+    """An option's value as it is written; `*` for columns, `true` where there is none."""
+    match value:
+        case None:
+            return "true"
+        case {"String": string}:
+            return str(string.get("sval", ""))
+        case {"Integer": number}:
+            return str(number.get("ival", 0))
+        case {"Boolean": truth}:
+            return "true" if truth.get("boolval") else "false"
+        case _:
+            return "*"
 
 
 def _explain(walker: Walker, node: Node, scope: Scope) -> None:

@@ -32,6 +32,7 @@ class SqlFacts:
     dynamic: bool = False
     roles: Names = ()
     settings: Names = ()
+    copy_options: tuple[tuple[str, str], ...] = ()
     prepares: tuple[tuple[str, str], ...] = ()
     executes: Names = ()
     deallocates: Names = ()

@@ -34,6 +34,7 @@ class Gathering:
         "columns_read",
         "columns_stored",
         "columns_written",
+        "copy_options",
         "ddl",
         "deallocates",
         "dynamic",
@@ -68,6 +69,7 @@ class Gathering:
         self.objects: Found = {}
         self.roles: Found = {}
         self.settings: Found = {}
+        self.copy_options: dict[tuple[str, str], None] = {}
         self.prepares: dict[tuple[str, str], None] = {}
         self.executes: Found = {}
         self.deallocates: Found = {}
@@ -125,6 +127,7 @@ class Gathering:
             dynamic=self.dynamic,
             roles=tuple(self.roles),
             settings=tuple(self.settings),
+            copy_options=tuple(self.copy_options),
             prepares=tuple(self.prepares),
             executes=tuple(self.executes),
             deallocates=tuple(self.deallocates),

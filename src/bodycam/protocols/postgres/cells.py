@@ -104,8 +104,8 @@ def copied_through(data: bytes, become: Callable[[bytes], bytes]) -> bytes:
     return b"".join(parts)
 
 
-def row_without(row: bytes, hidden: frozenset[int]) -> bytes:
-    """What one CopyData of binary COPY carries, with null in some fields.
+def row_with(row: bytes, become: Callable[[list[Cell]], Mapping[int, Cell] | None]) -> bytes:
+    """What one CopyData of binary COPY carries, with some fields replaced.
 
     The first row of a COPY has the header before it, the last message is the trailer alone.
     https://www.postgresql.org/docs/current/sql-copy.html#SQL-COPY-FILE-FORMATS
@@ -118,17 +118,23 @@ def row_without(row: bytes, hidden: frozenset[int]) -> bytes:
         at = _COPY_HEADER + int.from_bytes(row[15:19], "big")
     if row[at:] in (b"", _COPY_TRAILER):
         return row
-    parts = [row[: at + 2]]
+    head = row[: at + 2]
     fields = int.from_bytes(row[at : at + 2], "big")
     at += 2
-    for place in range(fields):
+    cells: list[Cell] = []
+    for _ in range(fields):
         size = int.from_bytes(row[at : at + 4], "big")
         end = at + 4 + (0 if size == _NULL else size)
-        if end > len(row):
+        if end > len(row) or at + 4 > len(row):
             raise ProtocolViolation("08P01", "the target copied a row that ends in the middle of a value")
-        parts.append(_NULL_SIZE if place in hidden else row[at:end])
+        cells.append(None if size == _NULL else row[at + 4 : end])
         at = end
     if row[at:] not in (b"", _COPY_TRAILER):
         raise ProtocolViolation("08P01", "the target copied a row that goes on behind its last value")
-    parts.append(row[at:])
-    return b"".join(parts)
+    changed = become(cells)
+    if not changed:
+        return row
+    for place, value in changed.items():
+        cells[place] = value
+    values = [_NULL_SIZE if cell is None else len(cell).to_bytes(4, "big") + cell for cell in cells]
+    return b"".join((head, *values, row[at:]))

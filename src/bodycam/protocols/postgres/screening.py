@@ -8,7 +8,7 @@ from typing import Final, final
 from bodycam.model.column import Column, Holds
 from bodycam.model.operation import Operation
 from bodycam.protocols.postgres import looking
-from bodycam.protocols.postgres.cells import copied_through, row_cells, row_without, rows_with
+from bodycam.protocols.postgres.cells import copied_through, row_cells, row_with, rows_with
 from bodycam.session.masks import Copier, Copiers, Masks, Screens
 
 REMEMBERED: Final = 256
@@ -95,7 +95,7 @@ class Screening:
 
 
 def _copied(data: bytes, copier: Copier) -> bytes:
-    if copier.hidden:
-        hidden = copier.hidden
-        data = copied_through(data, lambda row: row_without(row, hidden))
+    if copier.fields is not None:
+        fields = copier.fields
+        data = copied_through(data, lambda row: row_with(row, fields))
     return data if copier.through is None else copied_through(data, copier.through)

@@ -63,6 +63,9 @@ class NoRedaction:
     def redact_values(self, values: Sequence[bytes | None]) -> tuple[Sequence[bytes | None], int]:
         return values, 0
 
+    def sightings(self, texts: Sequence[str | bytes]) -> Sequence[Any]:
+        return ()
+
 
 class Judging:
     """A policy of one session, made of one function; and what it was told."""

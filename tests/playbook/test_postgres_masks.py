@@ -93,6 +93,9 @@ class Masked:
     def sightings(self) -> Sequence[Sighting]:
         return ()
 
+    def sent(self) -> Sequence[Sighting]:
+        return ()
+
 
 @pytest.fixture
 def masked(play: Play) -> Play:

@@ -22,13 +22,19 @@ class WorkerMasking:
         self._fingerprints = Fingerprints(fingerprint_key(settings.storage.data / CACHE))
         masking = self._made(settings)
         self.open = OpenMasking(masking)
-        self.redactor = _redactor(settings, masking, self._patterns)
+        self.redactor = self._redactor(settings)
 
     def adopt(self, settings: Settings) -> None:
         """Mask by changed settings; takes a while, and belongs in a thread."""
         masking = self._made(settings)
         self.open.adopt(masking)
-        self.redactor = _redactor(settings, masking, self._patterns)
+        self.redactor = self._redactor(settings)
+
+    def _redactor(self, settings: Settings) -> Redactor:
+        """Requests are redacted of secrets and of all that is masked anywhere."""
+        detectors = {name for entry in settings.masking for name in entry.detect}
+        matcher = self._patterns.matcher({secrets.GROUP, *detectors})
+        return Redactor(matcher=matcher, fingerprints=self._fingerprints)
 
     def _made(self, settings: Settings) -> Masking:
         self._patterns = patterns(settings)
@@ -63,11 +69,3 @@ def fingerprint_key(folder: Path) -> bytes:
         key = os.urandom(32)
         new.write(key)
     return key
-
-
-def _redactor(settings: Settings, masking: Masking, made: Patterns) -> Redactor:
-    """Requests are redacted of secrets and of all that is masked anywhere."""
-    detectors = {name for entry in settings.masking for name in entry.detect}
-    if not detectors:
-        return masking.redactor
-    return Redactor(matcher=made.matcher({secrets.GROUP, *detectors}))

@@ -49,7 +49,8 @@ from bodycam.session.link import (
     Need,
 )
 from bodycam.session.masks import Masking
-from bodycam.session.session import Policy, Redaction, Session
+from bodycam.session.policing import Policy, Redaction
+from bodycam.session.session import Session
 
 log = structlog.get_logger(__name__)
 

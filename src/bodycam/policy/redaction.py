@@ -7,6 +7,9 @@ from bodycam.policy.detectors import passwords
 from bodycam.policy.detectors.matcher import Matcher
 from bodycam.policy.detectors.passwords import Found
 from bodycam.policy.detectors.values import REDACTED
+from bodycam.policy.masking.fingerprints import Fingerprints
+from bodycam.policy.masking.screen import Hits
+from bodycam.policy.masking.sighting import Sighting, sightings
 
 # stands for the rest of a text that holds more places than are looked at
 REST_REDACTED = b"[redacted from here on]"
@@ -31,12 +34,18 @@ DETECTORS: tuple[Detector, ...] = (passwords,)
 class Redactor:
     """Replaces what its detectors find by `[redacted]`, inside its quotes, so that the text still reads.
 
-    `matcher` finds what is known by its form and not by a name before it, such as keys and tokens.
+    `matcher` finds what is known by its form and not by a name before it, such as keys and tokens;
+    `fingerprints` makes those of what it finds.
     """
 
-    def __init__(self, detectors: Sequence[Detector] = DETECTORS, matcher: Matcher | None = None) -> None:
+    def __init__(
+        self,
+        detectors: Sequence[Detector] = DETECTORS,
+        matcher: Matcher | None = None,
+        fingerprints: Fingerprints | None = None,
+    ) -> None:
         self._detectors = tuple(detectors)
-        self._matcher = matcher
+        self._matcher, self._fingerprints = matcher, fingerprints
         # statements come again and again; those in which nothing was found are known by themselves
         self._clean: set[str] = set()
 
@@ -90,6 +99,20 @@ class Redactor:
                 places += count
             redacted.append(kept)
         return (redacted, places) if places else (values, 0)
+
+    def sightings(self, texts: Sequence[str | bytes]) -> list[Sighting]:
+        """What is in texts of which something was redacted, by detector: a second look, as rare as they are.
+
+        What is known by its name alone, such as a password, is no sighting: it has no fingerprint.
+        """
+        if self._matcher is None:
+            return []
+        hits = Hits(self._fingerprints)
+        for text in texts:
+            data = text.encode("utf-8", "surrogatepass") if isinstance(text, str) else text
+            for hit in self._matcher.find(data):
+                hits.add(hit.rule, data[hit.start : hit.end])
+        return sightings((hits,))
 
     def _suspicious(self, folded: str) -> bool:
         for detector in self._detectors:  # noqa: SIM110 - a generator costs as much as the question

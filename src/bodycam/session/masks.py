@@ -119,7 +119,10 @@ class Masks(Protocol):
         """An error, notice or notification, masked."""
 
     def sightings(self) -> Sequence[Sighting]:
-        """What was met since this was last asked."""
+        """What was met in what the target sent, since this was last asked."""
+
+    def sent(self) -> Sequence[Sighting]:
+        """The same for data that the client copied in."""
 
 
 class Masking(Protocol):

@@ -6,7 +6,7 @@ to the link's outboxes with the journal position that must be released first (la
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Final, Protocol, final
+from typing import Final, final
 
 from bodycam.model.event import Flavor, Kind, Marker, Outcome, SessionOutcome
 from bodycam.model.operation import Operation
@@ -15,46 +15,10 @@ from bodycam.net.outbox import Outbox
 from bodycam.session import encoding
 from bodycam.session.approval import ApprovalWanted
 from bodycam.session.grant import Grant
-from bodycam.session.masks import Masking, Masks
+from bodycam.session.masks import Masking, Masks, Sighting
+from bodycam.session.policing import Judge, Policy, Redaction
 from bodycam.session.record import Journal, Record, encode
-
-
-class Judge(Protocol):
-    """Judges the operations of one session, in their order; `version` is of the policy that it goes by."""
-
-    @property
-    def version(self) -> str: ...
-
-    def decide(self, operation: Operation) -> Verdict: ...
-
-    def moved(self, rows: int) -> None:
-        """Rows went to or came from the target."""
-
-    def binding(self, operation: Operation) -> bytes:
-        """A hash of all that an approval of this operation is bound to."""
-
-    def effects(self, operation: Operation) -> Any:
-        """What it takes an operation to do, in terms that masks understand."""
-
-    def close(self) -> None: ...
-
-
-class Policy(Protocol):
-    """The decision point, as a session asks it."""
-
-    def open(self, grant: Grant) -> Judge: ...
-
-
-class Redaction(Protocol):
-    """Takes secrets out of what is recorded of a request; the target gets the real thing."""
-
-    def redact(self, text: str) -> tuple[str, int]: ...
-
-    def redact_bytes(self, value: bytes) -> tuple[bytes, int]: ...
-
-    def redact_values(self, values: Sequence[bytes | None]) -> tuple[Sequence[bytes | None], int]:
-        """`redact_bytes` for all values of one message; the same object when nothing was redacted."""
-
+from bodycam.session.tally import Tally, details
 
 Failure = Mapping[str, str]
 
@@ -178,10 +142,12 @@ class Session:
         self.exchanges += 1
         exchange = Exchange(self, self.exchanges, verdict, operation)
         self._open.add(exchange)
-        body = self._body(operation, verdict)
+        body, told = self._body(operation, verdict)
         # a prepared statement is recorded at each execution: that fills the journal, not the wire
         self.moved += len(body)
         self.record.encoded(REQUEST, exchange.number, body)
+        if told is not None:
+            exchange.sent(self.redaction.sightings(told))
         if verdict.alerts:
             for rule in verdict.alerts:
                 exchange.note("alert", rule=rule, policy=verdict.policy)
@@ -228,6 +194,9 @@ class Session:
         if self.closed:
             return
         self.closed = True
+        if self.masks is not None and self._open:
+            # of data whose copying was never ended
+            min(self._open, key=lambda open_one: open_one.number).sent(self.masks.sent())
         for exchange in sorted(self._open, key=lambda open_one: open_one.number):
             exchange.finish(Outcome.UNKNOWN)
         if self.ambient.bytes_to_client or self.ambient.bytes_to_target:
@@ -245,15 +214,12 @@ class Session:
         self._on_close(self)
 
     def finishing(self, exchange: "Exchange") -> None:
-        """Called by an exchange before its end is recorded: what masks met in it is noted beside it."""
-        if self.masks is not None:
-            if not self.masks.keeps_rows and exchange.rows:
-                exchange.truncated("rows are not kept at this target")
-            for sighting in self.masks.sightings():
-                details: dict[str, str | int] = {"detector": sighting.detector, "count": sighting.count}
-                if sighting.fingerprints:
-                    details["fingerprints"] = ", ".join(sighting.fingerprints)
-                exchange.note("masked", **details)
+        """Called by an exchange before its end is recorded: what else is to be said of it."""
+        if self.masks is not None and not self.masks.keeps_rows and exchange.rows:
+            exchange.truncated("rows are not kept at this target")
+        if exchange.seen is not None:
+            for rest in exchange.seen.rest():
+                exchange.note("masked", **rest)
 
     def finished(self, exchange: "Exchange") -> None:
         """Called by an exchange as it ends."""
@@ -281,9 +247,13 @@ class Session:
                 "This is a fault of the gateway's policy; its log says more.",
             )
 
-    def _body(self, operation: Operation, verdict: Verdict) -> bytes:
+    def _body(self, operation: Operation, verdict: Verdict) -> tuple[bytes, list[str | bytes] | None]:
+        """The body of a request, and the texts of it of which something was redacted."""
         redaction = self.redaction
+        told: list[str | bytes] | None = None
         text, redactions = redaction.redact(operation.text)
+        if redactions:
+            told = [operation.text]
         parameters = operation.parameters
         if parameters and self.masks is not None and not self.masks.keeps_parameters:
             parameters = tuple([(kind, 0, NOT_KEPT) for kind, _, _ in parameters])
@@ -293,6 +263,8 @@ class Session:
             kept, count = redaction.redact_values(values)
             if count:
                 redactions += count
+                told = [] if told is None else told
+                told += [one for at, one in enumerate(values) if one is not None and one is not kept[at]]
                 parameters = tuple(
                     [(kind, form, kept[place]) for place, (kind, form, _) in enumerate(parameters)]
                 )
@@ -307,9 +279,10 @@ class Session:
             }
         weight = operation.weight
         try:
-            return encoding.request(operation.verb, text, parameters, facts, weight, said, redactions)
+            body = encoding.request(operation.verb, text, parameters, facts, weight, said, redactions)
         except UnicodeEncodeError:
-            return encode([operation.verb, text, parameters, facts, weight.value, said, redactions])
+            body = encode([operation.verb, text, parameters, facts, weight.value, said, redactions])
+        return body, told
 
 
 @final
@@ -317,7 +290,7 @@ class Exchange:
     """One operation and all the data that it moves until it finishes; number 0 is the ambient one."""
 
     __slots__ = (
-        "_session", "bytes_to_client", "bytes_to_target", "finished", "number", "operation", "rows",
+        "_session", "bytes_to_client", "bytes_to_target", "finished", "number", "operation", "rows", "seen",
         "verdict",
     )  # fmt: skip
 
@@ -331,6 +304,7 @@ class Exchange:
         self._session, self.number, self.verdict, self.operation = session, number, verdict, operation
         self.rows = self.bytes_to_client = self.bytes_to_target = 0
         self.finished = False
+        self.seen: Tally | None = None
 
     @property
     def allowed(self) -> bool:
@@ -370,6 +344,26 @@ class Exchange:
     def note(self, note: str, **details: str | int) -> None:
         """Record something that happened to this exchange."""
         self._session.record.event(Kind.NOTE, self.number, {"note": note, **details})
+
+    def masked(self) -> None:
+        """Masks changed what was recorded just now: note what they met."""
+        masks = self._session.masks
+        if masks is not None:
+            self.met(masks.sightings())
+
+    def met(self, sightings: Sequence[Sighting]) -> None:
+        """Note what was met in what the target sent; often, what comes again is noted at the end."""
+        if not sightings:
+            return
+        if self.seen is None:
+            self.seen = Tally()
+        for said in self.seen.add(sightings):
+            self.note("masked", **said)
+
+    def sent(self, sightings: Sequence[Sighting]) -> None:
+        """Note what was met in what the client sent, which the target got and the record did not."""
+        for one in sightings:
+            self.note("masked", way="sent", **details(one.detector, one.count, one.fingerprints))
 
     def truncated(self, what: str) -> None:
         """Journal that the record of this exchange leaves something out."""

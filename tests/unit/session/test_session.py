@@ -7,6 +7,7 @@ from bodycam.model.event import Kind, Outcome, SessionOutcome
 from bodycam.model.operation import Operation
 from bodycam.model.verdict import Verdict
 from bodycam.net.outbox import Outbox
+from bodycam.policy.masking.sighting import Sighting
 from bodycam.session.grant import grant_from_wire, grant_to_wire
 from bodycam.session.session import Session
 from tests.playbook.play import GRANT, Allow, Judging, MemoryJournal, NoRedaction
@@ -26,6 +27,9 @@ class Stars:
     def redact_values(self, values: Sequence[bytes | None]) -> tuple[Sequence[bytes | None], int]:
         found = [(None, 0) if value is None else self.redact_bytes(value) for value in values]
         return [value for value, _ in found], sum(count for _, count in found)
+
+    def sightings(self, texts: Sequence[str | bytes]) -> Sequence[Sighting]:
+        return [Sighting("star", sum("hunter2" in str(text) for text in texts), ("ab",))]
 
 
 def begin(policy: object = None, redaction: object = None) -> tuple[Session, MemoryJournal]:
@@ -87,6 +91,8 @@ def test_secrets_are_redacted_in_the_record_and_only_there() -> None:
 
     assert journal.entries[1][2][1:3] == ["alter role a password '*'", [[25, 0, b"*"]]]
     assert journal.entries[1][2][6] == 2
+    sighted = {"note": "masked", "way": "sent", "detector": "star", "count": 2, "fingerprints": "ab"}
+    assert journal.entries[2] == (Kind.NOTE, exchange.number, sighted)
     assert "hunter2" not in repr(journal.entries)
     assert session.to_client.release(99) == [b"error near hunter2"]
 

@@ -18,6 +18,7 @@ from bodycam.policy.masking.origins import Effects, Origins
 from bodycam.policy.masking.policy import Plan, Rules
 from bodycam.policy.masking.relations import MaskedRelations
 from bodycam.policy.masking.screen import Hits, Screen
+from bodycam.policy.masking.sighting import Sighting, sightings
 from bodycam.policy.masking.transforms import COLUMN
 from bodycam.policy.sql.facts import SqlFacts
 
@@ -66,15 +67,6 @@ class Copiers:
     record: Copier | None
 
 
-@dataclass(frozen=True, slots=True)
-class Sighting:
-    """A kind of sensitive data that was met: how often, and keyed fingerprints of the secrets among it."""
-
-    detector: str
-    count: int
-    fingerprints: tuple[str, ...]
-
-
 class Look:
     """A screen that reads values which come in another form than text before it looks into them."""
 
@@ -111,7 +103,8 @@ class OpenMasks:
         self.keeps_rows = capture.rows is Captured.FULL
         self.keeps_parameters = capture.parameters is Captured.FULL
         self._hits: list[Hits] = []
-        self._own = Hits(None)
+        self._own = (plan.client or plan.record).hits()
+        self._copied_in = Hits(None)
 
     @property
     def by_name(self) -> bool:
@@ -139,7 +132,10 @@ class OpenMasks:
 
     def copied_in(self) -> Stream | None:
         """What the record of copied data from the client goes through; None where it is kept as it is."""
-        return self._plan.record.stream()
+        stream = self._plan.record.stream()
+        if stream is not None:
+            self._copied_in = stream.hits
+        return stream
 
     def screens(self, columns: Sequence[Described], operation: Operation | None) -> Screens | None:
         """For a result with these columns; None where nothing in it can be masked."""
@@ -182,12 +178,11 @@ class OpenMasks:
 
     def sightings(self) -> list[Sighting]:
         """What was met since this was last asked."""
-        found: dict[str, tuple[int, set[str]]] = {}
-        for hits in (*self._hits, self._own):
-            for seen in hits.take():
-                count, prints = found.setdefault(seen.detector, (0, set()))
-                found[seen.detector] = (count + seen.count, prints | seen.fingerprints)
-        return [Sighting(name, count, tuple(sorted(prints))) for name, (count, prints) in found.items()]
+        return sightings((*self._hits, self._own))
+
+    def sent(self) -> list[Sighting]:
+        """What was met in data that the client copied in, since this was last asked."""
+        return sightings((self._copied_in,))
 
     def _facts(self, operation: Operation | None) -> SqlFacts | None:
         return None if operation is None else self._effects(operation)

@@ -379,6 +379,8 @@ class ClientHalf:
             rest, self._copied = self._copied.flush(), None
             if rest:
                 owner.to_target(b"", recorded=frontend.copy_data(rest))
+            if self._session.masks is not None:
+                owner.sent(self._session.masks.sent())
         owner.to_target(raw)
         self._talk.copying_in = None
 

@@ -108,14 +108,18 @@ class TargetHalf:
         """Whole rows, or whole messages of copied data, of one exchange, masked."""
         if tag == DATA_ROW:
             released, recorded = screening.rows(data)
+            met = released is not data or recorded is not None
             if not screening.keeps_rows:
                 recorded = b""
             owner.to_client(released, flavor=Flavor.ROWS, count=count, recorded=recorded)
         else:
             released, recorded = screening.copies(data)
+            met = released is not data or recorded is not None
             if not screening.keeps_rows:
                 recorded = b""
             owner.to_client(released, flavor=Flavor.CHUNK, recorded=recorded)
+        if met:
+            owner.masked()
 
     def _finish(self) -> None:
         for exchange, outcome, tag, error in self._finishing:
@@ -275,7 +279,11 @@ class TargetHalf:
             if head is not None and head.denied is not None and error["code"] in poison.REFUSED:
                 raw = denial(head.denied)
                 error = backend.error_map(raw)
-        exchange.to_client(raw, recorded=self._redacted(tag, raw))
+        recorded = self._redacted(tag, raw)
+        exchange.to_client(raw, recorded=recorded)
+        exchange.masked()
+        if recorded is not None:
+            exchange.met(self._session.redaction.sightings([raw[5:]]))
         if tag != ERROR:
             return
         self.said_farewell = error.get("severity") in FAREWELLS

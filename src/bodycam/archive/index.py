@@ -18,8 +18,9 @@ from bodycam.archive import gist, told
 from bodycam.archive.asked import Asking, Ending, Requests, ending
 from bodycam.archive.builder import Taken
 from bodycam.archive.gist import Data
+from bodycam.archive.seen import NOTE, Seen
 from bodycam.archive.told import opening_of, run_of
-from bodycam.catalog import deletion, ingest, runs, sessions, tail
+from bodycam.catalog import deletion, ingest, runs, sessions, sightings, tail
 from bodycam.catalog.bundles import Bundle
 from bodycam.catalog.engine import writing
 from bodycam.catalog.tables import sessions as session_table
@@ -29,10 +30,19 @@ from bodycam.model.transcript import Reader, Skimmer, Transcript
 
 log = structlog.get_logger(__name__)
 
-_OPENED, _REQUEST, _TO_TARGET, _TO_CLIENT, _FINISH, _CLOSED = (
+_OPENED, _REQUEST, _TO_TARGET, _TO_CLIENT, _FINISH, _NOTE, _CLOSED = (
     int(kind)
-    for kind in (Kind.OPENED, Kind.REQUEST, Kind.TO_TARGET, Kind.TO_CLIENT, Kind.FINISH, Kind.CLOSED)
+    for kind in (
+        Kind.OPENED,
+        Kind.REQUEST,
+        Kind.TO_TARGET,
+        Kind.TO_CLIENT,
+        Kind.FINISH,
+        Kind.NOTE,
+        Kind.CLOSED,
+    )
 )
+_SIGHTED = NOTE.encode()
 _DATA = frozenset((_TO_CLIENT, _TO_TARGET))
 _MOST_OUTPUTS, _LONGEST_OUTPUT = 64, 512
 _MOST_WEIGHT = 8 * 1024 * 1024
@@ -64,6 +74,7 @@ class _Session:
     moved: dict[int, Data] = field(default_factory=dict)
     bundles: dict[tuple[Asking, str, str | None], Bundle] = field(default_factory=dict)
     outputs: dict[bytes, str] = field(default_factory=dict)  # of bodies; the reader learns nothing meanwhile
+    seen: Seen | None = None  # of secrets and the like
     keys: tuple[int, int] | None = None  # its own and its run's, once written
     again: bool = False  # whether it was there when this process wrote it first
 
@@ -88,6 +99,7 @@ class Indexer:
         self._opened: list[_Session] = []
         self._closed: list[tuple[_Session, str, str, int]] = []
         self._bundles: list[tuple[_Session, Bundle]] = []
+        self._sighted: dict[str, _Session] = {}  # those whose sightings changed
         self._exchanges = self._weight = 0
 
     @property
@@ -98,7 +110,7 @@ class Indexer:
     @property
     def pending(self) -> int:
         """Rows that wait for `flush`."""
-        return len(self._bundles) + len(self._opened) + len(self._closed)
+        return len(self._bundles) + len(self._opened) + len(self._closed) + len(self._sighted)
 
     def take(self, taken: Taken) -> tuple[set[str], set[str]]:
         """Take events as builders took them; those of sessions whose beginning is not known are passed over.
@@ -154,22 +166,29 @@ class Indexer:
             return 0
         with writing(self.engine, durable=False) as connection:
             keys = {known.id: self._write_session(connection, known) for known in self._opened}
-            for known, bundle in self._bundles:
+            for known in (*(known for known, _ in self._bundles), *self._sighted.values()):
                 if known.keys is None and known.id not in keys:
                     keys[known.id] = self._write_session(connection, known)
+            for known, bundle in self._bundles:
                 bundle.session, bundle.run = keys.get(known.id) or known.keys or (0, 0)
             again = {bundle.session for known, bundle in self._bundles if known.again}
             added = ingest.write(connection, [bundle for _, bundle in self._bundles], again=again)
+            for known in self._sighted.values():
+                own = keys.get(known.id) or known.keys
+                if own is not None and known.seen is not None:
+                    sightings.write(connection, *own, known.seen.changed())
             for known, outcome, reason, at in self._closed:
                 sessions.close_session(connection, known.id, outcome, reason, at)
             arrived = [(tail.Arrival.OPENED, one.id) for one in self._opened]
             arrived += [(tail.Arrival.EXCHANGES, str(key)) for key in added]
             arrived += [(tail.Arrival.CLOSED, one.id) for one, *_ in self._closed]
             tail.announce(connection, arrived)
-        for known in [*self._opened, *(known for known, _ in self._bundles)]:
+        for known in [*self._opened, *(known for known, _ in self._bundles), *self._sighted.values()]:
             known.keys = keys.get(known.id) or known.keys
             known.bundles.clear()
-        self._opened, self._closed, self._bundles = [], [], []
+            if known.seen is not None:
+                known.seen.written()
+        self._opened, self._closed, self._bundles, self._sighted = [], [], [], {}
         self._exchanges = self._weight = 0
         return len(added)
 
@@ -191,6 +210,7 @@ class Indexer:
     def forget(self, session: str) -> None:
         """Drop what is held in memory of a session that will be fed again from its OPENED event."""
         self._sessions.pop(session, None)
+        self._sighted.pop(session, None)
         self._bundles = [one for one in self._bundles if one[0].id != session]
         self._opened = [one for one in self._opened if one.id != session]
         self._closed = [one for one in self._closed if one[0].id != session]
@@ -203,7 +223,7 @@ class Indexer:
     def rebuild(self) -> None:
         """Empty the index; feed every recording, with `sealed`, to fill it again."""
         self._sessions.clear()
-        self._opened, self._closed, self._bundles = [], [], []
+        self._opened, self._closed, self._bundles, self._sighted = [], [], [], {}
         deletion.clear_index(self.engine)
 
     # -- one event after another ---------------------------------------------------------------------
@@ -231,8 +251,22 @@ class Indexer:
             asked = known.open.pop(exchange, None)
             if asked is not None:
                 self._ended(known, exchange, asked, at, ending(body), body)
+        elif kind == _NOTE:
+            if _SIGHTED in body:
+                self._noted(known, at, exchange, cbor2.loads(body))
         elif kind == _CLOSED:
             self._close(known, at, cbor2.loads(body))
+
+    def _noted(self, known: _Session, at: int, exchange: int, note: Mapping[str, Any]) -> None:
+        """A note that may tell of secrets."""
+        if note.get("note") != NOTE:
+            return
+        opened = known.opening.opened
+        asked = known.open.get(exchange)
+        if known.seen is None:
+            known.seen = Seen()
+        known.seen.take(opened + at, exchange, 0 if asked is None else opened + asked[0], note)
+        self._sighted[known.id] = known
 
     def _ended(
         self,

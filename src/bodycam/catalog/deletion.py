@@ -5,7 +5,7 @@ from sqlalchemy import Connection, Engine, delete, func, select, update
 from bodycam.catalog import documents
 from bodycam.catalog.bundles import unpack
 from bodycam.catalog.engine import writing
-from bodycam.catalog.tables import arrivals, bundles, sessions, statements
+from bodycam.catalog.tables import arrivals, bundles, sessions, sightings, statements
 
 _CHUNK = 200
 
@@ -21,6 +21,7 @@ def forget_session(engine: Engine, session: str) -> bool:
             if key is None:
                 return False
             if not _forget_some(connection, key):
+                connection.execute(delete(sightings).where(sightings.c.session == key))
                 connection.execute(delete(sessions).where(sessions.c.key == key))
                 return True
 
@@ -48,7 +49,7 @@ def clear_index(engine: Engine) -> None:
     """Empties everything that recordings rebuild; accounts, runs, credentials and the audit trail stay."""
     with writing(engine) as connection:
         documents.clear(connection)
-        for table in (bundles, statements, sessions, arrivals):
+        for table in (bundles, statements, sightings, sessions, arrivals):
             connection.execute(delete(table))
 
 

@@ -7,12 +7,13 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Select, select
 
+from bodycam.catalog.ingest import first_id
 from bodycam.catalog.paging import Page, bounded, decode, encode
 from bodycam.catalog.scope import ExchangeFilter, Scope, scope_of, walk
-from bodycam.catalog.tables import runs, sessions, statements
-from bodycam.catalog.unrolling import Place, Row, fetch, ordered, place_of
+from bodycam.catalog.tables import bundles, runs, sessions, statements
+from bodycam.catalog.unrolling import LAG, Place, Row, fetch, ordered, place_of, query, rows_of
 
-__all__ = ["ExchangeFilter", "ExchangeRecord", "exchanges_of", "list_exchanges", "records"]
+__all__ = ["ExchangeFilter", "ExchangeRecord", "exchanges_of", "find_exchange", "list_exchanges", "records"]
 
 _CHUNK = 400  # within the number of parameters that every build of SQLite takes
 
@@ -73,6 +74,17 @@ def list_exchanges(
         if len(found) > size:
             break
     return page(records(connection, found[:size]), found, size)
+
+
+def find_exchange(connection: Connection, session: int, number: int, started: int) -> ExchangeRecord | None:
+    """One exchange by its session's key, its number and its start; None if it is not there."""
+    b = bundles.c
+    above, below = first_id(started), first_id(started + LAG)
+    asked = query().where(b.session == session, b.id >= above, b.id <= below, b.low <= number)
+    for row in rows_of(connection, asked):
+        if number in row.inside.numbers:
+            return next(iter(records(connection, [(row, row.inside.numbers.index(number))])), None)
+    return None
 
 
 def exchanges_of(connection: Connection, ids: Sequence[int]) -> list[ExchangeRecord]:

@@ -18,6 +18,12 @@ def demand(connection: Connection) -> None:
         connection.execute(insert(meta).values(name=_NAME, value="all"))
 
 
+def read_again(connection: Connection) -> None:
+    """Ask for every recording to be read again, for what the index did not keep before; what it has stays."""
+    if connection.execute(text("SELECT count(*) FROM sessions")).scalar_one() and not demanded(connection):
+        connection.execute(insert(meta).values(name=_NAME, value="all"))
+
+
 def demanded(connection: Connection) -> bool:
     """Whether every recording is to be indexed again."""
     return connection.execute(select(meta.c.value).where(meta.c.name == _NAME)).first() is not None

@@ -17,6 +17,7 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    UniqueConstraint,
 )
 
 metadata = MetaData(
@@ -184,6 +185,30 @@ Index(
     bundles.c.id,
     sqlite_where=bundles.c.status != "ok",
     postgresql_where=bundles.c.status != "ok",
+)
+
+# A secret, or a kind of sensitive data, in one session: `what` is a secret's fingerprint, else the detector.
+# `first` is the first moment; `exchange` and `started` are the number and the start of the exchange then.
+sightings = Table(
+    "sightings",
+    metadata,
+    Column("key", Key, primary_key=True, autoincrement=True),
+    Column("session", Key, ForeignKey("sessions.key"), nullable=False),
+    Column("run", Key, nullable=False),
+    Column("what", String(255), nullable=False),
+    Column("way", String(16), nullable=False),
+    Column("secret", Boolean, nullable=False),
+    Column("detector", String(255), nullable=False),
+    Column("first", BigInteger, nullable=False),
+    Column("exchange", BigInteger, nullable=False),
+    Column("started", BigInteger, nullable=False),
+    Column("last", BigInteger, nullable=False),
+    Column("exchanges", BigInteger, nullable=False),
+    Column("met", BigInteger, nullable=False),  # values; how many of a secret is not known, and 0
+    UniqueConstraint("session", "what", "way"),
+    Index("ix_sightings_what", "what", "first"),
+    Index("ix_sightings_run", "run", "what"),
+    sqlite_autoincrement=True,
 )
 
 # One operation that waits, or waited, for people. `digest` is what may use it: see `approvals`.

@@ -22,6 +22,7 @@ COMMANDS: Mapping[str, str] = {
     "show": "show",
     "replay": "replay",
     "search": "search",
+    "leaks": "leaks",
     "tail": "tail",
     "kill": "kill",
     "verify": "verify",

@@ -12,6 +12,7 @@ from bodycam.catalog import runs, sessions, tail
 from bodycam.catalog.engine import make_engine, reading
 from bodycam.catalog.exchanges import ExchangeFilter, ExchangeRecord, list_exchanges
 from bodycam.catalog.schema import migrate
+from bodycam.catalog.sightings import LeakFilter, list_leaks
 from bodycam.model.event import Event, Kind
 from bodycam.model.transcript import Asked, Entry, Reader, Rows, Shown
 
@@ -145,6 +146,60 @@ def test_reading_again_after_a_crash_changes_nothing(engine: Engine, cut: int) -
         indexer.feed("ses_a", event)
     indexer.flush()
     assert [(one.number, one.status) for one in listed(engine)] == [(1, "ok"), (2, "error"), (3, "unknown")]
+
+
+KEY = "ab" * 16
+LEAKING = [
+    Event(Kind.OPENED, 0, 0, OPENED),
+    request(10, 1, "SELECT secrets"),
+    Event(Kind.NOTE, 11, 0, {"note": "target", "backend_pid": 7}),
+    Event(Kind.NOTE, 15, 1, {"note": "masked", "detector": "secrets.x", "count": 1, "fingerprints": KEY}),
+    finish(20, 1),
+    request(30, 2, "INSERT secrets"),
+    Event(
+        Kind.NOTE,
+        30,
+        2,
+        {"note": "masked", "way": "sent", "detector": "secrets.x", "count": 1, "fingerprints": KEY},
+    ),
+    finish(40, 2),
+    Event(Kind.CLOSED, 60, 0, {"outcome": "ended", "reason": ""}),
+]
+
+
+@pytest.mark.parametrize("cut", range(len(LEAKING)))
+def test_sightings_are_counted_once_whatever_crashes(engine: Engine, cut: int) -> None:
+    crashed = Indexer(engine, {"echo": Echo()})
+    for event in LEAKING[:cut]:
+        crashed.feed("ses_a", event)
+        crashed.flush()
+    indexer = Indexer(engine, {"echo": Echo()})
+    for event in LEAKING:
+        indexer.feed("ses_a", event)
+    indexer.flush()
+    with reading(engine) as connection:
+        (leak,) = list_leaks(connection, LeakFilter()).items
+    assert (leak.what, leak.detector, leak.sessions, leak.exchanges) == (KEY, "secrets.x", 1, 2)
+    assert leak.asked is not None
+    assert leak.asked.text == "SELECT secrets"
+    assert [(one.sighting.way, one.sighting.first, one.sighting.exchange) for one in leak.places] == [
+        ("received", NOON + 15, 1),
+        ("sent", NOON + 30, 2),
+    ]
+
+
+def test_a_note_that_makes_no_sense_costs_its_session_the_live_index_only(engine: Engine) -> None:
+    indexer = Indexer(engine, {"echo": Echo()})
+    for event in LEAKING[:2]:
+        indexer.feed("ses_a", event)
+    with pytest.raises(ValueError, match="fingerprint"):
+        indexer.feed("ses_a", Event(Kind.NOTE, 15, 1, LEAKING[3].body | {"fingerprints": "hunter2"}))
+    for event in LEAKING[4:]:
+        indexer.feed("ses_a", event)
+    indexer.flush()
+    with reading(engine) as connection:
+        (leak,) = list_leaks(connection, LeakFilter()).items
+    assert [one.sighting.way for one in leak.places] == ["sent"]
 
 
 def test_an_unknown_protocol_is_indexed_without_decoding(engine: Engine) -> None:

@@ -1,0 +1,165 @@
+"""/v1/leaks: which secrets were seen, by fingerprint, and in which sessions. Never a value."""
+
+from typing import Annotated, Self
+
+from fastapi import APIRouter, Query
+from pydantic import BaseModel
+
+from bodycam.api.caller import Caller, In, Who
+from bodycam.api.catalog_calls import read
+from bodycam.api.context import Control
+from bodycam.api.found import visible_run
+from bodycam.api.listing import Cursor, Limit, Name, seconds
+from bodycam.catalog.sightings import Leak, LeakFilter, Place, leak_sessions, list_leaks
+
+router = APIRouter()
+
+
+class PlaceOut(BaseModel):
+    """A session in which it turned up, one for each way: `received` by the client, or `sent` by it.
+
+    `exchange` is the number of the exchange that had it first there, `exchanges` how many had it, and `values`
+    how many values there were (null for a secret).
+    """
+
+    session: str
+    run: str
+    agent: str
+    principal: str
+    target: str
+    way: str
+    first: float
+    exchange: int
+    last: float
+    exchanges: int
+    values: int | None
+
+    @classmethod
+    def of(cls, place: Place) -> Self:
+        """A place of the catalog."""
+        one = place.sighting
+        return cls(
+            session=place.session,
+            run=place.run,
+            agent=place.agent,
+            principal=place.principal,
+            target=place.target,
+            way=one.way,
+            first=seconds(one.first),
+            exchange=one.exchange,
+            last=seconds(one.last),
+            exchanges=one.exchanges,
+            values=None if one.secret else one.met,
+        )
+
+
+class FirstOut(BaseModel):
+    """The first moment, and what was asked then: `verb` and `text` as recorded, null while not indexed."""
+
+    at: float
+    session: str
+    run: str
+    agent: str
+    principal: str
+    target: str
+    way: str
+    exchange: int
+    verb: str | None
+    text: str | None
+
+
+class LeakOut(BaseModel):
+    """A secret, by its `fingerprint`, or a kind of sensitive data that has none, by its detector.
+
+    `sessions` are the first in the order of their first moments; with `more`, /v1/leaks/sessions has all.
+    """
+
+    id: str
+    fingerprint: str | None
+    detector: str
+    first: FirstOut
+    last: float
+    exchanges: int
+    values: int | None
+    sessions_total: int
+    sessions: list[PlaceOut]
+    more: bool
+
+    @classmethod
+    def of(cls, leak: Leak) -> Self:
+        """A leak of the catalog."""
+        begun, asked = leak.places[0], leak.asked
+        first = FirstOut(
+            at=seconds(begun.sighting.first),
+            session=begun.session,
+            run=begun.run,
+            agent=begun.agent,
+            principal=begun.principal,
+            target=begun.target,
+            way=begun.sighting.way,
+            exchange=begun.sighting.exchange,
+            verb=None if asked is None else asked.verb,
+            text=None if asked is None else asked.text,
+        )
+        return cls(
+            id=leak.what,
+            fingerprint=leak.what if leak.secret else None,
+            detector=leak.detector,
+            first=first,
+            last=seconds(leak.last),
+            exchanges=leak.exchanges,
+            values=None if leak.secret else leak.met,
+            sessions_total=leak.sessions,
+            sessions=[PlaceOut.of(place) for place in leak.places],
+            more=leak.more,
+        )
+
+
+class LeaksOut(BaseModel):
+    """A page of leaks, the one that was first seen last first."""
+
+    leaks: list[LeakOut]
+    next: str | None
+
+
+class PlacesOut(BaseModel):
+    """A page of sessions, in the order of the first moments."""
+
+    sessions: list[PlaceOut]
+    next: str | None
+
+
+@router.get("/v1/leaks")
+async def leaks(
+    context: In, who: Who, run: Name = None, limit: Limit = 100, cursor: Cursor = None
+) -> LeaksOut:
+    """What was seen in the sessions that you may see.
+
+    With `run`: the secrets that turned up in it, with all their sessions, and of what has no fingerprint the
+    run's part.
+    """
+    wanted = await _wanted(context, who, run)
+    page = await read(context.catalog, list_leaks, wanted, limit=limit, cursor=cursor)
+    return LeaksOut(leaks=[LeakOut.of(one) for one in page.items], next=page.next)
+
+
+@router.get("/v1/leaks/sessions")
+async def sessions_of_a_leak(
+    context: In,
+    who: Who,
+    leak: Annotated[str, Query(min_length=1, max_length=255, description="The leak's `id`.")],
+    run: Name = None,
+    limit: Limit = 100,
+    cursor: Cursor = None,
+) -> PlacesOut:
+    """Every session in which one secret turned up, as /v1/leaks with the same `run` counts them."""
+    wanted = await _wanted(context, who, run)
+    page = await read(context.catalog, leak_sessions, leak, wanted, limit=limit, cursor=cursor)
+    return PlacesOut(sessions=[PlaceOut.of(one) for one in page.items], next=page.next)
+
+
+async def _wanted(context: Control, who: Caller, run: str | None) -> LeakFilter:
+    if run is not None:
+        # what is not there has leaked nothing, which would pass for a run that is clean
+        await visible_run(context, who, run)
+    return LeakFilter(run=run, principal=who.only)

@@ -1,0 +1,89 @@
+"""`bodycam leaks`: which secrets were seen, where they came from, and where they turned up afterwards."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from bodycam.cli.door import knock
+from bodycam.cli.options import Json, Limit, RunFilter, Settings, Url
+from bodycam.cli.printing import print_json, print_line, tell, when
+from bodycam.net.control_client import ControlClient
+
+_TEXT_WIDTH = 160
+
+
+def command(
+    run: RunFilter = None,
+    hunt: Annotated[
+        Path | None,
+        typer.Option("--hunt", metavar="RULES", help="Look through recordings with these detectors instead."),
+    ] = None,
+    jobs: Annotated[
+        int | None, typer.Option("--jobs", min=1, max=256, help="With --hunt: processes; else one a core.")
+    ] = None,
+    limit: Limit = 1000,
+    settings: Settings = "bodycam.yaml",
+    as_json: Json = False,
+    url: Url = None,
+) -> None:
+    """Show each secret seen, by fingerprint: kind, first moment, source, and sessions since; never the value.
+
+    With --hunt sealed recordings are decrypted and searched for what RULES describe, on the gateway's
+    machine; exits 1 if one of them could not be read.
+    """
+    if hunt is not None:
+        # only a hunt needs the archive's modules
+        from bodycam.cli import hunting
+
+        hunting.hunt(hunt, run=run, jobs=jobs, limit=limit, settings=settings, as_json=as_json, url=url)
+        return
+    with knock(url) as client:
+        found = [
+            {**one, "sessions": _sessions(client, one, run)}
+            for one in client.pages("/v1/leaks", "leaks", {"run": run}, limit=limit)
+        ]
+    if as_json:
+        print_json({"leaks": [_plain(one) for one in found]})
+    else:
+        print_leaks(found, empty="no secret was seen")
+
+
+def _sessions(client: ControlClient, leak: Mapping[str, Any], run: str | None) -> list[dict[str, Any]]:
+    if not leak["more"]:
+        return list(leak["sessions"])
+    return list(client.pages("/v1/leaks/sessions", "sessions", {"leak": leak["id"], "run": run}))
+
+
+def _plain(leak: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in leak.items() if name not in ("id", "more")}
+
+
+def print_leaks(leaks: Sequence[Mapping[str, Any]], *, empty: str) -> None:
+    """A few lines a leak, the sessions under it in order."""
+    for one in leaks:
+        first = one["first"]
+        print_line(f"{one['detector']}  {one['fingerprint'] or '(no fingerprint)'}")
+        print_line(
+            f"  first {when(first['at'])}  {first['run']}  {first['session']} #{first['exchange']}  "
+            f"{first['way']} at {first['target']} by {first['agent']}"
+        )
+        if first["text"]:
+            text = " ".join(str(first["text"]).split())
+            print_line(f"        {text if len(text) <= _TEXT_WIDTH else text[: _TEXT_WIDTH - 1] + '…'}")
+        for place in one["sessions"]:
+            print_line(
+                f"  {place['way']:<8} {place['session']}  {place['run']}  {place['target']}  "
+                f"{when(place['first'])} to {when(place['last'])}  {_counted(place)}"
+            )
+        if one["sessions_total"] > len({place["session"] for place in one["sessions"]}):
+            print_line(f"  in {one['sessions_total']} sessions altogether")
+    if not leaks:
+        tell(empty)
+
+
+def _counted(place: Mapping[str, Any]) -> str:
+    exchanges, values = place["exchanges"], place["values"]
+    said = f"{exchanges} exchange{'' if exchanges == 1 else 's'}"
+    return said if values is None else f"{said}, {values} value{'' if values == 1 else 's'}"

@@ -1,11 +1,11 @@
-"""/v1/leaks: which secrets were seen, by fingerprint, and in which sessions. Never a value."""
+"""/v1/leaks, /v1/hunts: which secrets were seen, by fingerprint, and in which sessions. Never a value."""
 
 from typing import Annotated, Self
 
 from fastapi import APIRouter, Query
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
-from bodycam.api.caller import Caller, In, Who
+from bodycam.api.caller import Caller, In, Reader, Who
 from bodycam.api.catalog_calls import read
 from bodycam.api.context import Control
 from bodycam.api.found import visible_run
@@ -18,7 +18,7 @@ router = APIRouter()
 class PlaceOut(BaseModel):
     """A session in which it turned up, one for each way: `received` by the client, or `sent` by it.
 
-    `exchange` is the number of the exchange that had it first there, `exchanges` how many had it, and `values`
+    `exchange` is the number of the exchange that had it first there, `exchanges` how many had it, `values`
     how many values there were (null for a secret).
     """
 
@@ -127,6 +127,29 @@ class PlacesOut(BaseModel):
 
     sessions: list[PlaceOut]
     next: str | None
+
+
+class HuntIn(BaseModel):
+    """A hunt that is about to begin: in one run or in all recordings, for these detectors."""
+
+    run: Annotated[str, Field(min_length=1, max_length=512)] | None = None
+    detectors: list[Annotated[str, Field(max_length=255)]] = Field(min_length=1, max_length=1000)
+
+
+class HuntOut(BaseModel):
+    """The hunt's place in the ledger is taken: it may begin."""
+
+    run: str | None
+
+
+@router.post("/v1/hunts")
+async def enter_hunt(context: In, who: Reader, body: HuntIn) -> HuntOut:
+    """Enter a hunt into the ledger; recordings are decrypted for it on the gateway's machine, by its keys."""
+    if body.run is not None:
+        await visible_run(context, who, body.run)
+    detail = {"detectors": body.detectors}
+    await context.trail.before("hunted", str(who.principal), body.run or "recordings", detail)
+    return HuntOut(run=body.run)
 
 
 @router.get("/v1/leaks")

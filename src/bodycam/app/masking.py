@@ -46,7 +46,8 @@ class WorkerMasking:
 def patterns(settings: Settings) -> Patterns:
     """All detectors that these settings can use; what is compiled once is kept in the data folder."""
     own = {name: detector.pattern for name, detector in settings.detectors.items()}
-    return Patterns.open(settings.storage.data / CACHE, own)
+    secret = {name for name, detector in settings.detectors.items() if detector.secret}
+    return Patterns.open(settings.storage.data / CACHE, own, secret)
 
 
 def warm(settings: Settings) -> None:

@@ -28,8 +28,10 @@ class Seen:
         self._latest: dict[Key, int] = {}  # exchanges, because one may have several notes
         self._changed: set[Key] = set()
 
-    def take(self, at: int, exchange: int, started: int, note: Mapping[str, Any]) -> None:
+    def take(self, at: int, exchange: int, started: int, note: Mapping[str, Any]) -> list[Key]:
         """Take a note that was written at `at`, in an exchange that began at `started` (both of the epoch).
+
+        Gives what was not seen before in this session.
 
         Raises:
             LookupError, TypeError, ValueError: it tells no sighting.
@@ -41,13 +43,13 @@ class Seen:
         if not all(_FINGERPRINT.match(name) for name in names):
             raise ValueError("a fingerprint is 32 hexadecimal digits")
         once = Sighting(detector, way, False, detector, at, exchange, started, at, 1, values)
-        if not names:
-            self._add(once)
+        found = []
         for name in names:
             if (name, way) in self._found or len(self._found) < MOST:
-                self._add(replace(once, what=name, secret=True, met=0))
+                found.append(replace(once, what=name, secret=True, met=0))
             else:
-                self._add(replace(once, met=1))
+                found.append(replace(once, met=1))
+        return [(one.what, one.way) for one in found or [once] if self._add(one)]
 
     def changed(self) -> list[Sighting]:
         """What changed since `written` was last called."""
@@ -57,7 +59,8 @@ class Seen:
         """What changed is kept."""
         self._changed.clear()
 
-    def _add(self, once: Sighting) -> None:
+    def _add(self, once: Sighting) -> bool:
+        """Add one; says whether it was not there before."""
         key = once.what, once.way
         known = self._found.get(key)
         if known is None:
@@ -72,3 +75,4 @@ class Seen:
             )
         self._latest[key] = once.exchange
         self._changed.add(key)
+        return known is None

@@ -183,7 +183,7 @@ def _rows(
 
 
 def _leak(connection: Connection, wanted: LeakFilter, row: Row[Any]) -> Leak:
-    what, secret, _, _, last, total, exchanges, met = row
+    what, secret, _, _, last, total, exchanges, met = tuple(row)
     s = sightings.c
     own = [*_conditions(connection, wanted), s.what == what, s.secret.is_(secret)]
     rows = _rows(connection, own, FIRST_SESSIONS + 1)

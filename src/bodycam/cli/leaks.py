@@ -1,17 +1,16 @@
 """`bodycam leaks`: which secrets were seen, where they came from, and where they turned up afterwards."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from bodycam.cli.door import knock
+from bodycam.cli.leak_lines import print_leaks
 from bodycam.cli.options import Json, Limit, RunFilter, Settings, Url
-from bodycam.cli.printing import print_json, print_line, tell, when
+from bodycam.cli.printing import print_json
 from bodycam.net.control_client import ControlClient
-
-_TEXT_WIDTH = 160
 
 
 def command(
@@ -35,9 +34,9 @@ def command(
     """
     if hunt is not None:
         # only a hunt needs the archive's modules
-        from bodycam.cli import hunting
+        from bodycam.cli.hunting import search
 
-        hunting.hunt(hunt, run=run, jobs=jobs, limit=limit, settings=settings, as_json=as_json, url=url)
+        search(hunt, run=run, jobs=jobs, limit=limit, settings=settings, as_json=as_json, url=url)
         return
     with knock(url) as client:
         found = [
@@ -58,32 +57,3 @@ def _sessions(client: ControlClient, leak: Mapping[str, Any], run: str | None) -
 
 def _plain(leak: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in leak.items() if name not in ("id", "more")}
-
-
-def print_leaks(leaks: Sequence[Mapping[str, Any]], *, empty: str) -> None:
-    """A few lines a leak, the sessions under it in order."""
-    for one in leaks:
-        first = one["first"]
-        print_line(f"{one['detector']}  {one['fingerprint'] or '(no fingerprint)'}")
-        print_line(
-            f"  first {when(first['at'])}  {first['run']}  {first['session']} #{first['exchange']}  "
-            f"{first['way']} at {first['target']} by {first['agent']}"
-        )
-        if first["text"]:
-            text = " ".join(str(first["text"]).split())
-            print_line(f"        {text if len(text) <= _TEXT_WIDTH else text[: _TEXT_WIDTH - 1] + '…'}")
-        for place in one["sessions"]:
-            print_line(
-                f"  {place['way']:<8} {place['session']}  {place['run']}  {place['target']}  "
-                f"{when(place['first'])} to {when(place['last'])}  {_counted(place)}"
-            )
-        if one["sessions_total"] > len({place["session"] for place in one["sessions"]}):
-            print_line(f"  in {one['sessions_total']} sessions altogether")
-    if not leaks:
-        tell(empty)
-
-
-def _counted(place: Mapping[str, Any]) -> str:
-    exchanges, values = place["exchanges"], place["values"]
-    said = f"{exchanges} exchange{'' if exchanges == 1 else 's'}"
-    return said if values is None else f"{said}, {values} value{'' if values == 1 else 's'}"

@@ -84,8 +84,15 @@ def _masked_targets_exist(settings: Settings) -> Iterator[Finding]:
 
 def _own_detectors(settings: Settings) -> Iterator[Finding]:
     for name in settings.detectors:
-        if name.partition(".")[0] in _RESERVED:
-            yield ("detectors", name), f"expected a name that doesn't begin with {', '.join(_RESERVED)}"
+        if (wrong := reserved(name)) is not None:
+            yield ("detectors", name), wrong
+
+
+def reserved(name: str) -> str | None:
+    """What is wrong with the name of a detector of one's own; None if it may be one."""
+    if name.partition(".")[0] in _RESERVED:
+        return f"expected a name that doesn't begin with {', '.join(_RESERVED)}"
+    return None
 
 
 def _names(declared: Mapping[str, Any]) -> str:

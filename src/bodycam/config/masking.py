@@ -52,6 +52,10 @@ class Detector(Section):
     pattern: Pattern = Field(
         description="A regular expression of RE2; its first group, if it has one, is what is masked."
     )
+    secret: bool = Field(
+        default=False,
+        description="Whether it finds keys or tokens: those of enough randomness get a keyed fingerprint.",
+    )
 
 
 class Unless(Section):

@@ -2,7 +2,7 @@
 
 import difflib
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -44,8 +44,12 @@ class Patterns:
                 self.left_out.append(rule.name)
 
     @classmethod
-    def open(cls, cache: Path, patterns: Mapping[str, str] | None = None) -> "Patterns":
+    def open(
+        cls, cache: Path, patterns: Mapping[str, str] | None = None, secret: Collection[str] = ()
+    ) -> "Patterns":
         """Every detector there is, with those of the settings; what takes long is kept in the folder `cache`.
+
+        `secret` are the names of patterns that find keys and tokens.
 
         The first time takes seconds as matchers are made, so that one process should do it before the others
         start.
@@ -53,7 +57,7 @@ class Patterns:
         Raises:
             RulesUnreadable: the installed rules can't be read.
         """
-        return cls([*secrets.rules(_listed(cache)), *pii.RULES, *own.rules(patterns or {})], cache)
+        return cls([*secrets.rules(_listed(cache)), *pii.RULES, *own.rules(patterns or {}, secret)], cache)
 
     @property
     def names(self) -> list[str]:

@@ -5,6 +5,7 @@ With a real server, real clients, and the command line as people use it.
 
 import json
 import os
+import re
 import secrets
 import signal
 import string
@@ -224,6 +225,19 @@ def test_wrong_rules_are_named_by_line_and_key(gateway: stage.Gateway, rules: st
     assert done.returncode == 2
     assert says in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_the_lines_of_the_page_work(gateway: stage.Gateway, runs: tuple[str, str]) -> None:
+    """Each block of docs/leaks.md, with the rules that stand there."""
+    page = (Path(__file__).parents[2] / "docs" / "leaks.md").read_text()
+    (rules,) = re.findall(r"^```yaml\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
+    lines = "".join(re.findall(r"^```sh\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)).splitlines()
+    rules_of(gateway, rules)
+    said = [gateway.bodycam(*line.split()[1:]) for line in lines]
+    assert [done.returncode for done in said] == [0] * len(lines)
+    assert len(lines) == 4
+    assert "corp-token" in said[2].stdout
+    assert {one["detector"] for one in json.loads(said[3].stdout)["leaks"]} >= {"corp-token", "employee"}
 
 
 def test_what_is_not_there_is_refused(gateway: stage.Gateway) -> None:

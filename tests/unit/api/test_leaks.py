@@ -87,3 +87,20 @@ async def test_an_unknown_run_is_refused_and_so_is_somebody_elses(world: World) 
             answer = await world.call("dev", "GET", path, params={"run": run, "leak": KEY})
             assert (answer.status_code, answer.json()["error"]["code"]) == (404, "not-found")
     assert (await world.call(None, "GET", "/v1/leaks")).status_code == 401
+
+
+async def test_a_hunt_is_for_those_who_read_all_and_is_in_the_ledger_before_it_begins(world: World) -> None:
+    run = (await world.start_run("dev"))["run"]["id"]
+    body = {"run": run, "detectors": ["secrets"]}
+    assert (await world.call("dev", "POST", "/v1/hunts", json=body)).status_code == 403
+    assert (await world.call("aud", "POST", "/v1/hunts", json=body)).status_code == 200
+    assert (await world.call("ada", "POST", "/v1/hunts", json={"detectors": ["a", "b"]})).status_code == 200
+    assert world.archivist.entered[-2:] == [
+        ("hunted", "aud@bodycam", run, {"detectors": ["secrets"]}),
+        ("hunted", "ada@bodycam", "recordings", {"detectors": ["a", "b"]}),
+    ]
+    nowhere = await world.call("aud", "POST", "/v1/hunts", json={**body, "run": "run_nothere"})
+    assert nowhere.status_code == 404
+    assert (await world.call("aud", "POST", "/v1/hunts", json={"detectors": []})).status_code == 422
+    world.archivist.away = True
+    assert (await world.call("aud", "POST", "/v1/hunts", json=body)).status_code == 503

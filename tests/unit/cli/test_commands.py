@@ -63,6 +63,39 @@ TRANSCRIPT = [
 ]
 
 
+A_PLACE = {
+    "session": SESSION,
+    "run": RUN,
+    "agent": "bot",
+    "principal": "admin@bodycam",
+    "target": "orders",
+    "way": "received",
+    "first": 1_700_000_001.0,
+    "exchange": 4,
+    "last": 1_700_000_002.0,
+    "exchanges": 2,
+    "values": None,
+}
+A_LEAK = {
+    "id": "ab" * 16,
+    "fingerprint": "ab" * 16,
+    "detector": "secrets.x",
+    "first": {
+        "at": 1_700_000_001.0,
+        **{name: A_PLACE[name] for name in ("session", "run", "agent", "principal", "target", "way")},
+        "exchange": 4,
+        "verb": "query",
+        "text": f"select {EVIL}",
+    },
+    "last": 1_700_000_002.0,
+    "exchanges": 2,
+    "values": None,
+    "sessions_total": 1,
+    "sessions": [A_PLACE],
+    "more": True,
+}
+
+
 @pytest.fixture
 def control(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeControl]:
     routes = {
@@ -73,6 +106,8 @@ def control(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeControl]:
         f"GET /v1/sessions/{SESSION}/transcript": TRANSCRIPT,
         "GET /v1/exchanges": {"exchanges": [AN_EXCHANGE], "next": None},
         "GET /v1/search": {"hits": [AN_EXCHANGE], "next": None},
+        "GET /v1/leaks": {"leaks": [A_LEAK], "next": None},
+        "GET /v1/leaks/sessions": {"sessions": [A_PLACE, {**A_PLACE, "way": "sent"}], "next": None},
         "GET /v1/tail": [{"type": "exchange", **AN_EXCHANGE}, {"type": "alive", "at": 1}],
         "GET /v1/targets": {"targets": [{"name": "orders", "protocol": "p", "labels": {"env": "prod"}}]},
         "GET /v1/service-accounts": {
@@ -114,6 +149,7 @@ def bodycam(*arguments: str) -> int:
         (["replay", "--no-wait", SESSION], "SELECT 0"),
         (["replay", "--no-wait", RUN], "SELECT 0"),
         (["search", "table"], "42P01"),
+        (["leaks"], "received at orders by bot"),
         (["tail"], "42P01"),
         (["targets"], "env=prod"),
         (["accounts", "list"], "ci"),
@@ -166,6 +202,14 @@ def test_listings_follow_their_pages(control: FakeControl, capsys: pytest.Captur
     control.routes["GET /v1/runs"] = page
     assert bodycam("runs", "list", "--json", "--limit", "3") == 0
     assert [one["id"] for one in json.loads(capsys.readouterr().out)["runs"]] == ["run_0", "run_1", "run_2"]
+
+
+def test_leaks_name_every_session(control: FakeControl, capsys: pytest.CaptureFixture[str]) -> None:
+    assert bodycam("leaks", "--run", RUN, "--json") == 0
+    [leak] = json.loads(capsys.readouterr().out)["leaks"]
+    assert [one["way"] for one in leak["sessions"]] == ["received", "sent"]
+    assert control.made("GET", "/v1/leaks")[0].query == {"run": RUN, "limit": "500"}
+    assert control.made("GET", "/v1/leaks/sessions")[0].query["leak"] == A_LEAK["id"]
 
 
 def test_cutting(control: FakeControl, capsys: pytest.CaptureFixture[str]) -> None:

@@ -30,6 +30,9 @@ TABLE: dict[tuple[str, str], tuple[Any, tuple[int, int, int, int, int, int]]] = 
     ("GET", "/v1/sessions/{session}/transcript"): (None, (401, 401, 404, 200, 200, 200)),
     ("GET", "/v1/exchanges"): (None, (401, 401, 200, 200, 200, 200)),
     ("GET", "/v1/search"): (None, (401, 401, 200, 200, 200, 200)),
+    ("GET", "/v1/leaks"): (None, (401, 401, 200, 200, 200, 200)),
+    ("GET", "/v1/leaks/sessions"): (None, (401, 401, 200, 200, 200, 200)),
+    ("POST", "/v1/hunts"): ({"detectors": ["pii"]}, (401, 401, 403, 403, 200, 200)),
     ("GET", "/v1/tail"): (None, (401, 401, 200, 200, 200, 200)),
     ("POST", "/v1/verify"): (None, (401, 401, 403, 403, 200, 200)),
     ("GET", "/v1/ledger/head"): (None, (401, 401, 200, 200, 200, 200)),
@@ -47,7 +50,11 @@ TABLE: dict[tuple[str, str], tuple[Any, tuple[int, int, int, int, int, int]]] = 
     ("POST", "/v1/approvals/{approval}/deny"): ({"reason": "no"}, (401, 401, 404, 403, 403, 403)),
 }
 CALLERS = (None, "run", "eve", "dev", "aud", "ada")
-QUERIES = {"/v1/gateway": {"agent": "billing-bot"}, "/v1/ledger/consistency": {"first": 1, "second": 2}}
+QUERIES = {
+    "/v1/gateway": {"agent": "billing-bot"},
+    "/v1/ledger/consistency": {"first": 1, "second": 2},
+    "/v1/leaks/sessions": {"leak": "pii.card"},
+}
 
 
 def test_every_route_has_its_row() -> None:

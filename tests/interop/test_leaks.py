@@ -44,11 +44,11 @@ WIDE = 150_000
 @pytest.fixture(scope="module")
 def gateway(server: stage.Postgres) -> Iterator[stage.Gateway]:
     server.sql(
-        "create table vault (id int primary key, note text)",
-        "create table outbox (note text)",
-        f"insert into vault values (1, 'nothing'), (2, 'key: {TOKEN}'), (3, 'badge {BADGE}, token {CORP}')",
+        "create table leak_source (id int primary key, note text)",
+        "create table leak_sink (note text)",
+        f"insert into leak_source values (1, 'nothing'), (2, 'key: {TOKEN}'), (3, 'badge {BADGE}, token {CORP}')",
         # so wide that a value lies over the end of a piece of the recording, whatever stands before it
-        f"insert into vault select g, repeat('x', {WIDE}) || ' {CORP} ' || repeat('y', g) from generate_series(100, 109) g",
+        f"insert into leak_source select g, repeat('x', {WIDE}) || ' {CORP} ' || repeat('y', g) from generate_series(100, 109) g",
     )
     targets = {"shop": stage.shop(server), "outside": stage.shop(server)}
     with stage.folder() as folder:
@@ -67,17 +67,21 @@ def runs(gateway: stage.Gateway) -> tuple[str, str]:
     first = gateway.run()
     with psycopg.connect(first.dsn(), autocommit=True) as connection:
         connection.execute("select 1")
-        assert TOKEN not in str(connection.execute("select id, note from vault where id < 100").fetchall())
+        assert TOKEN not in str(
+            connection.execute("select id, note from leak_source where id < 100").fetchall()
+        )
         # what the client takes from elsewhere
-        with connection.cursor().copy("copy outbox from stdin") as copy:
+        with connection.cursor().copy("copy leak_sink from stdin") as copy:
             copy.write(f"{INBOUND}\n")
-        with connection.cursor().copy("copy (select note from vault where id >= 100) to stdout") as copy:
+        with connection.cursor().copy(
+            "copy (select note from leak_source where id >= 100) to stdout"
+        ) as copy:
             assert sum(len(bytes(one)) for one in copy) > 10 * WIDE
     gateway.end(first)
     second = gateway.run()
     with psycopg.connect(second.dsn("outside"), autocommit=True) as connection:
-        connection.execute("insert into outbox values (%s)", (TOKEN,))
-        connection.execute(f"insert into outbox values ('again {TOKEN}'), ('{ASKED} ann@example.org')")
+        connection.execute("insert into leak_sink values (%s)", (TOKEN,))
+        connection.execute(f"insert into leak_sink values ('again {TOKEN}'), ('{ASKED} ann@example.org')")
         done = subprocess.run(
             ["psql", "-X", "-c", f"select length('{INBOUND}')"],
             env=second.environment | {"PGDATABASE": "outside"},
@@ -115,8 +119,8 @@ def ways(leak: dict[str, Any]) -> list[tuple[str, str, str, int]]:
 def test_the_whole_way_of_each_secret(gateway: stage.Gateway, runs: tuple[str, str]) -> None:
     first, second = runs
     leaks = {one["first"]["text"]: one for one in told(gateway)["leaks"]}
-    read = leaks["select id, note from vault where id < 100"]
-    sent = leaks["copy outbox from stdin"]
+    read = leaks["select id, note from leak_source where id < 100"]
+    sent = leaks["copy leak_sink from stdin"]
 
     assert read["detector"].startswith("secrets.stripe")
     assert len(read["fingerprint"]) == 32
@@ -128,7 +132,7 @@ def test_the_whole_way_of_each_secret(gateway: stage.Gateway, runs: tuple[str, s
     )
     exchanges = {one["number"]: one for one in gateway.exchanges(first)}
     began = exchanges[read["first"]["exchange"]]
-    assert began["text"] == "select id, note from vault where id < 100"
+    assert began["text"] == "select id, note from leak_source where id < 100"
     assert began["started"] <= read["first"]["at"] <= began["started"] + began["duration_us"] / 1e6 + 0.001
     assert ways(sent) == [(first, "sent", "shop", 1), (second, "sent", "outside", 1)]
     assert sent["fingerprint"] != read["fingerprint"]
@@ -142,7 +146,13 @@ def test_the_whole_way_of_each_secret(gateway: stage.Gateway, runs: tuple[str, s
 
 def test_for_people(gateway: stage.Gateway, runs: tuple[str, str]) -> None:
     said = gateway.bodycam("leaks").stdout
-    for part in (*runs, "received at shop by billing-bot", "sent ", "outside", "select id, note from vault"):
+    for part in (
+        *runs,
+        "received at shop by billing-bot",
+        "sent ",
+        "outside",
+        "select id, note from leak_source",
+    ):
         assert part in said
     assert TOKEN not in said
 
@@ -170,7 +180,7 @@ def test_a_hunt_finds_what_no_mask_knew(gateway: stage.Gateway, runs: tuple[str,
 
     # once in a row and ten times in copied data, where pieces of the recording cut it
     assert ways(read) == [(first, "received", "shop", 2)]
-    assert read["first"]["text"] == "select id, note from vault where id < 100"
+    assert read["first"]["text"] == "select id, note from leak_source where id < 100"
     assert (len(read["fingerprint"]), read["values"]) == (32, None)
     assert ways(asked) == [(second, "sent", "outside", 1)]
     # the text of its first moment holds it, and is shown without

@@ -140,6 +140,17 @@ def test_what_is_copied_in_is_sent_even_if_the_copy_never_ends(play: Play) -> No
     assert [(exchange, way) for exchange, _, way, _, _ in noted(play)] == [(2, "sent"), (3, "sent")]
 
 
+def test_what_was_copied_in_before_the_target_refused_it(play: Play) -> None:
+    play.client(wire.query("copy t from stdin"))
+    play.target(wire.copy_in())
+    play.client(wire.copy_data(b"1\t" + AWS + b"\n"))
+    play.target(wire.error("22P02", "no"), wire.ready())
+    play.client(wire.copy_data(b"2\t" + GITHUB + b"\n"), wire.COPY_DONE)
+
+    # what came when its statement was over belongs to none
+    assert [(exchange, way) for exchange, _, way, _, _ in noted(play)] == [(2, "sent"), (0, "sent")]
+
+
 def test_errors_and_notices(play: Play) -> None:
     play.client(wire.query("select f()"))
     play.target(wire.notice("it is " + AWS.decode()))

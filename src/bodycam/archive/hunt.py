@@ -78,6 +78,7 @@ class _Exchange:
     started: int = 0
     verb: str | None = None
     text: str | None = None
+    shown: str | None = None  # of the text, once it is wanted
     prefixes: list[bytes] = field(default_factory=list)
     streams: dict[tuple[str, str], TextStream] = field(default_factory=dict)
 
@@ -127,7 +128,7 @@ class SessionHunt:
         own = self._exchange(number, at)
         match body:
             case Asked(verb=verb, text=text, parameters=parameters):
-                own.started, own.verb, own.text = at, verb, text
+                own.started, own.verb, own.text, own.shown = at, verb, text, None
                 values = (one.text for one in parameters if one.text is not None)
                 self._look((text, *values), at, number, way)
             case Columns(columns=columns):
@@ -219,7 +220,9 @@ class SessionHunt:
             }
             started = 0 if own.verb is None else opening.opened + own.started
             for key in self._seen.take(opening.opened + at, number, started, note):
-                self._asked[key] = own.verb, None if own.text is None else self._shown(own.text)
+                if own.shown is None and own.text is not None:
+                    own.shown = self._shown(own.text)
+                self._asked[key] = own.verb, own.shown
 
     def _shown(self, text: str) -> str:
         """A statement as it may be shown: what no mask knew when it was recorded is masked now."""

@@ -194,9 +194,6 @@ class Session:
         if self.closed:
             return
         self.closed = True
-        if self.masks is not None and self._open:
-            # of data whose copying was never ended
-            min(self._open, key=lambda open_one: open_one.number).sent(self.masks.sent())
         for exchange in sorted(self._open, key=lambda open_one: open_one.number):
             exchange.finish(Outcome.UNKNOWN)
         if self.ambient.bytes_to_client or self.ambient.bytes_to_target:
@@ -215,8 +212,12 @@ class Session:
 
     def finishing(self, exchange: "Exchange") -> None:
         """Called by an exchange before its end is recorded: what else is to be said of it."""
-        if self.masks is not None and not self.masks.keeps_rows and exchange.rows:
-            exchange.truncated("rows are not kept at this target")
+        if self.masks is not None:
+            if exchange.bytes_to_target:
+                # of data whose copying was never ended
+                exchange.sent(self.masks.sent())
+            if not self.masks.keeps_rows and exchange.rows:
+                exchange.truncated("rows are not kept at this target")
         if exchange.seen is not None:
             for rest in exchange.seen.rest():
                 exchange.note("masked", **rest)

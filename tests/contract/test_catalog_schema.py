@@ -79,6 +79,25 @@ def test_an_index_with_a_row_an_exchange_is_emptied_and_asks_to_be_built_anew(
     engine.dispose()
 
 
+def test_an_index_without_sightings_stays_and_asks_for_recordings_to_be_read_again(catalog_url: str) -> None:
+    engine = make_engine(catalog_url)
+    at_revision(engine, "0005")
+    keys = add_session(engine, "ses_a")
+    write(engine, [exchange(keys, 1, "SELECT zebra")])
+
+    migrate(engine)
+
+    with reading(engine) as connection:
+        assert renewal.demanded(connection)
+        assert [hit.exchange.number for hit in search(connection, "zebra", ExchangeFilter()).items] == [1]
+        found = get_session(connection, "ses_a")
+        assert found is not None
+        assert found.exchanges == 1
+    # which changes nothing of what is there
+    assert write(engine, [exchange(keys, 1, "SELECT zebra")]) == 0
+    engine.dispose()
+
+
 def test_an_empty_catalog_asks_for_nothing(catalog: Engine) -> None:
     with reading(catalog) as connection:
         assert not renewal.demanded(connection)

@@ -4,9 +4,9 @@ Rows, statements, values and messages are looked into whole. Data that streams b
 its pieces, and a bounded amount of it is held (`policy.masking.stream`).
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Final
 
 from bodycam.archive.seen import Seen
 from bodycam.archive.told import opening_of
@@ -86,8 +86,10 @@ class _Exchange:
 class SessionHunt:
     """Reads one session, from its first event on."""
 
-    def __init__(self, transcripts: Any, matcher: Matcher, fingerprints: Fingerprints) -> None:
-        self._transcripts: dict[str, Transcript] = dict(transcripts)
+    def __init__(
+        self, transcripts: Mapping[str, Transcript], matcher: Matcher, fingerprints: Fingerprints
+    ) -> None:
+        self._transcripts = transcripts
         self._matcher, self._fingerprints = matcher, fingerprints
         self._reader: Reader | None = None
         self._seen = Seen()

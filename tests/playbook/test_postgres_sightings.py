@@ -8,7 +8,7 @@ from bodycam.config import parse
 from bodycam.model.event import Kind, SessionOutcome
 from bodycam.policy.detectors.patterns import Patterns
 from bodycam.policy.masking.fingerprints import Fingerprints
-from bodycam.policy.masking.open_masks import OpenMasking
+from bodycam.policy.masking.open_masking import OpenMasking
 from bodycam.policy.masking.policy import Masking
 from bodycam.policy.redaction import Redactor
 from bodycam.protocols.postgres.machine import PostgresMachine

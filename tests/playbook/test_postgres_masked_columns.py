@@ -48,6 +48,9 @@ class ByName:
         hidden = Copier(None, lambda values: {1: None}) if binary else None
         return Copiers(hidden, None)
 
+    def repeats(self, operation: Operation | None) -> bool:
+        return True
+
     def hushed(self, operation: Operation | None) -> bool:
         return operation is not None and "ssn" in operation.text
 

@@ -69,6 +69,9 @@ class Masked:
     def learn(self, found: Relations) -> None:
         raise AssertionError("nothing was wanted")
 
+    def repeats(self, operation: Operation | None) -> bool:
+        return True
+
     def hushed(self, operation: Operation | None) -> bool:
         return False
 

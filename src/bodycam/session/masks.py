@@ -109,6 +109,10 @@ class Masks(Protocol):
     def screens(self, columns: Sequence[Column], operation: Operation | None) -> Screens | None:
         """For a result with these columns, of that operation; None where nothing in it can be masked."""
 
+    def repeats(self, operation: Operation | None) -> bool:
+        """Whether a result of the same text with the same columns gets the same screens, until the version
+        changes."""
+
     def copied(self, columns: int, operation: Operation | None, *, binary: bool) -> Copiers | None:
         """For the data that an operation copies out, a row a message, in so many columns."""
 

@@ -7,7 +7,7 @@ from typing import Final, Protocol
 from bodycam.config.masking import Capture, Captured
 from bodycam.model.column import Column as Described
 from bodycam.model.column import Holds
-from bodycam.model.operation import Operation
+from bodycam.model.operation import DOUBT, NAMED, Operation
 from bodycam.model.relation import Relations
 from bodycam.policy.detectors.marks import mark
 from bodycam.policy.masking.columns import CellKind, ColumnMask, Origin
@@ -147,6 +147,18 @@ class OpenMasks:
         both = None if plan.client is None else self._look(plan.client, columns, shown)
         record = None if plan.same else self._look(plan.record, columns, recorded)
         return None if both is None and record is None else Screens(both, record)
+
+    def repeats(self, operation: Operation | None) -> bool:
+        """Whether a result of the same text with the same columns gets the same screens.
+
+        What runs by a name, or comes from a cursor, may be of another statement each time.
+        """
+        if self._origins is None:
+            return True
+        facts = self._facts(operation)
+        if operation is None or facts is None or facts.executes or "fetch" in facts.kinds:
+            return False
+        return NAMED not in operation.facts and DOUBT not in operation.facts
 
     def copied(self, columns: int, operation: Operation | None, *, binary: bool) -> Copiers | None:
         """For the data that an operation copies out, in so many columns; None where nothing is masked."""

@@ -43,8 +43,7 @@ class Screening:
         if known is None:
             columns = looking.columns(description)
             known = (self._masks.screens(columns, operation), len(columns))
-            # what runs by a name, or from a cursor, may be another statement each time
-            if len(text) + len(description) < 8192 and not self._masks.by_name:
+            if len(text) + len(description) < 8192 and self._masks.repeats(operation):
                 if len(self._known) >= REMEMBERED:
                     self._known.clear()
                 self._known[key] = known

@@ -2,6 +2,7 @@
 
 import hashlib
 import platform
+import re
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from importlib.metadata import version
@@ -15,6 +16,13 @@ from bodycam.policy.detectors import stored
 # each pattern reports once a scan, so that no text makes it call back for every byte. `^` and `$` also match
 # at line ends, so that cells joined by line feeds are found in as they would be alone
 _FLAGS = hyperscan.HS_FLAG_SINGLEMATCH | hyperscan.HS_FLAG_MULTILINE
+# what stands for the whole text's beginning and end, and how the flags of a group turn line ends off; the
+# other pieces are those within which the same signs mean something else
+_ENDS = re.compile(
+    rb"\\Q.*?(?:\\E|\Z)|\\.|\[\^?\]?(?:\\.|\[:\^?\w+:\]|[^\]\\])*\]|\(\?(?P<on>\w*)-(?P<off>\w*)(?=[:)])",
+    re.DOTALL,
+)
+_OF_A_LINE = {rb"\A": b"^", rb"\z": b"$"}
 
 Scan = Callable[..., None]
 
@@ -40,6 +48,7 @@ class Database:
     @classmethod
     def open(cls, patterns: Sequence[bytes], cache: Path | None) -> "Database":
         """Load from the cache, or compile (seconds for hundreds of patterns) and put it there."""
+        patterns = [by_line(pattern) for pattern in patterns]
         path = None if cache is None else cache / f"{_key(patterns)}.hs"
         if path is not None and (body := stored.load(path)) is not None:
             # a database of another version or machine is made anew, too
@@ -63,9 +72,25 @@ def check(pattern: bytes) -> None:
         PatternRefused: it doesn't.
     """
     try:
-        _compile([pattern], [0])
+        _compile([by_line(pattern)], [0])
     except hyperscan.error as error:
         raise PatternRefused(str(error)) from error
+
+
+def by_line(pattern: bytes) -> bytes:
+    """A pattern that matches a line of a text wherever `pattern` would match that line alone.
+
+    What is only at the beginning or the end of a text, `\\A` and `\\z`, is at those of each of its lines.
+    """
+    return _ENDS.sub(_of_a_line, pattern)
+
+
+def _of_a_line(match: re.Match[bytes]) -> bytes:
+    on, off = match.group("on", "off")
+    if off is not None and b"m" in off:
+        rest = off.replace(b"m", b"")
+        return b"(?m" + on + (b"-" + rest if rest else b"")
+    return _OF_A_LINE.get(match.group(), match.group())
 
 
 def _compiled(patterns: Sequence[bytes]) -> "tuple[hyperscan.Database, frozenset[int]]":
@@ -80,8 +105,8 @@ def _compiled(patterns: Sequence[bytes]) -> "tuple[hyperscan.Database, frozenset
 
 def _taken(pattern: bytes) -> bool:
     try:
-        check(pattern)
-    except PatternRefused:
+        _compile([pattern], [0])
+    except hyperscan.error:
         return False
     return True
 

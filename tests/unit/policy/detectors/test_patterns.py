@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from bodycam.policy.detectors import known, stored
-from bodycam.policy.detectors.database import Database
+from bodycam.policy.detectors.database import Database, by_line
 from bodycam.policy.detectors.marks import MARK, mark, mask_token_in
 from bodycam.policy.detectors.matcher import MAX_HITS, Matcher
 from bodycam.policy.detectors.patterns import Patterns, UnknownDetector
@@ -189,3 +189,27 @@ def test_a_mask_is_one_word_for_every_format() -> None:
 )
 def test_a_mask_that_is_written_back_is_seen(text: str | bytes, there: bool) -> None:
     assert mask_token_in(text) is there
+
+
+@pytest.mark.parametrize(
+    ("pattern", "line"),
+    [
+        (rb"\Aab\z", b"^ab$"),
+        (rb"(?:\A|[^a\]\\A])x\\A", rb"(?:^|[^a\]\\A])x\\A"),
+        (rb"[[:alpha:]\A]\Q\A\z\E\z", rb"[[:alpha:]\A]\Q\A\z\E$"),
+        (rb"(?i-m:^a)(?-m)b$(?-s)", rb"(?mi:^a)(?m)b$(?-s)"),
+        (rb"(?-ms:^a)", rb"(?m-s:^a)"),
+    ],
+)
+def test_what_stands_at_the_end_of_a_text_is_looked_for_at_the_end_of_a_line(
+    pattern: bytes, line: bytes
+) -> None:
+    assert by_line(pattern) == line
+
+
+def test_a_pattern_of_whole_texts_is_found_in_lines(tmp_path: Path) -> None:
+    for _ in range(2):
+        one = Database.open([rb"\Aab\z", rb"(?-m)^cd$"], tmp_path)
+        assert one.refused == frozenset()
+        assert found(one, b"x\nab\ncd\nx") == [0, 1]
+        assert found(one, b"xab\ncdx") == []

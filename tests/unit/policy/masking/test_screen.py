@@ -164,6 +164,14 @@ def test_a_cell_of_a_megabyte(matcher: Matcher) -> None:
     assert changed is None or len(changed[0] or b"") > len(noise) - 100
 
 
+def test_a_detector_of_whole_values_finds_each_of_a_batch(matcher: Matcher) -> None:
+    one = screen(matcher, text(), text())
+    mask = b"[bodycam:whole]"
+    assert one.cells([b"W-1234"]) == {0: mask}
+    assert one.cells([b"W-1234", b"x", b"x W-1234", b"W-5678"]) == {0: mask, 3: mask}
+    assert one.cells([b"x", b"W-1234"] * 40) == dict.fromkeys(range(1, 80, 2), mask)
+
+
 def test_a_copy_of_the_batch_can_be_asked_about_instead(matcher: Matcher) -> None:
     one = screen(matcher, text(), text())
     assert one.only_scans

@@ -265,6 +265,45 @@ def test_rows_that_do_not_fit_their_description_end_the_session(masked: Play, ro
     assert row not in masked.client_gets()
 
 
+def test_every_stretch_of_a_large_result_is_masked_and_the_rest_is_untouched(masked: Play) -> None:
+    masked.client(wire.query("select"))
+    rows = [wire.row(b"%d" % number, b"%d " % number + b"x" * 100) for number in range(3_000)]
+    wanted = list(rows)
+    for number in (0, 1, 300, 1_999, 2_000, 2_999):
+        rows[number] = wire.row(b"1", b"is hunter2")
+        wanted[number] = wire.row(b"1", b"is *****")
+    masked.target(COLUMNS, *rows, wire.complete("SELECT 3000"), wire.ready())
+
+    end = [wire.complete("SELECT 3000"), wire.ready()]
+    assert masked.client_gets() == b"".join([COLUMNS, *wanted, *end])
+    assert recorded_rows(masked) == b"".join([COLUMNS, *wanted, *end])
+
+
+def test_a_row_that_does_not_fit_far_behind_others_lets_none_of_them_through(masked: Play) -> None:
+    masked.client(wire.query("select"))
+    rows = [wire.row(b"1", b"x" * 100)] * 2_000
+    masked.target(COLUMNS, b"".join([*rows, wire.row(b"1"), *rows]))
+
+    assert masked.closed
+    assert wire.row(b"1", b"x" * 100) not in masked.client_gets()
+
+
+def test_values_behind_a_row_without_any_end_the_session(masked: Play) -> None:
+    masked.client(wire.query("select"))
+    masked.target(wire.columns(), wire.row() + wire.row(b"hunter2"), wire.complete("SELECT 2"))
+
+    assert masked.closed
+    assert b"hunter2" not in masked.client_gets()
+
+
+def test_a_row_of_no_columns_that_is_too_short_to_say_so_ends_the_session(masked: Play) -> None:
+    masked.client(wire.query("select"))
+    masked.target(wire.columns(), wire.message(b"D", b""))
+
+    assert masked.closed
+    assert b"doesn't say how many columns" in masked.client_gets()
+
+
 def test_rows_without_columns(masked: Play) -> None:
     masked.client(wire.query("select"))
     masked.target(wire.columns(), wire.row(), wire.row(), wire.complete("SELECT 2"), wire.ready())

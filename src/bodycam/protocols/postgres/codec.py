@@ -4,7 +4,11 @@ A message is a tag byte, a 32-bit big-endian length that counts itself, and a bo
 https://www.postgresql.org/docs/current/protocol-overview.html#PROTOCOL-MESSAGE-CONCEPTS
 """
 
-from typing import Final, final
+from typing import TYPE_CHECKING, Final, final
+
+if TYPE_CHECKING:
+    # where this is compiled, a number of the machine's and no object
+    from mypy_extensions import i64
 
 Frame = tuple[int, int, int, int]
 """`(tag, start, end, part)`: offsets into the buffer that came with it, the tag and the length included.
@@ -111,12 +115,19 @@ class Framer:
 
     def more_of(self) -> int:
         """Take in the messages of the same tag that follow whole, moving `end`; returns how many."""
-        data, tag, offset, size, plain = self.buffer, self.tag, self._offset, self._size, self._plain
-        count = 0
+        data = self.buffer
+        tag: i64 = self.tag
+        offset: i64 = self._offset
+        size: i64 = self._size
+        plain: i64 = self._plain
+        count: i64 = 0
+        one: i64
+        two: i64
+        three: i64
+        four: i64
         while size - offset >= 5 and data[offset] == tag:
-            length = (
-                data[offset + 1] << 24 | data[offset + 2] << 16 | data[offset + 3] << 8 | data[offset + 4]
-            )
+            one, two, three, four = data[offset + 1], data[offset + 2], data[offset + 3], data[offset + 4]
+            length: i64 = one << 24 | two << 16 | three << 8 | four
             if length >= size - offset or length < 4 or length > plain:
                 break
             offset += 1 + length

@@ -8,8 +8,9 @@ from typing import Final, final
 from bodycam.model.column import Column, Holds
 from bodycam.model.operation import Operation
 from bodycam.protocols.postgres import looking
-from bodycam.protocols.postgres.cells import copied_through, row_cells, row_with, rows_with
-from bodycam.session.masks import Copier, Copiers, Masks, Screens
+from bodycam.protocols.postgres.cells import columns_of, copied_through, row_cells, rows_with, stretch
+from bodycam.protocols.postgres.copied_rows import row_with
+from bodycam.session.masks import Copier, Copiers, Masks, Screen, Screens
 
 REMEMBERED: Final = 256
 """Results whose screens are kept, by their description and the operation's text."""
@@ -62,23 +63,19 @@ class Screening:
         """Whole DataRow messages, masked."""
         screens, columns = self._screens, self._columns
         if screens is None and columns == 0:
-            columns = data[5] << 8 | data[6]
+            columns = columns_of(data)
             some = [Column(f"column {place}", Holds.OTHER) for place in range(columns)]
             screens = self._masks.screens(some, self._undescribed)
-        if screens is None or columns == 0:
+        if screens is None:
+            if columns == 0:
+                # none of them may have values, then
+                row_cells(data, 0, len(data), columns)
             return data, None
-        cells = row_cells(data, 0, len(data), columns)
-        released, recorded = data, None
-        if screens.both is not None:
-            changed = screens.both.cells(cells)
-            if changed:
-                released = rows_with(data, 0, len(data), columns, cells, changed)
-                cells = [changed.get(place, cell) for place, cell in enumerate(cells)]
-        if screens.record is not None:
-            changed = screens.record.cells(cells)
-            if changed:
-                recorded = rows_with(released, 0, len(released), columns, cells, changed)
-        return released, recorded
+        released = data if screens.both is None else _through(screens.both, data, columns)
+        if screens.record is None:
+            return released, None
+        recorded = _through(screens.record, released, columns)
+        return released, None if recorded is released else recorded
 
     def copies(self, data: bytes) -> Passed:
         """Whole CopyData messages, masked."""
@@ -98,3 +95,22 @@ def _copied(data: bytes, copier: Copier) -> bytes:
         fields = copier.fields
         data = copied_through(data, lambda row: row_with(row, fields))
     return data if copier.through is None else copied_through(data, copier.through)
+
+
+def _through(screen: Screen, data: bytes, columns: int) -> bytes:
+    """Whole rows, masked; the same object where nothing changes."""
+    parts: list[bytes] = []
+    at = kept = 0
+    size = len(data)
+    while at < size:
+        end = stretch(data, at, size)
+        cells = row_cells(data, at, end, columns)
+        changed = screen.cells(cells)
+        if changed:
+            parts += (data[kept:at], rows_with(data, at, end, columns, cells, changed))
+            kept = end
+        at = end
+    if not parts:
+        return data
+    parts.append(data[kept:])
+    return b"".join(parts)

@@ -15,7 +15,9 @@ from bodycam.policy.detectors import stored
 
 # each pattern reports once a scan, so that no text makes it call back for every byte. `^` and `$` also match
 # at line ends, so that cells joined by line feeds are found in as they would be alone
-_FLAGS = hyperscan.HS_FLAG_SINGLEMATCH | hyperscan.HS_FLAG_MULTILINE
+_ONCE = hyperscan.HS_FLAG_SINGLEMATCH | hyperscan.HS_FLAG_MULTILINE
+# each match is reported, so that it is known in which cell of many it is; whoever scans has to stop in time
+_EACH = hyperscan.HS_FLAG_MULTILINE
 # what stands for the whole text's beginning and end, and how the flags of a group turn line ends off; the
 # other pieces are those within which the same signs mean something else
 _ENDS = re.compile(
@@ -34,7 +36,8 @@ class PatternRefused(Exception):
 class Database:
     """Patterns as one automaton. One thread at a time may scan with it.
 
-    `refused` are the places of the patterns that hyperscan doesn't take, which it so knows nothing of.
+    `refused` are the places of the patterns that hyperscan doesn't take, which it so knows nothing of. A scan
+    tells of each pattern once, or with `each` of all places where a match ends.
     """
 
     __slots__ = ("_inner", "refused", "scan")
@@ -46,17 +49,17 @@ class Database:
         self.scan: Scan = inner.scan
 
     @classmethod
-    def open(cls, patterns: Sequence[bytes], cache: Path | None) -> "Database":
+    def open(cls, patterns: Sequence[bytes], cache: Path | None, *, each: bool = False) -> "Database":
         """Load from the cache, or compile (seconds for hundreds of patterns) and put it there."""
-        patterns = [by_line(pattern) for pattern in patterns]
-        path = None if cache is None else cache / f"{_key(patterns)}.hs"
+        patterns, flags = [by_line(pattern) for pattern in patterns], _EACH if each else _ONCE
+        path = None if cache is None else cache / f"{_key(patterns, flags)}.hs"
         if path is not None and (body := stored.load(path)) is not None:
             # a database of another version or machine is made anew, too
             with suppress(hyperscan.error, ValueError, KeyError, TypeError):
                 kept = cbor2.loads(body)
                 inner = hyperscan.loadb(kept["database"], hyperscan.HS_MODE_BLOCK)
                 return cls(inner, frozenset(kept["refused"]))
-        inner, refused = _compiled(patterns)
+        inner, refused = _compiled(patterns, flags)
         if path is not None:
             # without it the next start compiles again
             with suppress(OSError):
@@ -72,7 +75,7 @@ def check(pattern: bytes) -> None:
         PatternRefused: it doesn't.
     """
     try:
-        _compile([by_line(pattern)], [0])
+        _compile([by_line(pattern)], [0], _ONCE)
     except hyperscan.error as error:
         raise PatternRefused(str(error)) from error
 
@@ -93,33 +96,33 @@ def _of_a_line(match: re.Match[bytes]) -> bytes:
     return _OF_A_LINE.get(match.group(), match.group())
 
 
-def _compiled(patterns: Sequence[bytes]) -> "tuple[hyperscan.Database, frozenset[int]]":
+def _compiled(patterns: Sequence[bytes], flags: int) -> "tuple[hyperscan.Database, frozenset[int]]":
     places = list(range(len(patterns)))
     try:
-        return _compile(patterns, places), frozenset()
+        return _compile(patterns, places, flags), frozenset()
     except hyperscan.error:
         refused = frozenset(place for place in places if not _taken(patterns[place]))
         taken = [place for place in places if place not in refused]
-        return _compile([patterns[place] for place in taken], taken), refused
+        return _compile([patterns[place] for place in taken], taken, flags), refused
 
 
 def _taken(pattern: bytes) -> bool:
     try:
-        _compile([pattern], [0])
+        _compile([pattern], [0], _ONCE)
     except hyperscan.error:
         return False
     return True
 
 
-def _compile(patterns: Sequence[bytes], places: Sequence[int]) -> "hyperscan.Database":
+def _compile(patterns: Sequence[bytes], places: Sequence[int], flags: int) -> "hyperscan.Database":
     inner = hyperscan.Database(mode=hyperscan.HS_MODE_BLOCK)
-    inner.compile(expressions=list(patterns), ids=list(places), flags=_FLAGS)
+    inner.compile(expressions=list(patterns), ids=list(places), flags=flags)
     return inner
 
 
-def _key(patterns: Sequence[bytes]) -> str:
+def _key(patterns: Sequence[bytes], flags: int) -> str:
     digest = hashlib.sha256()
-    for part in (version("hyperscan").encode(), str(_FLAGS).encode(), _processor(), *patterns):
+    for part in (version("hyperscan").encode(), str(flags).encode(), _processor(), *patterns):
         digest.update(len(part).to_bytes(8, "big") + part)
     return digest.hexdigest()[:32]
 

@@ -15,7 +15,8 @@ _NOT_KEPT = re.compile(rb"[^A-Za-z0-9.@_+-]+")
 
 def mark(kind: str, kept: bytes = b"") -> bytes:
     """A mask for a value of this kind, with what of it may be read."""
-    kept = _NOT_KEPT.sub(b"", kept)[-_KEPT_MOST:]
+    if kept:
+        kept = _NOT_KEPT.sub(b"", kept)[-_KEPT_MOST:]
     return b"[bodycam:%b:%b]" % (kind.encode(), kept) if kept else b"[bodycam:%b]" % kind.encode()
 
 

@@ -3,9 +3,10 @@
 from collections.abc import Sequence
 from typing import Any, final
 
+import hyperscan
 import re2
 
-from bodycam.policy.detectors.database import Database
+from bodycam.policy.detectors.database import Database, Scan
 from bodycam.policy.detectors.marks import MARK, MARK_START
 from bodycam.policy.detectors.rule import Rule
 
@@ -15,6 +16,8 @@ MAX_HITS = 4_096
 # longer texts are looked at in pieces that overlap: most rules have nothing to do in most of them
 _PIECE = 64 << 10
 _OVERLAP = 16 << 10
+# matches of which a scan tells where they end; where there are more nearly everything is to be looked at
+_MOST_ENDS = 4_096
 TOO_MUCH = Rule("unread", b"")
 
 
@@ -48,7 +51,17 @@ class Matcher:
     Where `suspicious` says no, of a text or of texts joined by line feeds, `find` finds nothing in any.
     """
 
-    __slots__ = ("_found", "_noted", "_patterns", "_scan", "_worded", "names")
+    __slots__ = (
+        "_each",
+        "_ends",
+        "_found",
+        "_noted",
+        "_noted_end",
+        "_patterns",
+        "_scan",
+        "_worded",
+        "names",
+    )
 
     def __init__(self, patterns: Sequence[Pattern], coarse: Sequence[bytes], database: Database) -> None:
         places = {one: place for place, one in enumerate(coarse)}
@@ -66,6 +79,9 @@ class Matcher:
         self._scan = database.scan
         self._found: list[int] = []
         self._noted = self._note
+        self._each: Scan | None = None
+        self._ends: list[int] = []
+        self._noted_end = self._note_end
 
     def suspicious(self, text: bytes) -> bool:
         """Whether something may be in a text: False is certain. Costs one scan."""
@@ -75,6 +91,36 @@ class Matcher:
             found.clear()
             return True
         return False
+
+    @property
+    def places(self) -> bool:
+        """Whether `ends` can say where something may be."""
+        return self._each is not None
+
+    def place_by(self, each: Database) -> None:
+        """Let it say so, by a database of the same patterns that tells of each match."""
+        self._each = each.scan
+
+    def ends(self, text: bytes) -> list[int] | None:
+        """Where in a text what may be something ends, in order: none is certain. Costs one scan.
+
+        Of texts joined by line feeds, one in which `find` finds something has an end behind its first byte,
+        and at the latest behind the line feed that follows it. None where there are too many ends to tell, or
+        it was not let know.
+        """
+        if self._each is None:
+            return None
+        ends = self._ends
+        try:
+            self._each(text, self._noted_end)
+        except hyperscan.ScanTerminated:
+            self._ends = []
+            return None
+        if not ends:
+            return ends
+        self._ends = []
+        ends.sort()
+        return ends
 
     def worded(self, name: str) -> bool:
         """Whether a name, such as `ssn`, is one by which alone a kind of number is known."""
@@ -123,6 +169,10 @@ class Matcher:
 
     def _note(self, place: int, start: int, end: int, flags: int, context: object) -> None:
         self._found.append(place)
+
+    def _note_end(self, place: int, start: int, end: int, flags: int, context: object) -> bool:
+        self._ends.append(end)
+        return len(self._ends) > _MOST_ENDS
 
 
 def _collect(pattern: Pattern, text: bytes, hits: list[Hit], work: int) -> int:

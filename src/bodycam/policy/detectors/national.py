@@ -32,6 +32,7 @@ from bodycam.policy.detectors.rule import Confirm, Rule, Span, whole
 
 Check = Callable[[str], bool]
 _LAST = 4
+_NO_DIGITS = bytes(code for code in range(256) if not 0x30 <= code <= 0x39)
 ANYWHERE = "pii.national"
 # what may stand between the word and the number: `ssn: `, `"ssn": "`, `SSN no. `, `ssn_number=`
 _BETWEEN = rb"(?:[\s_.-]?(?:no|nr|num|number|id|code)\b)?[\W_]{1,6}"
@@ -39,7 +40,7 @@ _BETWEEN = rb"(?:[\s_.-]?(?:no|nr|num|number|id|code)\b)?[\W_]{1,6}"
 
 def digits(found: bytes) -> bytes:
     """The digits alone."""
-    return bytes(code for code in found if 0x30 <= code <= 0x39)
+    return found.translate(None, _NO_DIGITS)
 
 
 def last_four(found: bytes) -> bytes:

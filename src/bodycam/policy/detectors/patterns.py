@@ -82,19 +82,23 @@ class Patterns:
             places |= found
         return [self._patterns[place] for place in sorted(places)]
 
-    def matcher(self, names: Iterable[str]) -> Matcher:
+    def matcher(self, names: Iterable[str], *, placed: bool = False) -> Matcher:
         """A matcher for the detectors that `names` choose; the same one for the same detectors.
+
+        `placed` makes one that also tells where something may be, for texts of many cells.
 
         Raises:
             UnknownDetector: a name chooses nothing.
         """
         patterns = self.chosen(names)
         key = tuple(map(id, patterns))
+        coarse = list(dict.fromkeys(pattern.rule.coarse for pattern in patterns))
         found = self._matchers.get(key)
         if found is None:
-            coarse = list(dict.fromkeys(pattern.rule.coarse for pattern in patterns))
             database = Database.open(coarse, self._cache)
             found = self._matchers[key] = Matcher(patterns, coarse, database)
+        if placed and not found.places:
+            found.place_by(Database.open(coarse, self._cache, each=True))
         return found
 
 

@@ -59,7 +59,9 @@ class Rules:
             for path in entry.json_paths:
                 self._json.append((PathMask(tuple(path_steps(path)), entry.then), unless))
         self._json.sort(key=lambda one: -_STRICTNESS[one[0].then])
-        self.matcher: Matcher | None = patterns.matcher(sorted(self._then)) if self._then else None
+        self.matcher: Matcher | None = (
+            patterns.matcher(sorted(self._then), placed=True) if self._then else None
+        )
 
     def then(self, rule: Rule) -> Then:
         """What becomes of what a rule found."""

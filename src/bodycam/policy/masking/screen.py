@@ -12,7 +12,7 @@ from bodycam.policy.masking.fingerprints import Fingerprints
 from bodycam.policy.masking.json_text import BrokenJson, Found, rewritten, scannable
 from bodycam.policy.masking.transforms import COLUMN, JSON, Choose, instead, masked
 
-# cells that are scanned together once something is in their column
+# cells that are scanned together where too much is found to tell in which it is
 _GROUP: Final = 16
 # from so many rows on a scan for each column costs no more than one for all, and says more
 _TALL: Final = 32
@@ -167,39 +167,44 @@ class Screen:
         matcher = self._matcher
         if matcher is None:
             return
+        if self._plain:
+            for at in self._struck(values):
+                value = values[at]
+                if value:
+                    self._cell(at, value, value, self._scanned[at % self._width], matcher, changed)
+            return
         if len(values) < _TALL * self._width:
             # few rows of maybe many columns: one scan for all of them
-            if self._plain:
-                copy = _joined(values)
-            else:
-                cells: list[bytes | None] = []
-                for one in self._scanned:
-                    cells += _texts(values[one.place :: self._width], one)
-                copy = _joined(cells)
-            if not matcher.suspicious(copy):
+            cells: list[bytes | None] = []
+            for one in self._scanned:
+                cells += _texts(values[one.place :: self._width], one)
+            if not matcher.suspicious(_joined(cells)):
                 return
         for one in self._scanned:
-            self._column(values, one, matcher, changed)
+            column = values[one.place :: self._width]
+            texts = _texts(column, one)
+            for row in self._struck(texts):
+                text = texts[row]
+                if text:
+                    self._cell(one.place + row * self._width, column[row] or b"", text, one, matcher, changed)
 
-    def _column(
-        self,
-        values: Sequence[bytes | None],
-        one: _Scanned,
-        matcher: Matcher,
-        changed: Changed,
-    ) -> None:
-        width = self._width
-        column = values[one.place :: width]
-        texts = _texts(column, one)
-        if not matcher.suspicious(_joined(texts)):
-            return
+    def _struck(self, texts: Sequence[bytes | None]) -> list[int]:
+        """The places of the texts in which something may be."""
+        matcher = self._matcher
+        if matcher is None:
+            return []
+        joined = _joined(texts)
+        ends = matcher.ends(joined)
+        if ends is not None:
+            return _holding(texts, ends) if ends else ends
+        struck: list[int] = []
+        if not matcher.suspicious(joined):
+            return struck
         for first in range(0, len(texts), _GROUP):
             group = texts[first : first + _GROUP]
-            if not matcher.suspicious(_joined(group)):
-                continue
-            for row, text in enumerate(group, first):
-                if text and matcher.suspicious(text):
-                    self._cell(one.place + row * width, column[row] or b"", text, one, matcher, changed)
+            if matcher.suspicious(_joined(group)):
+                struck += [at for at, text in enumerate(group, first) if text and matcher.suspicious(text)]
+        return struck
 
     def _cell(
         self,
@@ -212,7 +217,9 @@ class Screen:
     ) -> None:
         column = one.column
         if column.kind is CellKind.JSON:
-            self._json(at, value, column, changed)
+            # what was seen in it may begin in another, and then what is no JSON is nobody's business
+            if matcher.suspicious(text):
+                self._json(at, value, column, changed)
             return
         start = len(one.prefix)
         hits = [
@@ -273,6 +280,24 @@ def _joined(cells: Sequence[bytes | None]) -> bytes:
         return b"\n".join(cells)  # type: ignore[arg-type] # nulls are rare: looked for only if one is there
     except TypeError:
         return b"\n".join([cell for cell in cells if cell is not None])
+
+
+def _holding(texts: Sequence[bytes | None], ends: list[int]) -> list[int]:
+    """The places of those that, joined by line feeds, have one of `ends` in them or behind their feed."""
+    holding: list[int] = []
+    count, number, behind = len(ends), 0, 0
+    for at, text in enumerate(texts):
+        if text is None:
+            continue
+        behind += len(text) + 1
+        if ends[number] > behind:
+            continue
+        holding.append(at)
+        while ends[number] <= behind:
+            number += 1
+            if number == count:
+                return holding
+    return holding
 
 
 def _whole(value: bytes, column: Column, then: Then) -> bytes | None:

@@ -1,18 +1,23 @@
 """Detectors by name, the cache on disk, bounds on what one text may cost."""
 
+import hashlib
 import random
 import stat
 from pathlib import Path
 
 import pytest
+import re2
 
-from bodycam.policy.detectors import known, stored
+from bodycam.policy.detectors import known, secrets, stored
 from bodycam.policy.detectors.database import Database, by_line
 from bodycam.policy.detectors.marks import MARK, mark, mask_token_in
 from bodycam.policy.detectors.matcher import MAX_HITS, Matcher
 from bodycam.policy.detectors.patterns import Patterns, UnknownDetector
 from bodycam.policy.detectors.pii import RULES
+from tests.unit.policy.samples import sample
 
+LATIN = re2.Options()
+LATIN.encoding = re2.Options.Encoding.LATIN1
 CARD = b"4111111111111111"
 
 
@@ -191,6 +196,43 @@ def test_a_mask_that_is_written_back_is_seen(text: str | bytes, there: bool) -> 
     assert mask_token_in(text) is there
 
 
+def test_the_ends_of_what_is_found_lie_in_the_text_that_holds_it_or_behind_its_line_feed(
+    placed: Matcher, matcher: Matcher
+) -> None:
+    assert placed.places
+    assert not matcher.places
+    assert matcher.ends(CARD) is None
+    chance = random.Random(5)
+    pieces = [
+        CARD,
+        b"E123456",
+        b"pin=1234",
+        b"W-1234",
+        b"ann@example.com",
+        b"plain",
+        b"",
+        b"\xff",
+        b"W-",
+        b"4111",
+    ]
+    for _ in range(500):
+        texts = [chance.choice(pieces) for _ in range(8)]
+        ends, start = placed.ends(b"\n".join(texts)), 0
+        assert ends is not None
+        assert ends == sorted(ends)
+        for text in texts:
+            behind = start + len(text) + 1
+            if matcher.find(text):
+                assert any(start < end <= behind for end in ends), texts
+            start = behind
+
+
+def test_more_ends_than_are_told_are_none_and_the_next_text_is_scanned_afresh(placed: Matcher) -> None:
+    assert placed.ends(b"pin=1234 " * 5_000) is None
+    assert placed.ends(b"plain") == []
+    assert placed.ends(b"pin=1234") == [8]
+
+
 @pytest.mark.parametrize(
     ("pattern", "line"),
     [
@@ -207,9 +249,31 @@ def test_what_stands_at_the_end_of_a_text_is_looked_for_at_the_end_of_a_line(
     assert by_line(pattern) == line
 
 
-def test_a_pattern_of_whole_texts_is_found_in_lines(tmp_path: Path) -> None:
+@pytest.mark.parametrize("each", [False, True])
+def test_a_pattern_of_whole_texts_is_found_in_lines(tmp_path: Path, each: bool) -> None:
     for _ in range(2):
-        one = Database.open([rb"\Aab\z", rb"(?-m)^cd$"], tmp_path)
+        one = Database.open([rb"\Aab\z", rb"(?-m)^cd$"], tmp_path, each=each)
         assert one.refused == frozenset()
         assert found(one, b"x\nab\ncd\nx") == [0, 1]
         assert found(one, b"xab\ncdx") == []
+
+
+def test_what_a_scan_looks_for_first_stands_in_all_that_a_pattern_matches(patterns: Patterns) -> None:
+    chosen = patterns.chosen(["secrets", "pii", "pii.national"])
+    filtered = [pattern.rule for pattern in chosen if pattern.rule.filter]
+    assert {"pii.ip", "pii.email", "secrets.facebook-access-token", "secrets.zai-api-key"} <= {
+        rule.name for rule in filtered
+    }
+    chance = random.Random(7)
+    for rule in filtered:
+        first, pattern = re2.compile(rule.filter, LATIN), re2.compile(rule.pattern, LATIN)
+        for _ in range(40):
+            text = sample(rule.pattern, chance)
+            match = pattern.search(text)
+            if match is not None:
+                assert first.search(text[match.start() : match.end()]), (rule.name, text)
+
+
+def test_each_part_is_one_of_a_pattern_that_is_listed() -> None:
+    listed = {hashlib.sha256(str(one["pattern"]).encode()).hexdigest() for one in secrets.listed()}
+    assert set(secrets.PARTS) <= listed

@@ -1,10 +1,13 @@
 """Personal data is known by form and checksum; what has the form alone, or not even that, is left alone."""
 
+import random
+
 import pytest
+import stdnum.luhn
 
 from bodycam.policy.detectors.matcher import Matcher
 from bodycam.policy.detectors.patterns import Patterns
-from bodycam.policy.detectors.pii import RULES
+from bodycam.policy.detectors.pii import RULES, luhn
 from bodycam.policy.detectors.rule import Rule
 
 FOUND = [
@@ -152,3 +155,12 @@ def test_names_of_columns_that_only_hold_such_words_by_chance_are_none(personal:
 def test_a_rule_that_is_filtered_by_another_pattern_says_its_words_or_shows_its_form(rule: Rule) -> None:
     assert rule.coarse
     assert rule.words == b"" or rule.groups == (1,)
+
+
+def test_the_checksum_of_cards_is_that_of_the_library() -> None:
+    chance = random.Random(1)
+    for size in range(13, 20):
+        for _ in range(300):
+            number = "".join(chance.choice("0123456789") for _ in range(size))
+            for last in "0123456789":
+                assert luhn((number[:-1] + last).encode()) == stdnum.luhn.is_valid(number[:-1] + last)

@@ -8,15 +8,23 @@ from hypothesis import strategies as st
 
 from bodycam.config.masking import Then
 from bodycam.policy.detectors.matcher import Matcher
+from bodycam.policy.detectors.patterns import Patterns
 from bodycam.policy.detectors.rule import Rule
 from bodycam.policy.masking.columns import CellKind, Column, ColumnMask
 from bodycam.policy.masking.fingerprints import Fingerprints
 from bodycam.policy.masking.screen import Screen
+from tests.unit.policy.conftest import NAMES
 
 AWS = b"AKIAIOSFODNN7ABCDEFG"
 CARD = b"4111111111111111"
 MASKED_AWS = b"[bodycam:secrets.aws-access-token]"
 MASKED_CARD = b"[bodycam:pii.card]"
+
+
+@pytest.fixture(scope="module", params=["placed", "grouped"])
+def matcher(request: pytest.FixtureRequest, placed: Matcher, patterns: Patterns) -> Matcher:
+    """Cells are found by where the scan says, and where it can't say, by scans of fewer and fewer of them."""
+    return placed if request.param == "placed" else patterns.matcher(NAMES)
 
 
 def redact(rule: Rule) -> Then:
@@ -164,12 +172,43 @@ def test_a_cell_of_a_megabyte(matcher: Matcher) -> None:
     assert changed is None or len(changed[0] or b"") > len(noise) - 100
 
 
+@pytest.mark.parametrize("width", [1, 3])
+def test_a_hit_is_found_in_any_cell_of_a_tall_batch_whatever_stands_beside_it(
+    matcher: Matcher, width: int
+) -> None:
+    one = screen(matcher, *[text(f"c{place}") for place in range(width)])
+    for number, beside in enumerate((b"4", b"A", b"_", b"\n", b"", None, b"\x00", b"\xff", b" ", CARD[:-1])):
+        for row in (0, 1, 31, 32, 39):
+            for place in range(width):
+                cells: list[bytes | None] = [beside] * (40 * width)
+                at = row * width + place
+                cells[at] = CARD if number % 2 else AWS
+                assert one.cells(cells) == {at: MASKED_CARD if number % 2 else MASKED_AWS}, (beside, at)
+
+
 def test_a_detector_of_whole_values_finds_each_of_a_batch(matcher: Matcher) -> None:
     one = screen(matcher, text(), text())
     mask = b"[bodycam:whole]"
     assert one.cells([b"W-1234"]) == {0: mask}
     assert one.cells([b"W-1234", b"x", b"x W-1234", b"W-5678"]) == {0: mask, 3: mask}
     assert one.cells([b"x", b"W-1234"] * 40) == dict.fromkeys(range(1, 80, 2), mask)
+
+
+def test_more_hits_than_a_scan_tells_of(matcher: Matcher) -> None:
+    one = screen(matcher, text(), text())
+    cells: list[bytes | None] = [b"E123456 " * 3, b"plain", None, b"pin=1234"] * 1500
+    changed = one.cells(cells)
+    assert changed is not None
+    assert len(changed) == 3000
+    assert changed[5999] == b"pin=[bodycam:pin]"
+    assert [(seen.detector, seen.count) for seen in one.hits.take()] == [("employee", 4500), ("pin", 1500)]
+
+
+def test_what_is_no_json_is_left_where_only_its_neighbour_holds_something(matcher: Matcher) -> None:
+    one = screen(matcher, Column("a", CellKind.JSON))
+    assert one.cells([b'"bsn:', b"111222333}", b"{}", b'{"n": "pin=1234"}'] * 20) == dict.fromkeys(
+        range(3, 80, 4), b'{"n": "pin=[bodycam:pin]"}'
+    )
 
 
 def test_a_copy_of_the_batch_can_be_asked_about_instead(matcher: Matcher) -> None:
@@ -201,3 +240,39 @@ def test_only_what_is_reported_changes_and_nothing_is_left(
         assert (at in changed) == bool(found)
     after = [changed.get(at, value) for at, value in enumerate(values)]
     assert one.cells(after) is None
+
+
+COLUMNS = (
+    [text("a"), text("b"), text("c")],
+    [text("a"), Column("doc", CellKind.JSON), Column("data", CellKind.HEX)],
+    [text("customer_bsn"), Column("t", CellKind.CANNOT_HOLD), Column("n", CellKind.TEXT, holds_text=False)],
+)
+edges = st.sampled_from([AWS, CARD, b"E123456", b"pin=1234", b"W-1234", b"111222333", b"192.0.2.44"])
+odd = st.one_of(
+    cells,
+    edges,
+    st.builds(lambda a, one, b: a + one + b, st.binary(max_size=3), edges, st.binary(max_size=3)),
+    st.builds(lambda one: b"\\x" + one.hex().encode(), edges),
+    st.builds(lambda one: b'{"a": "%b"}' % one, edges),
+    st.sampled_from([b"pin=", b"1234", b"41111111", b"11111111", b"{", b"\n", b"bsn: "]),
+)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(odd, max_size=30), st.sampled_from(COLUMNS), st.sampled_from([1, 12]))
+def test_both_ways_say_the_same_of_any_batch(
+    placed: Matcher,
+    patterns: Patterns,
+    values: list[bytes | None],
+    columns: list[Column],
+    times: int,
+) -> None:
+    del values[len(values) // 3 * 3 :]
+    values *= times
+    seen = []
+    for one in (screen(placed, *columns), screen(patterns.matcher(NAMES), *columns)):
+        changed = one.cells(values)
+        seen.append(
+            (changed, {(seen.detector, seen.count, *sorted(seen.fingerprints)) for seen in one.hits.take()})
+        )
+    assert seen[0] == seen[1]

@@ -5,7 +5,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from bodycam.api import approval_desk, approvals, webhook_bodies, webhooks
+from bodycam.api import approval_desk, approvals, signed_post, webhook_bodies, webhooks
 from bodycam.catalog.approvals import Standing
 from bodycam.config import parse
 
@@ -49,7 +49,7 @@ def test_the_bounds_are_those_of_the_code() -> None:
     assert f"no answer within {patience.attempt:g} seconds" in text
     assert f"up to {patience.attempts} times in {patience.overall / 60:g} minutes" in text
     assert f"from {patience.first:g} second to {patience.longest / 60:g} minute" in text
-    *others, last = sorted(webhooks._AGAIN)
+    *others, last = sorted(signed_post._AGAIN)
     assert f"the statuses {', '.join(map(str, others))} and {last} are tried again" in text
     assert f"cut to {webhook_bodies.MOST_TEXT} characters" in text
     assert (
@@ -76,9 +76,9 @@ def test_the_receivers_code_takes_what_is_genuine_and_nothing_else() -> None:
     given: dict[str, Any] = {}
     exec(program, given)
     genuine, key, now = given["genuine"], b"a key", int(time.time())
-    headers = webhooks.signature(key, "msg_1", now, b"{}")
+    headers = signed_post.signature(key, "msg_1", now, b"{}")
     assert genuine(headers, b"{}", key)
     assert not genuine(headers, b"{ }", key)
     assert not genuine(headers, b"{}", b"another")
     assert not genuine({**headers, "webhook-id": "msg_2"}, b"{}", key)
-    assert not genuine(webhooks.signature(key, "msg_1", now - 3600, b"{}"), b"{}", key)
+    assert not genuine(signed_post.signature(key, "msg_1", now - 3600, b"{}"), b"{}", key)

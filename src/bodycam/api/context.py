@@ -9,6 +9,7 @@ from sqlalchemy import Engine
 
 from bodycam.api.approval_desk import ApprovalDesk
 from bodycam.api.archivist import Archivist
+from bodycam.api.audit_export import AuditExport
 from bodycam.api.settings_in_use import SettingsInUse
 from bodycam.api.trail import Trail
 from bodycam.api.workers import Workers
@@ -36,6 +37,7 @@ class Control:
     workers: Workers
     approvals: ApprovalDesk
     trail: Trail
+    audit_export: AuditExport
     keys: KeyStore
     transcripts: Mapping[str, Transcript]
     version: str

@@ -75,6 +75,7 @@ async def metrics(context: In) -> Response:
         "unknown_cancels": context.workers.unknown_cancels,
         "watchers": len(context.watchers),
         "audit_owed": context.trail.owed,
+        "audit_behind": context.audit_export.most_behind,
         "approvals": await _approvals(context),
     }
     told = Snapshot({worker.number: worker.stats for worker in workers}, archivist, control)

@@ -178,6 +178,13 @@ METRICS: Sequence[Described] = (
         "bodycam_audit_owed", False, "Acts that wait for their place in the ledger.", _C, ("audit_owed",)
     ),
     Described(
+        "bodycam_audit_behind",
+        False,
+        "Audit events that the sink which has least of them has not got yet.",
+        _C,
+        ("audit_behind",),
+    ),
+    Described(
         "bodycam_approvals_pending", False, "Operations that wait for people.", _C, ("approvals", "pending")
     ),
     Described("bodycam_approvals_asked_total", True, "Approvals asked for.", _C, ("approvals", "asked")),

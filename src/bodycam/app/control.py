@@ -11,6 +11,7 @@ import structlog
 from bodycam import __version__
 from bodycam.api.approval_desk import ApprovalDesk
 from bodycam.api.archivist_client import ArchivistClient
+from bodycam.api.audit_export import AuditExport
 from bodycam.api.context import Control
 from bodycam.api.server import serve as serve_control
 from bodycam.api.settings_in_use import SettingsInUse
@@ -64,6 +65,7 @@ async def run_control(settings: Settings, stop: asyncio.Event) -> None:
 
     trail = Trail(engine, archivist)
     approvals = ApprovalDesk(engine, catalog, admission.sessions, in_use, trail, Notifier(in_use))
+    exported = AuditExport(engine, in_use, settings.storage.data / "audit-sinks", __version__)
     workers = Workers(admission, approvals=approvals.ask, certify=None if authority is None else certify)
     context = Control(
         catalog=engine,
@@ -73,6 +75,7 @@ async def run_control(settings: Settings, stop: asyncio.Event) -> None:
         workers=workers,
         approvals=approvals,
         trail=trail,
+        audit_export=exported,
         keys=catalog,
         transcripts=TRANSCRIPTS,
         version=__version__,
@@ -97,7 +100,7 @@ async def run_control(settings: Settings, stop: asyncio.Event) -> None:
             stop,
             sockets=settings.storage.sockets,
             tls=_control_tls(settings, certify),
-            beside=(archivist.run(),),
+            beside=(archivist.run(), exported.run()),
         )
     finally:
         await approvals.ended()

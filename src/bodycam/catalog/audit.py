@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection, func, insert, select
 
 from bodycam.catalog.paging import Page, bounded, decode, encode
 from bodycam.catalog.tables import audit
@@ -39,6 +39,26 @@ def add_event(
     values = {"at": at, "actor": actor, "action": action, "object": object, "detail": dict(detail)}
     added = insert(audit).values(**values, salt=salt, leaf=leaf).returning(audit.c.id)
     return int(connection.execute(added).scalar_one())
+
+
+def events_after(connection: Connection, after: int, before: int, limit: int) -> list[AuditEvent]:
+    """Events behind the one with the id `after`, oldest first, while they are older than `before`.
+
+    An event is taken in with its id before it can be read, so that of the newest a smaller id may yet come.
+    """
+    query = select(audit).where(audit.c.id > after).order_by(audit.c.id).limit(limit)
+    found: list[AuditEvent] = []
+    for row in connection.execute(query):
+        event = AuditEvent(**row._mapping)
+        if event.at >= before:
+            break
+        found.append(event)
+    return found
+
+
+def newest_event(connection: Connection) -> int:
+    """The id of the newest event; 0 without any."""
+    return int(connection.execute(select(func.coalesce(func.max(audit.c.id), 0))).scalar_one())
 
 
 def list_events(

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from pydantic import Field
 
 from bodycam.config.approvals import Approvals
+from bodycam.config.auditing import Audit
 from bodycam.config.gateway import Limits, Listen, Logging, Tls
 from bodycam.config.keeping import Archive, Journal, Storage
 from bodycam.config.masking import Detector, Mask
@@ -46,6 +47,7 @@ class Settings(Section):
     approvals: Approvals = Field(
         default_factory=Approvals, description="How people are told of what waits for them."
     )
+    audit: Audit = Field(default_factory=Audit, description="Who gets the audit events.")
     detectors: Mapping[Name, Detector] = Field(
         default_factory=dict, description="Detectors of your own, by the names that `masking` uses."
     )

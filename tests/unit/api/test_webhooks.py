@@ -14,8 +14,9 @@ import structlog
 
 from bodycam.api import webhooks
 from bodycam.api.settings_in_use import SettingsInUse
+from bodycam.api.signed_post import signature, signing_key
 from bodycam.api.webhook_bodies import body_of
-from bodycam.api.webhooks import Notifier, Patience, signature, signing_key
+from bodycam.api.webhooks import Notifier, Patience
 from bodycam.catalog.approvals import Approval, Standing
 from bodycam.config import parse
 from bodycam.config.approvals import WebhookFormat

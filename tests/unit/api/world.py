@@ -13,6 +13,7 @@ import httpx
 from bodycam.api.app import create_app
 from bodycam.api.approval_desk import ApprovalDesk
 from bodycam.api.archivist import ArchivistAway, ArchivistRefused, Entered, Settled
+from bodycam.api.audit_export import AuditExport
 from bodycam.api.context import Control
 from bodycam.api.settings_in_use import SettingsInUse
 from bodycam.api.trail import Trail
@@ -260,6 +261,9 @@ async def living(folder: Path, settings: str = SETTINGS) -> AsyncIterator[World]
         workers=Workers(admission, approvals=approvals.ask),
         approvals=approvals,
         trail=trail,
+        audit_export=AuditExport(
+            engine, in_use, folder / "audit-sinks", "1.2.3", interval=0.02, first_pause=0.05
+        ),
         keys=store,
         transcripts={"postgres": PlainTranscript()},
         version="1.2.3",

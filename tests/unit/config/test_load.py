@@ -99,7 +99,7 @@ def problems(text: str) -> list[str]:
         ("limit: {}",
          "1: limit: no such setting (did you mean limits?); expected one of listen, tls, "
          "workers, keys, storage, journal, archive, limits, identity, roles, targets, agents, access, "
-         "rules, judging, approvals, detectors, masking, logging"),
+         "rules, judging, approvals, audit, detectors, masking, logging"),
         ("storage: {recordings: 's3://b/p'}",
          "1: storage.recordings: an S3 store is not in this version; expected file"),
         ("storage: {catalog: 'postgresql://u:hunter2@h/d'}",

@@ -15,7 +15,7 @@ from bodycam.model.operation import DIALECT, DOUBT, NAMED, Operation, Weight
 from bodycam.model.verdict import Decision, Verdict
 from bodycam.policy.detectors.marks import mask_token_in
 from bodycam.policy.masking.origins import Origins
-from bodycam.policy.prepared import Prepared
+from bodycam.policy.prepared import Prepared, takes_from_cursor
 from bodycam.policy.rules.bench import Bench, Said, both
 from bodycam.policy.rules.facts import Case, Subject
 from bodycam.policy.rules.rule import Rule
@@ -267,13 +267,15 @@ class SessionJudge:
 
     def _masked(self, sql: SqlFacts | None) -> Verdict | None:
         """The denial of what would put values of masked columns where no mask follows them."""
-        stored = None if self._origins is None or sql is None else self._origins.stores(sql)
+        if self._origins is None or sql is None or self._prepared is None:
+            return None
+        stored = self._origins.stores(self._prepared.with_cursors(sql))
         if stored is None:
             return None
         return self._denial(
             RULE_COLUMN,
-            f"it would put values of {stored:.200}, which is masked, where no mask follows them",
-            "Leave that column out, or let a person do it at the database itself.",
+            f"masked values would get where no mask follows them, by {stored:.200}",
+            "Leave that out, or let a person do it at the database itself.",
         )
 
     def _denial(self, rule: str, message: str, hint: str) -> Verdict:
@@ -290,7 +292,9 @@ class SessionJudge:
     def _remember(self, operation: Operation, own: SqlFacts | None, verdict: Verdict) -> None:
         if operation.weight is not Weight.STATEMENT or _by_name(operation):
             return
-        if own is not None and (own.executes or own.prepares or own.settings or own.roles or _declares(own)):
+        if own is not None and (
+            own.executes or own.prepares or own.settings or own.roles or _of_cursors(own)
+        ):
             return
         text = operation.text
         if len(text) <= KNOWN_LONGEST:
@@ -316,8 +320,8 @@ def _by_name(operation: Operation) -> bool:
     return NAMED in facts or DOUBT in facts or DIALECT in facts
 
 
-def _declares(facts: SqlFacts) -> bool:
-    return "declare" in facts.kinds
+def _of_cursors(facts: SqlFacts) -> bool:
+    return "declare" in facts.kinds or (facts.kinds != ("fetch",) and takes_from_cursor(facts))
 
 
 def _changes_dialect(setting: str) -> bool:

@@ -18,6 +18,8 @@ NAMES_MOST: Final = 10_000
 MEANINGS_MOST: Final = 100
 """Different statements under one name; after more of them, what runs by it hides its effect."""
 
+_SHOW_CURSOR: Final = frozenset(("cursor_to_xml", "cursor_to_xmlschema"))
+
 
 class Prepared:
     """The names of one session."""
@@ -26,7 +28,9 @@ class Prepared:
         self._analyse = analyse
         self._facts: dict[str, SqlFacts] = {}
         self._meanings: dict[str, int] = {}
-        self._declared: SqlFacts | None = None
+        self._declared = SqlFacts()
+        # a function may open a cursor under any name
+        self._called: dict[str, None] = {}
 
     def resolve(self, operation: Operation, own: SqlFacts) -> SqlFacts:
         """The facts of an operation with all that may run by the names in it."""
@@ -35,24 +39,34 @@ class Prepared:
         if isinstance(named, str):
             found = self._of(named)
         elif DOUBT in operation.facts and isinstance(prepared, str):
-            found = merged(own, self._facts.get(prepared, own))
+            found = either(own, self._facts.get(prepared, own))
         for executed in own.executes:
             found = merged(found, self._of(executed))
         return found
 
     def rows_of(self, operation: Operation, own: SqlFacts) -> SqlFacts:
         """The facts of an operation as to the rows that it gives: those of cursors come from all of them."""
-        found = self.resolve(operation, own)
-        if "fetch" in found.kinds and self._declared is not None:
-            found = merged(found, self._declared)
-        return found
+        return self.with_cursors(self.resolve(operation, own))
+
+    def with_cursors(self, found: SqlFacts) -> SqlFacts:
+        """The facts of what takes rows from a cursor with those of all that may have opened it."""
+        if not takes_from_cursor(found):
+            return found
+        shown = merged(self._declared, SqlFacts(functions=tuple(self._called)))
+        if found.stores_query or found.columns_stored:
+            shown = replace(shown, columns_stored=shown.columns_read)
+        return merged(found, shown)
 
     def learn(self, operation: Operation, own: SqlFacts) -> None:
         """An operation that was let through may put something under names."""
         for name, text in own.prepares:
             self._add(name, self._analyse(text))
         if "declare" in own.kinds:
-            self._declared = own if self._declared is None else merged(self._declared, own)
+            self._declared = merged(self._declared, own)
+        if len(self._called) < NAMES_MOST:
+            self._called.update(dict.fromkeys(own.functions))
+        elif any(name not in self._called for name in own.functions):
+            self._declared = SqlFacts(unknown=("too many functions were called here",))
         prepared = operation.facts.get(PREPARES)
         if operation.verb == "prepare" and isinstance(prepared, str):
             self._add(prepared, own)
@@ -71,9 +85,16 @@ class Prepared:
             self._facts[name] = facts
         elif self._meanings.get(name, 1) < MEANINGS_MOST:
             self._meanings[name] = self._meanings.get(name, 1) + 1
-            self._facts[name] = merged(before, facts)
+            self._facts[name] = either(before, facts)
         else:
             self._facts[name] = SqlFacts(unknown=(f"too much was prepared under the name {name!r:.80}",))
+
+
+def takes_from_cursor(facts: SqlFacts) -> bool:
+    """Whether a statement gives rows of a cursor, which was opened by another."""
+    if "fetch" in facts.kinds:
+        return True
+    return any(name.rpartition(".")[2] in _SHOW_CURSOR for name in facts.functions)
 
 
 def merged(one: SqlFacts, other: SqlFacts) -> SqlFacts:
@@ -88,3 +109,10 @@ def merged(one: SqlFacts, other: SqlFacts) -> SqlFacts:
         elif isinstance(mine, tuple):
             changed[field.name] = tuple(dict.fromkeys(mine + theirs))
     return replace(one, **changed)
+
+
+def either(one: SqlFacts, other: SqlFacts) -> SqlFacts:
+    """What a statement may do that is one of two; only if both are does it no more than show a plan."""
+    if one.kinds[:1] == ("explain",):
+        one, other = other, one
+    return merged(one, other)

@@ -179,7 +179,7 @@ class OpenMasks:
         if relations is None:
             return False
         facts = self._facts(operation)
-        return relations.read(facts) is not None or relations.changes(facts)
+        return relations.read(facts) is not None or relations.changes(facts) or relations.maintains(facts)
 
     def said(self, text: str) -> str:
         """An error, notice or notification, masked."""

@@ -6,6 +6,7 @@ from typing import Final, final
 
 from bodycam.model.operation import Operation
 from bodycam.model.relation import Relations
+from bodycam.policy.masking.leaving import leaves
 from bodycam.policy.masking.policy import Plan
 from bodycam.policy.masking.relations import MaskedRelations
 from bodycam.policy.sql.facts import SqlFacts
@@ -69,41 +70,6 @@ class Origins:
         self.version += 1
 
     def stores(self, facts: SqlFacts) -> str | None:
-        """The masked column or relation whose values a statement may put where no mask follows."""
+        """What of a statement would put masked values where no mask follows; see `leaving`."""
         record = self.record
-        if record is None:
-            return None
-        written = facts.columns_written
-        if facts.columns_stored and not (
-            written and all(record.named([one], _written(facts)) for one in written)
-        ):
-            stored = record.named(facts.columns_stored, facts)
-            if stored is not None:
-                return stored
-        if _passes_on(facts):
-            return record.named(facts.columns_read, facts)
-        if facts.ddl and (
-            "alter" in facts.kinds or any(one.startswith(_ACTS_LATER) for one in facts.objects)
-        ):
-            for name in facts.writes:
-                if record.changes(SqlFacts(writes=(name,))):
-                    return name
-        return None
-
-
-_ACTS_LATER: Final = ("rule:", "trigger:")
-_CODE: Final = ("function:", "procedure:")
-
-
-def _passes_on(facts: SqlFacts) -> bool:
-    """Whether a statement gives what it reads to something that no mask follows."""
-    if facts.writes_by_function or facts.program or facts.files or "do" in facts.kinds:
-        return True
-    if any("?" in setting for setting in facts.settings):
-        return True
-    return facts.ddl and any(one.startswith(_CODE) for one in facts.objects)
-
-
-def _written(facts: SqlFacts) -> SqlFacts:
-    """The facts of a statement that reads what this one writes."""
-    return SqlFacts(reads=facts.writes)
+        return None if record is None else leaves(record, self.client, facts)

@@ -114,6 +114,14 @@ class Rules:
                 found = stricter(found, then)
         return None if found is None else ColumnMask(found)
 
+    def opens(self, origins: Sequence[Origin]) -> bool:
+        """Whether an entry leaves a column alone that it would mask by where its values come from."""
+        return any(
+            unless.match(origins[0]) and any(named.match(origin) for origin in origins)
+            for named, unless, _ in self._columns
+            if unless
+        )
+
     def guess(self, origin: Origin) -> ColumnMask | None:
         """The mask of a column of which only this much is known; what is empty may be anything."""
         found: Then | None = None

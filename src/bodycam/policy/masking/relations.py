@@ -15,8 +15,10 @@ ALL: Final = "*"
 
 _PART: Final = re.compile(r'"((?:[^"]|"")*)"|([^.]+)')
 
-ORIGINS_MOST: Final = 64
-"""Columns that one column of a view is followed to; behind them it counts as all of them."""
+ORIGINS_MOST: Final = 2048
+"""Columns that one column is followed to; one that has more counts as the strictest that there is."""
+
+_MAINTAINS: Final = frozenset(("analyze", "vacuum", "cluster", "reindex", "refresh"))
 
 
 @final
@@ -36,15 +38,24 @@ class MaskedRelations:
     """The relations of one database in which something is masked, for one audience."""
 
     def __init__(self, rules: Rules, found: Relations) -> None:
-        self._rules, self._newest, self._functions = rules, found.newest, found.functions
+        self._rules, self._newest, self.functions = rules, found.newest, found.functions
         relations = found.relations
         self._of = {relation.number: relation for relation in relations}
+        self._parts: dict[int, list[int]] = {}
+        for relation in relations:
+            for number in relation.parents:
+                self._parts.setdefault(number, []).append(relation.number)
         self._places: dict[Place, ColumnMask] = {}
+        # columns whose values show less masked, or not at all, as a column of something else
+        self._open: set[tuple[str, str, str]] = set()
         self._names: dict[str, list[Known]] = {}
         for relation in relations:
             masks: dict[str, ColumnMask] = {}
             for number, column in relation.columns.items():
-                mask = rules.mask(self._origins((relation.number, number)))
+                origins, more = self._origins((relation.number, number))
+                mask = rules.strictest if more else rules.mask(origins)
+                if rules.opens(origins):
+                    self._open.update((one.schema, one.table, one.column) for one in origins)
                 if mask is not None:
                     masks[column.name] = self._places[relation.number, number] = mask
             known = Known(relation, masks)
@@ -67,7 +78,8 @@ class MaskedRelations:
         no values.
         """
         if facts is not None and facts.statements == 1 and facts.kinds[:1] == ("explain",):
-            return None
+            # but for what a function gave while the plan was made
+            return None if self.called(facts) is None else self._rules.strictest
         found = self.read(facts)
         return None if found is None else ColumnMask(stricter(Then.REDACT, found.then))
 
@@ -83,9 +95,50 @@ class MaskedRelations:
         """The strictest mask of what a statement may look at; None where it looks at nothing masked."""
         if facts is None or facts.unknown:
             return self._rules.strictest
-        if any(parts(function)[-1] in self._functions for function in facts.functions):
+        if self.called(facts) is not None:
             return self._rules.strictest
         return strictest(self._masks(facts.columns_read, facts))
+
+    def called(self, facts: SqlFacts) -> str | None:
+        """The first function of a statement that looks at a masked relation."""
+        for function in facts.functions:
+            if parts(function)[-1] in self.functions:
+                return function
+        return None
+
+    def maintains(self, facts: SqlFacts | None) -> bool:
+        """Whether a statement may work out what is defined over a masked relation, and speak of it."""
+        if facts is None or _MAINTAINS.isdisjoint(facts.kinds):
+            return False
+        named = (*facts.reads, *facts.writes)
+        return not named or any(self._whole(*_table(name)) for name in named)
+
+    def hides(self, column: str, facts: SqlFacts, least: Then) -> bool:
+        """Whether a column of a statement is hidden at least so much, wherever its values can be seen."""
+        *qualifier, name = parts(column)
+        tables = [_table(one) for one in facts.reads]
+        if qualifier:
+            tables = [(qualifier[-2] if len(qualifier) > 1 else "", qualifier[-1])]
+        for schema, table in tables:
+            called = self._called(schema, table)
+            if not called:
+                return False
+            for known in called:
+                for each in known.names if name == ALL else (name,):
+                    mask = known.masks.get(each)
+                    if mask is None or stricter(mask.then, least) is not mask.then:
+                        return False
+                    if (known.relation.schema, known.relation.name, each) in self._open:
+                        return False
+        return bool(tables)
+
+    def in_schema(self, schema: str) -> bool:
+        """Whether a schema has a relation in which something is masked."""
+        return any(
+            known.whole is not None and known.relation.schema == parts(schema)[-1]
+            for named in self._names.values()
+            for known in named
+        )
 
     def changes(self, facts: SqlFacts | None) -> bool:
         """Whether a statement may write to a relation with a masked column."""
@@ -143,37 +196,47 @@ class MaskedRelations:
         called = self._names.get(table, [])
         return called if not schema else [known for known in called if known.relation.schema == schema]
 
-    def _origins(self, place: Place) -> list[Origin]:
-        """What a column is called, itself first, then wherever its values come from."""
+    def _origins(self, place: Place) -> tuple[list[Origin], bool]:
+        """What a column is called, itself first, then wherever its values come from; whether there is more.
+
+        What a relation inherits from says what is masked in it. Its own parts do as well, because their rows
+        are among its own, but those of what it inherits from are not.
+        """
         found: list[Origin] = []
         seen: set[Place] = set()
-        todo = [place]
-        while todo and len(found) < ORIGINS_MOST:
-            number, column = at = todo.pop(0)
+        todo: list[tuple[Place, bool]] = [(place, True)]
+        while todo:
+            at, with_parts = todo.pop(0)
+            number, column = at
             relation = self._of.get(number)
             if at in seen or relation is None:
                 continue
+            if len(found) >= ORIGINS_MOST:
+                return found, True
             seen.add(at)
             if column == 0:
-                todo += [(number, each) for each in relation.columns]
+                todo += [((number, each), with_parts) for each in relation.columns]
                 continue
             described = relation.columns.get(column)
             if described is None:
                 continue
             found.append(Origin(relation.schema, relation.name, described.name))
-            todo += self._inherited(relation, described.name)
+            todo += [(each, False) for each in self._called_so(relation.parents, described.name)]
+            if with_parts:
+                parts = self._parts.get(number, ())
+                todo += [(each, True) for each in self._called_so(parts, described.name)]
             if column in relation.sources:
-                todo.append(relation.sources[column])
+                todo.append((relation.sources[column], True))
             else:
-                todo += relation.uses
-        return found
+                todo += [(each, True) for each in relation.uses]
+        return found, False
 
-    def _inherited(self, relation: Relation, name: str) -> list[Place]:
+    def _called_so(self, numbers: Iterable[int], name: str) -> list[Place]:
         places = []
-        for number in relation.parents:
-            parent = self._of.get(number)
-            if parent is not None:
-                places += [(number, at) for at, column in parent.columns.items() if column.name == name]
+        for number in numbers:
+            other = self._of.get(number)
+            if other is not None:
+                places += [(number, at) for at, column in other.columns.items() if column.name == name]
         return places
 
 

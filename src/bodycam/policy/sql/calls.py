@@ -129,6 +129,9 @@ def _name_parts(text: str) -> list[str] | None:
         if found is None:
             return None
         quoted, plain, then = found.groups()
+        if plain is not None and plain[0] in "0123456789":
+            # the number of a relation, which only its database can tell the name of
+            return None
         parts.append(plain.lower() if quoted is None else quoted.replace('""', '"'))
         position = found.end()
         if then != ".":

@@ -62,7 +62,11 @@ _RUNS: Final = frozenset(
         ("PLpgSQL_stmt_open", "dynquery"),
     )
 )
-_KINDS: Final = {"PLpgSQL_stmt_commit": "commit", "PLpgSQL_stmt_rollback": "rollback"}
+_KINDS: Final = {
+    "PLpgSQL_stmt_commit": "commit",
+    "PLpgSQL_stmt_rollback": "rollback",
+    "PLpgSQL_stmt_fetch": "fetch",
+}
 # the special variables of a trigger come as broken JSON: https://github.com/pganalyze/libpg_query/issues/337
 _TRIGGER: Final = re.compile(rb'(\{"PLpgSQL_rec":\{"refname":"old","dno":1\}\})(?:,\{\}\})+')
 # words that begin what acts; each in a body has to be in one of its pieces, or a piece was lost on the way

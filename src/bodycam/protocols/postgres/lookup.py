@@ -32,33 +32,52 @@ SECONDS: Final = 10
 """How long the database may work on it."""
 
 # the first statement makes names and operators in the next mean the system's own, whatever the role's are
-RELATIONS: Final = """\
-select c.oid
-      from pg_class c
-      join pg_namespace n on n.oid = c.relnamespace
-      join pg_attribute a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
-     where c.relkind in ('r', 'p', 'f', 'v', 'm') and ({named})
-), touched(oid) as (
-    select oid from named
-    union
-    select other.oid
-      from touched t
-      cross join lateral (
-        select i.inhrelid as oid from pg_inherits i where i.inhparent = t.oid
-        union all
-        select r.ev_class
-          from pg_depend d
-          join pg_rewrite r on r.oid = d.objid and r.ev_type = '1'
-         where d.classid = 'pg_rewrite'::regclass and d.refclassid = 'pg_class'::regclass
-           and d.refobjid = t.oid and r.ev_class <> t.oid
-      ) other"""
-"""Two members of a WITH RECURSIVE: what has a masked column, and all that gets values from it."""
-
 QUERY: Final = """\
 select pg_catalog.set_config('search_path', 'pg_catalog', true),
        pg_catalog.set_config('statement_timeout', '{seconds}s', true);
 with recursive named(oid) as (
-    {relations}
+    select c.oid
+      from pg_class c
+      join pg_namespace n on n.oid = c.relnamespace
+      join pg_attribute a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
+     where c.relkind in ('r', 'p', 'f', 'v', 'm') and ({named})
+), code(oid, name, source) as materialized (
+    select p.oid, p.proname, lower(p.prosrc)
+      from pg_proc p
+      join pg_namespace n on n.oid = p.pronamespace
+     where n.nspname not in ('pg_catalog', 'information_schema')
+), touched(kind, oid, name, word) as (
+    select 'r', c.oid, c.relname, {word}
+      from pg_class c where c.oid in (select oid from named)
+    union
+    select o.kind, o.oid, o.name, o.word
+      from touched t
+      cross join lateral (
+        select 'r' as kind, c.oid, c.relname as name, {word} as word
+          from pg_class c
+         where t.kind = 'r'
+           and c.oid in (select i.inhrelid from pg_inherits i where i.inhparent = t.oid
+                         union all
+                         select i.inhparent from pg_inherits i where i.inhrelid = t.oid)
+           and c.relkind in ('r', 'p', 'f')
+        union all
+        select 'r', c.oid, c.relname, {word}
+          from pg_depend d
+          join pg_rewrite r on r.oid = d.objid and r.ev_type = '1'
+          join pg_class c on c.oid = r.ev_class
+         where d.classid = 'pg_rewrite'::regclass and d.refobjid = t.oid and c.oid <> t.oid
+           and d.refclassid = case t.kind when 'r' then 'pg_class'::regclass else 'pg_proc'::regclass end
+        union all
+        select 'f', p.oid, p.name, {word_of_function}
+          from code p
+         where strpos(p.source, lower(t.name)) > 0 and p.source ~ ('(^|\\W)' || t.word || '($|\\W)')
+        union all
+        select 'f', p.oid, p.name, {word_of_function}
+          from pg_depend d
+          join code p on p.oid = d.objid
+         where d.classid = 'pg_proc'::regclass and d.refobjid = t.oid
+           and d.refclassid = case t.kind when 'r' then 'pg_class'::regclass else 'pg_proc'::regclass end
+      ) o
 )
 select c.oid, n.nspname, c.relname,
        (select json_agg(json_build_array(a.attnum, a.attname, a.atttypid::bigint,
@@ -66,39 +85,37 @@ select c.oid, n.nspname, c.relname,
                         order by a.attnum)
           from pg_attribute a where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped),
        (select json_agg(i.inhparent::bigint) from pg_inherits i where i.inhrelid = c.oid),
-       (select json_agg(distinct jsonb_build_array(d.refobjid::bigint, d.refobjsubid))
+       (select json_agg(distinct used.place)
           from pg_rewrite r
           join pg_depend d on d.classid = 'pg_rewrite'::regclass and d.objid = r.oid
-         where r.ev_class = c.oid and r.ev_type = '1'
-           and d.refclassid = 'pg_class'::regclass and d.refobjid <> c.oid),
+          cross join lateral (
+            select jsonb_build_array(d.refobjid::bigint, d.refobjsubid)
+             where d.refclassid = 'pg_class'::regclass and d.refobjid <> c.oid
+            union all
+            select jsonb_build_array(named.oid::bigint, 0) from named
+             where d.refclassid = 'pg_proc'::regclass
+               and d.refobjid in (select f.oid from touched f where f.kind = 'f')
+          ) used(place)
+         where r.ev_class = c.oid and r.ev_type = '1'),
        (select r.ev_action from pg_rewrite r
          where r.ev_class = c.oid and r.ev_type = '1' and octet_length(r.ev_action::text) <= {tree})
   from touched
   join pg_class c on c.oid = touched.oid
-  join pg_namespace n on n.oid = c.relnamespace;
-select max(oid::bigint) from pg_class;
-with recursive named(oid) as (
-    {relations}
-), looks(oid, name) as (
-    select p.oid, p.proname
-      from pg_proc p
-      join pg_namespace n on n.oid = p.pronamespace
-     where n.nspname not in ('pg_catalog', 'information_schema')
-       and (exists (select from touched t join pg_class c on c.oid = t.oid
-                     where strpos(lower(p.prosrc), lower(c.relname)) > 0)
-            or exists (select from touched t join pg_depend d on d.refobjid = t.oid
-                        where d.refclassid = 'pg_class'::regclass
-                          and d.classid = 'pg_proc'::regclass and d.objid = p.oid))
-    union
-    select p.oid, p.proname
-      from looks l
-      join pg_proc p on strpos(lower(p.prosrc), lower(l.name)) > 0
-      join pg_namespace n on n.oid = p.pronamespace
-     where n.nspname not in ('pg_catalog', 'information_schema')
-)
-select name::text, true, true from looks"""
+  join pg_namespace n on n.oid = c.relnamespace
+ where touched.kind = 'r'
+union all
+select 0, null, touched.name, null, null, null, null
+  from touched where touched.kind = 'f';
+select max(oid::bigint) from pg_class"""
+"""What has a masked column, and all that gets values from it: parts, views, functions by their text.
 
-_ANSWERS: Final = {7: "relations", 1: "newest", 3: "functions"}
+A view on such a function is said to use every column of every relation that is named.
+"""
+
+WORD: Final = "regexp_replace(replace(lower({name}), '\"', '\"\"'), '(\\W)', '\\\\\\1', 'g')"
+"""A name as a regular expression that finds it in a function's text; a quote in it stands twice there."""
+
+_ANSWERS: Final = {7: "relations", 1: "newest"}
 """The results by the number of their columns; the first has two, which say nothing."""
 
 
@@ -169,18 +186,23 @@ class Lookup:
 
     def _row(self, cells: Sequence[bytes | None]) -> None:
         match _ANSWERS.get(self._columns):
+            case "relations" if cells[0] == b"0":
+                self._functions.add((cells[2] or b"").decode("utf-8", "replace"))
             case "relations":
                 self._relations.append(_relation(cells))
             case "newest":
                 self._newest = int(cells[0] or 0)
-            case "functions":
-                self._functions.add((cells[0] or b"").decode("utf-8", "replace"))
 
 
 def question(wanted: Sequence[Sequence[str]]) -> str:
     """The statements that ask for columns of these names; each is two or three parts, * for any letters."""
-    relations = RELATIONS.format(named="\n        or ".join(map(_condition, wanted)))
-    return QUERY.format(seconds=SECONDS, tree=TREE_MOST, relations=relations)
+    return QUERY.format(
+        seconds=SECONDS,
+        tree=TREE_MOST,
+        named="\n        or ".join(map(_condition, wanted)),
+        word=WORD.format(name="c.relname"),
+        word_of_function=WORD.format(name="p.name"),
+    )
 
 
 def _condition(parts: Sequence[str]) -> str:

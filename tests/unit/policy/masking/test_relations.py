@@ -10,6 +10,7 @@ from bodycam.model.column import Holds
 from bodycam.model.relation import Place, Relation, RelationColumn, Relations
 from bodycam.policy.detectors.patterns import Patterns
 from bodycam.policy.masking.copied_fields import copied_fields
+from bodycam.policy.masking.leaving import FILES
 from bodycam.policy.masking.origins import FRESH, LASTS, RETRY, Origins
 from bodycam.policy.masking.policy import Masking, Plan
 from bodycam.policy.masking.relations import MaskedRelations
@@ -136,6 +137,7 @@ def test_a_value_of_lost_origin_shows_no_part_and_a_plan_shows_no_value(masked: 
     assert lost.then is Then.REDACT
     assert masked.lost(analyse("explain analyze select upper(ssn) from customers")) is None
     assert masked.lost(analyse("explain select 1; select upper(ssn) from customers")) is not None
+    assert masked.lost(analyse("explain verbose select tell(1)")) is not None
     assert masked.lost(None) is not None
 
 
@@ -218,6 +220,51 @@ def test_a_copy_of_another_width_than_its_relation_is_masked_whole(masked: Maske
         ("begin isolation level serializable; select ssn from customers; commit", None),
         ("drop table customers", None),
         ("truncate customers", None),
+        ("insert into customers select * from customers", "customers.*"),
+        ("insert into customers (ssn) select ssn from customers", None),
+        ("insert into customers (name, ssn) select ssn, name from customers", "customers.ssn"),
+        ("insert into x values (1, tell(1))", "tell"),
+        ("insert into x select public.tell(1)", "public.tell"),
+        ("update x set a = tell(1)", "tell"),
+        ("insert into customers (ssn) values (tell(1))", None),
+        ("create table x (a text default tell(1))", "tell"),
+        ("create table x as select tell(1)", "tell"),
+        ("create view x as select tell(1)", "tell"),
+        ("create trigger t after insert on x for each row execute function tell()", "tell"),
+        ("alter table x alter a type text using tell(a)", "tell"),
+        ("create function f() returns text language sql as $$ select tell(1) $$", "tell"),
+        ("select set_config('a.b', tell(1), false)", "tell"),
+        ("do $$ begin perform tell(1); end $$", "tell"),
+        ("call tell()", None),
+        ("alter function tell(int) rename to harmless", "function:tell"),
+        ("alter procedure public.tell(int) set schema other", "procedure:public.tell"),
+        ("alter function pg_notify(text, text) rename to harmless", "function:pg_notify"),
+        ("alter function f(int) rename to g", None),
+        ("create function f(t text) returns void language sql as $$ insert into x values (t) $$", "function:f"),
+        ("create function f(t text) returns text language sql as $$ select set_config('a.b', t, false) $$",
+         "function:f"),
+        ("create procedure p(t text) language plpgsql as $$ begin update x set a = t; end $$", "procedure:p"),
+        ("create function f(c refcursor) returns text language plpgsql as "
+         "$$ declare r record; begin fetch c into r; return r::text; end $$", "function:f"),
+        ("create function f(t text) returns text language sql as $$ select upper(t) $$", None),
+        ("create operator === (function = f, rightarg = int)", "operator:==="),
+        ("create cast (text as x) with function f(text)", "cast:x"),
+        ("create aggregate a(text) (sfunc = f, stype = text)", "aggregate:a"),
+        ("drop operator === (none, int)", None),
+        ("create policy p on customers using (f(ssn))", "customers"),
+        ("create policy p on orders using (true)", None),
+        ("alter schema public rename to other", "schema:public"),
+        ("alter schema other rename to another", None),
+        ("alter table parts attach partition customers for values in (1)", "customers"),
+        ("create foreign table f (a text) server s options (table_name 'customers')", "foreign-table:f"),
+        ("import foreign schema public from server s into local", "server:s"),
+        ("create publication p for table customers", "publication:p"),
+        ("select pg_read_binary_file('base/5/16384')", FILES),
+        ("copy x from program 'psql -c \"table customers\"'", FILES),
+        ("select * from heap_page_items(get_raw_page('customers', 0))", "heap_page_items"),
+        ("select * from pg_logical_slot_peek_changes('s', null, null)", "pg_logical_slot_peek_changes"),
+        ("select setseed(ssn::float) from customers", "customers.ssn"),
+        ("select setseed(0.5)", None),
     ],
 )  # fmt: skip
 def test_values_of_masked_columns_are_not_put_where_no_mask_follows(
@@ -226,6 +273,78 @@ def test_values_of_masked_columns_are_not_put_where_no_mask_follows(
     origins = Origins(plan(patterns, "  - {columns: [customers.ssn]}"))
     origins.learn(FOUND)
     assert origins.stores(analyse(text)) == stored
+
+
+@pytest.mark.parametrize(
+    ("text", "stored"),
+    [
+        ("update customers set pin = ssn", "customers.ssn"),
+        ("update customers set ssn = pin", None),
+        ("update customers set note = ssn", "customers.ssn"),
+        ("update customers set seen = ssn", "customers.ssn"),
+        ("update customers set ssn = seen", None),
+    ],
+)
+def test_a_value_may_go_where_no_more_of_it_shows(patterns: Patterns, text: str, stored: str | None) -> None:
+    origins = Origins(
+        plan(
+            patterns,
+            "  - {columns: [customers.ssn]}\n  - {columns: [customers.pin], then: partial}\n"
+            "  - {columns: [customers.note], mask: record}\n"
+            "  - {columns: [customers.seen], unless: {columns: [v.seen]}}",
+        )
+    )
+    table = relation(100, "customers", "ssn", "pin", "note", "seen")
+    origins.learn(Relations([table, relation(101, "v", "seen", sources={1: (100, 4)})], NEWEST))
+    assert origins.stores(analyse(text)) == stored
+
+
+def test_what_has_a_masked_part_is_masked_and_another_part_is_not(patterns: Patterns) -> None:
+    whole = relation(1, "whole", "id", "tax")
+    parts = [relation(2, "one", "id", "tax", parents=(1,)), relation(3, "two", "id", "tax", parents=(1,))]
+    view = relation(4, "v", "t", sources={1: (1, 2)}, uses=((1, 2),))
+    masked = MaskedRelations(
+        plan(patterns, "  - {columns: [one.tax]}").record, Relations([whole, *parts, view], NEWEST)
+    )
+    assert masked.mask((1, 2))
+    assert masked.mask((2, 2))
+    assert masked.mask((4, 1))
+    assert not masked.mask((3, 2))
+    assert not masked.mask((1, 1))
+
+
+def test_what_comes_from_very_many_columns_is_masked(patterns: Patterns) -> None:
+    wide = relation(1, "wide", *(f"c{place}" for place in range(1500)))
+    view = relation(2, "v", "up", uses=tuple((1, place + 1) for place in range(1500)))
+    views = [
+        relation(3 + at, f"w{at}", *(f"d{place}" for place in range(1500)), uses=((1, 0),)) for at in range(2)
+    ]
+    sum_of_all = relation(9, "all_of_it", "x", uses=((3, 0), (4, 0), (1, 0)))
+    masked = MaskedRelations(
+        plan(patterns, "  - {columns: [wide.c1499]}").record,
+        Relations([wide, view, *views, sum_of_all], NEWEST),
+    )
+    assert masked.mask((1, 1500))
+    assert not masked.mask((1, 1))
+    assert masked.mask((2, 1))
+    assert masked.mask((9, 1))
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("analyze customers", True),
+        ("analyze", True),
+        ("vacuum customers", True),
+        ("reindex table customers", True),
+        ("analyze orders", False),
+        ("select id from customers", False),
+    ],
+)
+def test_upkeep_of_a_masked_relation_may_say_what_is_in_it(
+    masked: MaskedRelations, text: str, says: bool
+) -> None:
+    assert masked.maintains(analyse(text)) is says
 
 
 def test_where_columns_are_masked_the_samples_of_statistics_are_too(patterns: Patterns) -> None:

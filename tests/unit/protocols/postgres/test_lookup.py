@@ -47,12 +47,10 @@ def test_what_is_found_is_told_once_the_server_is_ready() -> None:
             b"[[100, 2], [100, 0]]",
             TREE.encode(),
         ),
-        wire.complete("SELECT 2"),
+        wire.row(b"0", None, b"tell", None, None, None, None),
+        wire.complete("SELECT 3"),
         wire.columns(("max", 20)),
         wire.row(b"16999"),
-        wire.complete("SELECT 1"),
-        wire.columns(("name", 25), ("bool", 16), ("bool", 16)),
-        wire.row(b"tell", b"t", b"t"),
         wire.complete("SELECT 1"),
     ]
     # one byte at a time is the same as whole

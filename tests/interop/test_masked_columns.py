@@ -3,6 +3,7 @@
 The server's own tables stand beside, so that what is not masked is the same as without a gateway.
 """
 
+import os
 import re
 import subprocess
 from collections.abc import Iterator
@@ -301,6 +302,31 @@ def test_drivers_with_binary_and_pipelines(run: stage.Credential) -> None:
     with psycopg.connect(run.dsn()) as connection, connection.cursor(name="c") as cursor:
         cursor.execute("select id, reverse(ssn) from people order by id")
         assert cursor.fetchmany(1) == [(1, MASK)]
+
+
+def test_portals_of_the_protocol_are_cursors_to_sql(run: stage.Credential) -> None:
+    asked = (
+        "fetch all from portal",
+        "select cursor_to_xml('portal', 9, true, true, '')",
+        "do $$ declare c refcursor := 'portal'; r record; begin fetch c into r; raise exception '%', r; end $$",
+    )
+    for text in asked:
+        with psycopg.connect(run.dsn(), autocommit=True) as connection:
+            connection.execute("begin")
+            wire = connection.pgconn
+            bind = b"portal\0\0" + bytes(6)
+            parse = b"\0select ssn || '' from people\0" + bytes(2)
+            messages = b"".join(
+                tag + (4 + len(body)).to_bytes(4, "big") + body
+                for tag, body in ((b"P", parse), (b"B", bind), (b"Q", text.encode() + b"\0"))
+            )
+            os.set_blocking(wire.socket, True)
+            os.write(wire.socket, messages)
+            said = b""
+            while b"Z\0\0\0\x05" not in said:
+                said += os.read(wire.socket, 65536)
+            assert b"T" in said or b"E" in said
+            assert not HIDDEN.search(said.decode("latin-1")), said
 
 
 async def test_asyncpg(run: stage.Credential) -> None:

@@ -23,6 +23,9 @@ PREPARES: Final = "statement"
 DOUBT: Final = "doubt"
 """The fact that what runs may be another text by now, prepared since under the same name; says why."""
 
+PORTAL: Final = "portal"
+"""The fact under which name an operation leaves what gives its rows, so that another may take them."""
+
 DIALECT: Final = "dialect"
 """The fact that the target reads text by other rules than its grammar's own; says which."""
 
@@ -45,7 +48,7 @@ class Operation:
 
     `inert` says that it asks for nothing by itself (PostgreSQL's Sync, Describe, Close): it is recorded, and
     no rule is asked. Some facts have a meaning for policy: `NAMED`,
-    `PREPARES`, `DOUBT` and `DIALECT`.
+    `PREPARES`, `DOUBT`, `PORTAL` and `DIALECT`.
 
     No dataclass, because one is made for every message on the hot path: compiled, a frozen dataclass takes
     2.1 us to make and this class 0.14 us.

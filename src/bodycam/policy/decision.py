@@ -11,7 +11,7 @@ from typing import Final, Protocol, final
 
 import cbor2
 
-from bodycam.model.operation import DIALECT, DOUBT, NAMED, Operation, Weight
+from bodycam.model.operation import DIALECT, DOUBT, NAMED, PORTAL, Operation, Weight
 from bodycam.model.verdict import Decision, Verdict
 from bodycam.policy.detectors.marks import mask_token_in
 from bodycam.policy.masking.origins import Origins
@@ -163,7 +163,8 @@ class SessionJudge:
             known = self._known.get(operation.verb)
             if known is not None:
                 verdict = known.get(operation.text)
-                if verdict is not None and not _by_name(operation):
+                leaves_rows = origins is not None and PORTAL in operation.facts
+                if verdict is not None and not leaves_rows and not _by_name(operation):
                     return verdict
         return self._judge(operation)
 
@@ -327,12 +328,19 @@ def _of_cursors(facts: SqlFacts) -> bool:
 def _changes_dialect(setting: str) -> bool:
     name, _, value = setting.partition("=")
     value = value.strip().lower()
+    if name == "?" and value != "?":
+        # a setting whose very name is not known could be any of them: pg_dump asks for one in this way
+        off = value == "0" or any(word.startswith(value) for word in ("off", "no", "false"))
+        return off or _unsafe_encoding(value)
     if name == "standard_conforming_strings":
         return value not in ("on", "true", "yes", "1")
     if name in ("client_encoding", "names"):
-        return value.replace("-", "").replace("_", "").replace(" ", "") in UNSAFE_ENCODINGS
-    # a setting whose very name is not known could be any of them
+        return _unsafe_encoding(value)
     return name == "?"
+
+
+def _unsafe_encoding(name: str) -> bool:
+    return name.replace("-", "").replace("_", "").replace(" ", "") in UNSAFE_ENCODINGS
 
 
 def _with_alerts(verdict: Verdict, said: Said) -> Verdict:

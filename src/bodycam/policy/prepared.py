@@ -9,7 +9,7 @@ effect.
 from dataclasses import fields, replace
 from typing import Any, Final
 
-from bodycam.model.operation import DOUBT, NAMED, PREPARES, Operation
+from bodycam.model.operation import DOUBT, NAMED, PORTAL, PREPARES, Operation
 from bodycam.policy.sql.facts import SqlFacts
 
 NAMES_MOST: Final = 10_000
@@ -62,7 +62,10 @@ class Prepared:
         for name, text in own.prepares:
             self._add(name, self._analyse(text))
         if "declare" in own.kinds:
-            self._declared = merged(self._declared, own)
+            self._opened(own)
+        elif PORTAL in operation.facts:
+            # a portal of the wire protocol is a cursor to SQL
+            self._opened(self.resolve(operation, own))
         if len(self._called) < NAMES_MOST:
             self._called.update(dict.fromkeys(own.functions))
         elif any(name not in self._called for name in own.functions):
@@ -70,6 +73,12 @@ class Prepared:
         prepared = operation.facts.get(PREPARES)
         if operation.verb == "prepare" and isinstance(prepared, str):
             self._add(prepared, own)
+
+    def _opened(self, facts: SqlFacts) -> None:
+        if len(self._declared.columns_read) < NAMES_MOST:
+            self._declared = merged(self._declared, facts)
+        else:
+            self._declared = SqlFacts(unknown=("too many cursors were opened here",))
 
     def _of(self, name: str) -> SqlFacts:
         facts = self._facts.get(name)

@@ -148,10 +148,21 @@ def test_what_hides_its_effect_is_denied_where_a_rule_asks_for_effects() -> None
         "set client_encoding to 'SJIS'",
         "set names 'big5'",
         "alter role app set standard_conforming_strings = off",
+        "select set_config(name, setting, false) from pg_settings",
+        "select set_config(name, 'of', false) from pg_settings",
+        "select set_config(name, 'Shift_JIS', false) from pg_settings",
     ],
 )
 def test_what_changes_how_statements_are_read_is_denied(text: str) -> None:
     assert told(point(NO_DROP).open(Subject()).decide(query(text))) == "deny dialect"
+
+
+def test_what_pg_dump_asks_for_changes_nothing_in_how_statements_are_read() -> None:
+    text = (
+        "select set_config(name, 'view, foreign-table', false) from pg_settings "
+        "where name = 'restrict_nonsystem_relation_kind'"
+    )
+    assert told(point(NO_DROP).open(Subject()).decide(query(text))) == "allow"
 
 
 def test_a_connection_that_reads_statements_in_another_way_is_denied_all_of_them() -> None:

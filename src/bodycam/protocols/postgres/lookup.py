@@ -46,38 +46,41 @@ with recursive named(oid) as (
       from pg_proc p
       join pg_namespace n on n.oid = p.pronamespace
      where n.nspname not in ('pg_catalog', 'information_schema')
-), touched(kind, oid, name, word) as (
-    select 'r', c.oid, c.relname, {word}
-      from pg_class c where c.oid in (select oid from named)
+), words(oid, source, word) as (
+    select distinct p.oid, p.source, w.word
+      from code p
+      cross join lateral (select '' union all select regexp_split_to_table(p.source, '\\W+')) w(word)
+), names(kind, oid, name, word) as (
+    select o.kind, o.oid, o.name, coalesce((regexp_match(o.name, '\\w+'))[1], '')
+      from (select 'r', c.oid, replace(lower(c.relname), '"', '""')
+              from pg_class c where c.relkind in ('r', 'p', 'f', 'v', 'm')
+            union all
+            select 'f', p.oid, replace(lower(p.name), '"', '""') from code p) o(kind, oid, name)
+), leads(of_kind, of_oid, kind, oid) as materialized (
+    select 'r', i.inhparent, 'r', i.inhrelid from pg_inherits i
+    union all
+    select 'r', i.inhrelid, 'r', i.inhparent from pg_inherits i
+    union all
+    select case d.refclassid when 'pg_class'::regclass then 'r' else 'f' end, d.refobjid, 'r', r.ev_class
+      from pg_depend d
+      join pg_rewrite r on r.oid = d.objid and r.ev_type = '1'
+     where d.classid = 'pg_rewrite'::regclass
+       and d.refclassid in ('pg_class'::regclass, 'pg_proc'::regclass)
+    union all
+    select case d.refclassid when 'pg_class'::regclass then 'r' else 'f' end, d.refobjid, 'f', p.oid
+      from pg_depend d
+      join code p on p.oid = d.objid
+     where d.classid = 'pg_proc'::regclass
+       and d.refclassid in ('pg_class'::regclass, 'pg_proc'::regclass)
+    union all
+    select n.kind, n.oid, 'f', w.oid
+      from names n
+      join words w on w.word = n.word
+     where n.name = n.word or strpos(w.source, n.name) > 0
+), touched(kind, oid) as (
+    select 'r', oid from named
     union
-    select o.kind, o.oid, o.name, o.word
-      from touched t
-      cross join lateral (
-        select 'r' as kind, c.oid, c.relname as name, {word} as word
-          from pg_class c
-         where t.kind = 'r'
-           and c.oid in (select i.inhrelid from pg_inherits i where i.inhparent = t.oid
-                         union all
-                         select i.inhparent from pg_inherits i where i.inhrelid = t.oid)
-           and c.relkind in ('r', 'p', 'f')
-        union all
-        select 'r', c.oid, c.relname, {word}
-          from pg_depend d
-          join pg_rewrite r on r.oid = d.objid and r.ev_type = '1'
-          join pg_class c on c.oid = r.ev_class
-         where d.classid = 'pg_rewrite'::regclass and d.refobjid = t.oid and c.oid <> t.oid
-           and d.refclassid = case t.kind when 'r' then 'pg_class'::regclass else 'pg_proc'::regclass end
-        union all
-        select 'f', p.oid, p.name, {word_of_function}
-          from code p
-         where strpos(p.source, lower(t.name)) > 0 and p.source ~ ('(^|\\W)' || t.word || '($|\\W)')
-        union all
-        select 'f', p.oid, p.name, {word_of_function}
-          from pg_depend d
-          join code p on p.oid = d.objid
-         where d.classid = 'pg_proc'::regclass and d.refobjid = t.oid
-           and d.refclassid = case t.kind when 'r' then 'pg_class'::regclass else 'pg_proc'::regclass end
-      ) o
+    select l.kind, l.oid from touched t join leads l on l.of_kind = t.kind and l.of_oid = t.oid
 )
 select c.oid, n.nspname, c.relname,
        (select json_agg(json_build_array(a.attnum, a.attname, a.atttypid::bigint,
@@ -104,16 +107,15 @@ select c.oid, n.nspname, c.relname,
   join pg_namespace n on n.oid = c.relnamespace
  where touched.kind = 'r'
 union all
-select 0, null, touched.name, null, null, null, null
-  from touched where touched.kind = 'f';
+select 0, null, code.name, null, null, null, null
+  from touched
+  join code on code.oid = touched.oid
+ where touched.kind = 'f';
 select max(oid::bigint) from pg_class"""
 """What has a masked column, and all that gets values from it: parts, views, functions by their text.
 
 A view on such a function is said to use every column of every relation that is named.
 """
-
-WORD: Final = "regexp_replace(replace(lower({name}), '\"', '\"\"'), '(\\W)', '\\\\\\1', 'g')"
-"""A name as a regular expression that finds it in a function's text; a quote in it stands twice there."""
 
 _ANSWERS: Final = {7: "relations", 1: "newest"}
 """The results by the number of their columns; the first has two, which say nothing."""
@@ -200,8 +202,6 @@ def question(wanted: Sequence[Sequence[str]]) -> str:
         seconds=SECONDS,
         tree=TREE_MOST,
         named="\n        or ".join(map(_condition, wanted)),
-        word=WORD.format(name="c.relname"),
-        word_of_function=WORD.format(name="p.name"),
     )
 
 

@@ -1,6 +1,7 @@
 """Runs an errand at a target: a connection of the gateway's own, ended with it, within a deadline."""
 
 import asyncio
+from collections.abc import Hashable
 from typing import Final, cast, final
 
 from bodycam.gateway import dialer
@@ -13,6 +14,24 @@ SECONDS: Final = 15.0
 """How long an errand may take once its connection stands."""
 
 
+@final
+class Errands:
+    """The errands of one worker; whoever asks for one that is under way waits for that."""
+
+    def __init__(self) -> None:
+        self._pending: dict[tuple[Dial, Hashable], asyncio.Task[ErrandDone]] = {}
+
+    async def run(self, wanted: Dial, opening: TargetOpening, errand: Errand) -> ErrandDone:
+        """Do it, unless another for the same is under way; the answer says which was done."""
+        key = (wanted, errand.purpose)
+        task = self._pending.get(key)
+        if task is None:
+            task = self._pending[key] = asyncio.create_task(run(wanted, opening, errand))
+            task.add_done_callback(lambda _: self._pending.pop(key, None))
+        # who leaves doesn't take the answer away from others
+        return await asyncio.shield(task)
+
+
 async def run(wanted: Dial, opening: TargetOpening, errand: Errand) -> ErrandDone:
     """Do it; what fails is said in the answer."""
     side = _Side(errand)
@@ -23,7 +42,7 @@ async def run(wanted: Dial, opening: TargetOpening, errand: Errand) -> ErrandDon
             if isinstance(outcome, DialFailed):
                 return ErrandDone(outcome.message)
             side.begin(outcome.secure, outcome.certificate)
-            return ErrandDone(await side.done)
+            return ErrandDone(await side.done, errand)
     except TimeoutError:
         return ErrandDone("the target did not answer in time")
     finally:

@@ -13,13 +13,14 @@ from typing import Any
 
 import structlog
 
-from bodycam.gateway import dialer, errand
+from bodycam.gateway import dialer
 from bodycam.gateway.allowances import Allowances
 from bodycam.gateway.approvals import Approvals
 from bodycam.gateway.cancels import Cancels
 from bodycam.gateway.certificate import ListenerCertificate
 from bodycam.gateway.control import ControlLine
 from bodycam.gateway.decisions import Decisions
+from bodycam.gateway.errand import Errands
 from bodycam.gateway.link import ProxyLink
 from bodycam.gateway.listener import Listener
 from bodycam.gateway.patience import Patience
@@ -100,6 +101,7 @@ class Worker:
         self.counts: Counter[str] = Counter()
         self._done: Counter[str] = Counter()
         self._allowances = Allowances()
+        self._errands = Errands()
         self.strangers = Strangers()
         self._turn = Turn(journal)
         self.moved: Callable[[ProxyLink], None] = self._turn.moved
@@ -239,7 +241,7 @@ class Worker:
             case AskErrand(dial=dial, errand=work):
                 assert link.session is not None
                 opening = self._target_openings[link.session.grant.target.protocol](dial.tls)
-                answer = await errand.run(dial, opening, work)
+                answer = await self._errands.run(dial, opening, work)
             case AskDial(dial=dial):
                 assert link.session is not None
                 opening = self._target_openings[link.session.grant.target.protocol](dial.tls)

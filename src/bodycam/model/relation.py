@@ -2,12 +2,15 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import final
+from typing import Final, final
 
 from bodycam.model.column import Holds
 
 Place = tuple[int, int]
 """A relation's number in its database, and a column's number in that; 0 for all of its columns."""
+
+ANYTHING: Final[Place] = (0, 0)
+"""What a view uses that calls a function which looks at these relations."""
 
 
 @final

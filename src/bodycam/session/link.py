@@ -4,7 +4,7 @@ A machine does no I/O: it gets bytes, queues bytes, and says what it needs. The 
 waiting; a playbook test can stand in for it.
 """
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, final
 
@@ -85,6 +85,10 @@ class Errand(Protocol):
     """Something of the gateway's own that is done at a target, on a connection of its own, without I/O."""
 
     @property
+    def purpose(self) -> Hashable:
+        """What it is for: of errands for the same at the same target one is done, and counts for all."""
+
+    @property
     def over(self) -> bool:
         """Whether it is done, once what it gave last is sent."""
 
@@ -113,9 +117,13 @@ class AskErrand:
 
 @dataclass(frozen=True, slots=True)
 class ErrandDone:
-    """An errand is over; `failure` says for people why it failed, if it did."""
+    """An errand is over; `failure` says for people why it failed, if it did.
+
+    `errand` is the one that was done: the one asked for, or another for the same.
+    """
 
     failure: str = ""
+    errand: Errand | None = None
 
 
 @final

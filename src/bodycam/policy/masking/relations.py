@@ -6,7 +6,7 @@ from functools import lru_cache
 from typing import Final, final
 
 from bodycam.config.masking import Then
-from bodycam.model.relation import Place, Relation, Relations
+from bodycam.model.relation import ANYTHING, Place, Relation, Relations
 from bodycam.policy.masking.columns import ColumnMask, Origin
 from bodycam.policy.masking.policy import Rules, stricter
 from bodycam.policy.sql.facts import SqlFacts
@@ -209,10 +209,10 @@ class MaskedRelations:
             at, with_parts = todo.pop(0)
             number, column = at
             relation = self._of.get(number)
+            if at == ANYTHING or len(found) >= ORIGINS_MOST:
+                return found, True
             if at in seen or relation is None:
                 continue
-            if len(found) >= ORIGINS_MOST:
-                return found, True
             seen.add(at)
             if column == 0:
                 todo += [((number, each), with_parts) for each in relation.columns]

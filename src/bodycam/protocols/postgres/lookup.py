@@ -6,7 +6,7 @@ https://www.postgresql.org/docs/current/catalogs.html
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from typing import Final, final
 
 from bodycam.model.relation import Relation, RelationColumn, Relations
@@ -95,7 +95,7 @@ select c.oid, n.nspname, c.relname,
             select jsonb_build_array(d.refobjid::bigint, d.refobjsubid)
              where d.refclassid = 'pg_class'::regclass and d.refobjid <> c.oid
             union all
-            select jsonb_build_array(named.oid::bigint, 0) from named
+            select jsonb_build_array(0, 0)
              where d.refclassid = 'pg_proc'::regclass
                and d.refobjid in (select f.oid from touched f where f.kind = 'f')
           ) used(place)
@@ -114,7 +114,7 @@ select 0, null, code.name, null, null, null, null
 select max(oid::bigint) from pg_class"""
 """What has a masked column, and all that gets values from it: parts, views, functions by their text.
 
-A view on such a function is said to use every column of every relation that is named.
+A view on such a function is said to use (0, 0), which may be anything.
 """
 
 _ANSWERS: Final = {7: "relations", 1: "newest"}
@@ -135,6 +135,11 @@ class Lookup:
         self._functions: set[str] = set()
         self._newest = 0
         self.over = False
+
+    @property
+    def purpose(self) -> Hashable:
+        """Look-ups of the same names find the same."""
+        return tuple(map(tuple, self._wanted))
 
     @property
     def found(self) -> Relations:

@@ -41,7 +41,9 @@ class MaskedColumns:
         if lookup is None or masks is None:
             return ""
         if not answer.failure:
-            masks.learn(lookup.found)
+            # another connection's, if it asked for the same just before
+            done = answer.errand
+            masks.learn(done.found if isinstance(done, Lookup) else lookup.found)
             return ""
         session.note("masked-columns-unknown", reason=session.redaction.redact(answer.failure)[0])
         if masks.lasting:

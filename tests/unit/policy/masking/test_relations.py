@@ -7,7 +7,7 @@ import pytest
 from bodycam.config import parse
 from bodycam.config.masking import Then
 from bodycam.model.column import Holds
-from bodycam.model.relation import Place, Relation, RelationColumn, Relations
+from bodycam.model.relation import ANYTHING, Place, Relation, RelationColumn, Relations
 from bodycam.policy.detectors.patterns import Patterns
 from bodycam.policy.masking.copied_fields import copied_fields
 from bodycam.policy.masking.leaving import FILES
@@ -328,6 +328,15 @@ def test_what_comes_from_very_many_columns_is_masked(patterns: Patterns) -> None
     assert not masked.mask((1, 1))
     assert masked.mask((2, 1))
     assert masked.mask((9, 1))
+
+
+def test_a_view_on_a_function_that_looks_at_masked_relations_is_masked(patterns: Patterns) -> None:
+    view = relation(2, "v", "id", "given", sources={1: (100, 1)}, uses=((100, 1), ANYTHING))
+    masked = MaskedRelations(
+        plan(patterns, "  - {columns: [customers.ssn]}").record, Relations([CUSTOMERS, view], NEWEST)
+    )
+    assert masked.mask((2, 2))
+    assert not masked.mask((2, 1))
 
 
 @pytest.mark.parametrize(

@@ -1,9 +1,12 @@
 """The run or session that a path names, if the caller may see it."""
 
+from datetime import UTC, datetime
+
 from bodycam.api.caller import Caller
 from bodycam.api.catalog_calls import read
 from bodycam.api.context import Control
 from bodycam.api.errors import ApiError, not_found
+from bodycam.catalog.retention import DeletionRecord, deletion_of
 from bodycam.catalog.runs import RunRecord, get_run
 from bodycam.catalog.sessions import SessionRecord, get_session
 
@@ -38,9 +41,28 @@ async def visible_session(context: Control, who: Caller, name: str) -> SessionRe
     """The session, for those who may see it.
 
     Raises:
-        ApiError: 404, also for others' sessions.
+        ApiError: 404, also for others' sessions; 410 for one that retention deleted.
     """
     session = await read(context.catalog, get_session, name)
+    if session is None:
+        deleted = await read(context.catalog, deletion_of, name)
+        if deleted is not None and await _may_know(context, who, deleted):
+            raise ApiError(410, "deleted", deletion_text(deleted), "Its tombstone in the ledger stays.")
     if session is None or not who.may_see(session.principal):
         raise not_found("session", name)
     return session
+
+
+def deletion_text(deleted: DeletionRecord) -> str:
+    """How a recording was deleted, for people."""
+    when = datetime.fromtimestamp(deleted.deleted / 1e6, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+    rule = f"by the retention rule {deleted.rule}" if deleted.rule else "by a rule that is not known any more"
+    return f"the recording of session {deleted.session} was deleted on {when} {rule}"
+
+
+async def _may_know(context: Control, who: Caller, deleted: DeletionRecord) -> bool:
+    """Whether they might have seen it: of the session nothing is left but the run that it was of."""
+    if who.reads_all:
+        return True
+    run = await read(context.catalog, get_run, deleted.run)
+    return run is not None and who.may_see(str(run.principal))

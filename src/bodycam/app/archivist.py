@@ -5,20 +5,25 @@ import gc
 import os
 from typing import Any
 
-from bodycam.app.shared import ARCHIVIST_SOCKET, open_catalog
+from bodycam.app.shared import ARCHIVIST_SOCKET, open_catalog, snapshot_file
+from bodycam.archive import deletions
 from bodycam.archive.archivist import ArchiveSettings, Archivist, Folders
+from bodycam.archive.due import Proposals
 from bodycam.archive.index import Indexer, IndexSettings
 from bodycam.archive.indexing import ContainerIndexer, IndexThread, Markers
+from bodycam.archive.keeper import Keeper
 from bodycam.archive.keys import load_archivist, load_public
 from bodycam.archive.keystore import KeyStore
 from bodycam.archive.ledger import Ledger
+from bodycam.archive.removal import Removal
 from bodycam.archive.sealing import Sealer
 from bodycam.archive.service import ArchivistService
 from bodycam.archive.store.local import LocalStore
 from bodycam.archive.verify import Verifier
 from bodycam.catalog import sessions as catalog_sessions
 from bodycam.catalog.engine import reading
-from bodycam.config import Settings
+from bodycam.config import Settings, from_snapshot
+from bodycam.config.retention import Retention
 from bodycam.registry import TRANSCRIPTS
 
 NICE = 5
@@ -37,9 +42,9 @@ async def run_archivist(settings: Settings, stop: asyncio.Event) -> None:
     keystore = KeyStore(data / "keystore" / "keys.db", keys.wrapping)
     ledger = Ledger(data / "ledger", keys.signing)
     staging = data / "staging"
+    markers = Markers(staging / "unindexed")
     index = IndexThread(
-        ContainerIndexer(Indexer(engine, TRANSCRIPTS, index_settings(settings)), store, keystore),
-        Markers(staging / "unindexed"),
+        ContainerIndexer(Indexer(engine, TRANSCRIPTS, index_settings(settings)), store, keystore), markers
     )
     archivist = Archivist(
         Folders(journal=data / "journal", staging=staging),
@@ -65,12 +70,32 @@ async def run_archivist(settings: Settings, stop: asyncio.Event) -> None:
             found = catalog_sessions.get_session(connection, session)
             return None if found is None else found.place
 
-    service = ArchivistService(archivist, store=store, keystore=keystore, find=find, verify=verify)
+    def rules() -> tuple[Retention, ...]:
+        # read each time: a reload changes what the supervisor wrote there
+        return from_snapshot(snapshot_file(settings).read_bytes()).retention
+
+    tombstones = deletions.DeletionFile(data / "ledger")
+    keeper = Keeper(
+        archivist,
+        removal=Removal(archivist, tombstones, store, keystore, engine),
+        proposals=Proposals(engine, store, keystore),
+        store=store,
+        keystore=keystore,
+        engine=engine,
+        records=lambda: deletions.read(data / "ledger"),
+        rules=rules,
+        unindexed=markers.names,
+        interval=settings.archive.retention_interval,
+    )
+    service = ArchivistService(
+        archivist, store=store, keystore=keystore, find=find, verify=verify, keeper=keeper
+    )
     index.start()
     try:
         await service.run(settings.storage.sockets / ARCHIVIST_SOCKET, stop)
     finally:
         index.stop()
+        tombstones.close()
         keystore.close()
         engine.dispose()
 

@@ -77,7 +77,7 @@ class Archivist:
         self._retry_at = self._retry_pause = 0.0
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="sealer")
         self._scan_at = self._checkpoint_at = self._heads_at = 0.0
-        self._known = Known()
+        self.known = Known()
         self._live: dict[bytes, SessionBuilder] = {}
         self._resumed: dict[bytes, list[SessionBuilder]] = {}
         self._recent: OrderedDict[bytes, tuple[str, Place]] = OrderedDict()
@@ -98,16 +98,16 @@ class Archivist:
             raise
         sweep(self._folders.journal)
         journals = {folder.incarnation for folder in incarnations(self._folders.journal)}
-        self._known.read(self.ledger, journals | staged_incarnations(self._folders.staging))
+        self.known.read(self.ledger, journals | staged_incarnations(self._folders.staging))
         found = self._sealer.recover()
         if found is not None:
             self._index.sealing(found.name)
-            self._known.finish(self.ledger, found)
+            self.known.finish(self.ledger, found)
             self._index.sealed(found)
             self._sealer.forget()
-        self._known.settle()
+        self.known.settle()
         for builder in staged_sessions(
-            self._folders.staging, self._keystore, self._known.sealed, self._settings.plan
+            self._folders.staging, self._keystore, self.known.sealed, self._settings.plan
         ):
             self._resume(builder)
 
@@ -164,17 +164,17 @@ class Archivist:
 
     def begin(self, key: SessionKey, entry: Entry) -> SessionBuilder | None:
         """A session opened: its leaf, unless an earlier process wrote it."""
-        if key in self._known.done:
+        if key in self.known.done:
             return None
-        known = key in self._known.opened
+        known = key in self.known.opened
         stored = self._stored_key if known else _no_key
         builder = SessionBuilder.begin(key, entry, self._settings.plan, stored)
         builder.born = self._clock()
-        if builder.session in self._known.sealed or builder.session in self._live:
+        if builder.session in self.known.sealed or builder.session in self._live:
             self._rename(builder)
         self._live[builder.session] = builder
         if not known:
-            self._known.opened.add(key)
+            self.known.opened.add(key)
             self.ledger.append([Leaf.OPENED, builder.session, *key])
         return builder
 
@@ -205,7 +205,7 @@ class Archivist:
 
     def is_sealed(self, session: bytes) -> bool:
         """Whether a session is in the ledger as sealed."""
-        return session in self._known.sealed
+        return session in self.known.sealed
 
     def status(self) -> dict[str, Any]:
         """Gauges for metrics; seconds and bytes."""
@@ -246,7 +246,7 @@ class Archivist:
                 tail.close()
                 del self._tails[incarnation]
                 remove(tail.path)
-                self._known.forget(incarnation)
+                self.known.forget(incarnation)
         # a session whose journal is gone altogether was staged with its end, or ends here
         for incarnation, builders in list(self._resumed.items()):
             if not (self._folders.journal / incarnation.hex()).exists():
@@ -330,8 +330,8 @@ class Archivist:
         self.ledger.commit()
         self._index.sealed(sealed)
         for builder in batch.builders:
-            self._known.done.add(builder.key)
-            self._known.sealed.add(builder.session)
+            self.known.done.add(builder.key)
+            self.known.sealed.add(builder.session)
             self._live.pop(builder.session, None)
             if builder.staging is not None:
                 builder.staging.remove()

@@ -40,6 +40,8 @@ class Report:
         journals: how many folders, segments and records were looked at, and whether their `contents` were
             `checked` or, without the archivist's key, their `structure`.
         torn: what writers that died did not finish, or a loss of power took; no fault.
+        deletions: `by_rule`, how many recordings each rule deleted, and `unknown`, how many of which nothing
+            but the ledger's tombstone is left; no fault.
         marked: by marker, how many sealed recordings say that something of them is lost, and which; no fault.
     """
 
@@ -50,6 +52,7 @@ class Report:
     journals: Mapping[str, Any] = field(default_factory=dict)
     torn: tuple[Finding, ...] = ()
     marked: Mapping[str, Any] = field(default_factory=dict)
+    deletions: Mapping[str, Any] = field(default_factory=dict)
     head: Mapping[str, Any] | None = None
     key: str = ""
 
@@ -64,6 +67,7 @@ class Report:
             "journals": dict(self.journals),
             "torn": [_plain(finding) for finding in self.torn],
             "marked": dict(self.marked),
+            "deletions": dict(self.deletions),
             "head": None if self.head is None else dict(self.head),
             "key": self.key,
         }

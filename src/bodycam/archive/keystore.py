@@ -77,18 +77,19 @@ class KeyStore:
         except InvalidTag as error:
             raise KeyGone("the key of this recording does not open under this wrapping key") from error
 
-    def destroy(self, session: bytes) -> bool:
-        """Destroy a key; returns whether there was one.
+    def destroy(self, *sessions: bytes) -> int:
+        """Destroy the keys of these sessions, all in one transaction; returns how many there were.
 
         Raises:
-            OSError: it is destroyed, but traces of it may be left in the rollback journal; call again.
+            OSError: they are destroyed, but traces may be left in the rollback journal; call again.
         """
         with self._lock:
             with self._database:
                 self._database.execute("BEGIN IMMEDIATE")
-                cursor = self._database.execute("DELETE FROM keys WHERE session = ?", (session,))
+                named = [(session,) for session in sessions]
+                cursor = self._database.executemany("DELETE FROM keys WHERE session = ?", named)
             self._scrub()
-        return cursor.rowcount > 0
+        return cursor.rowcount
 
     def _scrub(self) -> None:
         """Overwrite the rollback journal, which holds pages as they were; no transaction is open now."""

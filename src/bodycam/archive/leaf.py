@@ -1,6 +1,7 @@
 """The leaves of the ledger: what happened, without names."""
 
 import hashlib
+import json
 import secrets
 from enum import IntEnum
 from typing import Any
@@ -65,6 +66,11 @@ def _fits(value: Any, shape: type | int) -> bool:
 def salted(*parts: str, salt: bytes) -> bytes:
     """The salted hash that a leaf holds of something with names in it: SHA-256 over salt and CBOR."""
     return hashlib.sha256(salt + cbor2.dumps(list(parts), canonical=True)).digest()
+
+
+def detail_text(detail: Any) -> str:
+    """The details of an act as the text that is hashed: JSON with sorted keys."""
+    return json.dumps(detail, sort_keys=True, separators=(",", ":"), default=str)
 
 
 def new_salt() -> bytes:

@@ -23,22 +23,29 @@ class Known:
     """The sessions in the ledger.
 
     `opened` and `done` are those of journals that are still there, by their key: opened, and sealed. `sealed`
-    has the raw ids of all that are sealed.
+    has the raw ids of all that are sealed. `deleted` has, while an archivist starts, the tombstones by
+    session: index of the leaf, its time, its hash. `newest` is the time of the last leaf that was read, 0
+    when there was none; both in Unix milliseconds.
     """
 
     opened: set[SessionKey] = field(default_factory=set)
     done: set[SessionKey] = field(default_factory=set)
     sealed: set[bytes] = field(default_factory=set)
+    deleted: dict[bytes, tuple[int, int, bytes]] = field(default_factory=dict)
+    newest: int = 0
     _keys: dict[bytes, SessionKey] = field(default_factory=dict)
 
     def read(self, ledger: Ledger, journals: set[bytes]) -> None:
         """Read the ledger's leaves; `journals` are the incarnations of which anything is left."""
-        for leaf in ledger.leaves():
+        for index, leaf in enumerate(ledger.leaves()):
+            self.newest = leaf[1]
             if leaf[0] == Leaf.OPENED and leaf[3] in journals:
                 self._keys[leaf[2]] = key = (leaf[3], leaf[4])
                 self.opened.add(key)
             elif leaf[0] == Leaf.SEALED:
                 self._seal(leaf[2])
+            elif leaf[0] == Leaf.DELETED:
+                self.deleted[leaf[2]] = (index, leaf[1], leaf[3])
 
     def finish(self, ledger: Ledger, sealed: Sealed) -> None:
         """Enter a container that an earlier process put into the store and may not have entered."""

@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import json
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
@@ -12,7 +11,9 @@ import structlog
 
 from bodycam.archive.archivist import Archivist
 from bodycam.archive.format.container import SessionReader
+from bodycam.archive.keeper import Keeper
 from bodycam.archive.keystore import KeyGone, KeyStore
+from bodycam.archive.leaf import detail_text
 from bodycam.archive.ledger import Leaf, new_salt, salted
 from bodycam.archive.store import Store
 from bodycam.catalog.sessions import Place
@@ -45,9 +46,10 @@ class ArchivistService:
         keystore: KeyStore,
         find: FindPlace,
         verify: Callable[[], dict[str, Any]],
+        keeper: Keeper | None = None,
     ) -> None:
         self._archivist, self._store, self._keystore = archivist, store, keystore
-        self._find, self._verify = find, verify
+        self._find, self._verify, self._keeper = find, verify, keeper
         self._server = ChannelServer(self._answer)
         self._transcripts = asyncio.Semaphore(TRANSCRIPTS_AT_ONCE)
         self._verifying = asyncio.Lock()
@@ -60,6 +62,8 @@ class ArchivistService:
             Exception: what made the stepping thread fail; the supervisor starts a new process.
         """
         await asyncio.to_thread(self._archivist.recover)
+        if self._keeper is not None:
+            self._keeper.start()
         await self._server.start(socket)
         stepping = asyncio.create_task(asyncio.to_thread(self._step))
         stopped = asyncio.create_task(stop.wait())
@@ -69,6 +73,8 @@ class ArchivistService:
             self._stopping.set()
             stopped.cancel()
             await self._server.stop()
+            if self._keeper is not None:
+                await asyncio.to_thread(self._keeper.stop)
             await stepping
             await asyncio.to_thread(self._archivist.close)
 
@@ -100,7 +106,8 @@ class ArchivistService:
                 async with self._verifying:
                     return await asyncio.to_thread(self._verify)
             case "status":
-                return await asyncio.to_thread(self._archivist.status)
+                told = await asyncio.to_thread(self._archivist.status)
+                return told if self._keeper is None else told | self._keeper.status()
             case _:
                 raise RemoteError("unknown-verb", f"the archivist has no answer to {verb!r}")
 
@@ -168,7 +175,7 @@ class ArchivistService:
         """Enter an administrative act, or a viewing, by its salted hash; the caller keeps the details."""
         salt = new_salt()
         action, target = str(body["action"]), str(body["object"])
-        digest = salted(action, str(body["actor"]), target, _detail(body.get("detail")), salt=salt)
+        digest = salted(action, str(body["actor"]), target, detail_text(body.get("detail")), salt=salt)
         with self._archivist.lock:
             ledger = self._archivist.ledger
             if action == "viewed" and target.startswith(f"{ids.SESSION}_"):
@@ -177,11 +184,6 @@ class ArchivistService:
                 ledger.append([Leaf.ADMIN, digest])
             head = ledger.commit()
         return {"index": head.size - 1, "salt": salt, "leaf": digest}
-
-
-def _detail(detail: Any) -> str:
-    """The details as the text that is hashed: JSON with sorted keys."""
-    return json.dumps(detail, sort_keys=True, separators=(",", ":"), default=str)
 
 
 def _take(events: Iterator[list[Any]], count: int) -> list[list[Any]]:

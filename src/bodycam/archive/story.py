@@ -21,6 +21,7 @@ CREATE TABLE chain (session BLOB, blocks INTEGER, head BLOB, PRIMARY KEY (sessio
 CREATE TABLE seen (
   session BLOB PRIMARY KEY, name TEXT, root BLOB, worker BLOB, opening INTEGER
 ) WITHOUT ROWID;
+CREATE TABLE tombstones (session BLOB PRIMARY KEY, hash BLOB, rule TEXT, odd INTEGER) WITHOUT ROWID;
 CREATE TABLE objects (name TEXT PRIMARY KEY, size INTEGER) WITHOUT ROWID;
 """
 _ROW = "INSERT INTO ledger (session) VALUES (?) ON CONFLICT DO NOTHING"
@@ -70,12 +71,32 @@ class Story:
                 update = "UPDATE ledger SET root = ?, sealed = ? WHERE session = ? AND root IS NULL"
                 if not run(update, (root, index, session)).rowcount:
                     return "is sealed twice"
-            case [Leaf.DELETED, _, session, _]:
+            case [Leaf.DELETED, _, session, digest]:
                 run(_ROW, (session,))
                 run("UPDATE ledger SET deleted = ? WHERE session = ?", (index, session))
+                row = (session, digest)
+                if not run("INSERT OR IGNORE INTO tombstones (session, hash) VALUES (?, ?)", row).rowcount:
+                    return "is deleted twice"
             case _:
                 pass
         return None
+
+    def explain(self, session: bytes, digest: bytes, rule: str) -> None:
+        """Take what is told of a deletion: the rule counts where the tombstone has this hash."""
+        run = self._database.execute
+        fits = "UPDATE tombstones SET rule = ? WHERE session = ? AND hash = ?"
+        if not run(fits, (rule, session, digest)).rowcount:
+            run("UPDATE tombstones SET odd = 1 WHERE session = ?", (session,))
+
+    def deletions(self) -> dict[str | None, int]:
+        """How many tombstones there are by rule; None for those of which nothing tells it."""
+        return dict(
+            self._database.execute("SELECT rule, count(*) FROM tombstones GROUP BY rule ORDER BY rule")
+        )
+
+    def unexplained(self) -> Iterator[bytes]:
+        """Sessions with a tombstone of which only something else is told than it holds the hash of."""
+        yield from self._sessions("SELECT session FROM tombstones WHERE rule IS NULL AND odd = 1")
 
     def chain(self, session: bytes) -> dict[int, bytes]:
         """The heads of a session's chain that the ledger holds, by number of blocks."""

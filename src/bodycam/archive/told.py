@@ -63,6 +63,7 @@ def opening_of(session: str, body: Mapping[str, Any]) -> sessions.Opening:
         opened=count(body["started"], _LATEST),
         worker=(worker.hex() if isinstance(worker, bytes) else text(worker))[:_WORD],
         opening=count(body["opening"]),
+        labels={text(name): text(value) for name, value in (body["target"].get("labels") or {}).items()},
     )
 
 

@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
+from bodycam.archive import deletions
 from bodycam.archive.containercheck import MARKERS, ContainerCheck
 from bodycam.archive.findings import MOST_FINDINGS, Finding, Findings, Report, Verified
 from bodycam.archive.journalcheck import JournalCheck
@@ -96,6 +97,7 @@ class Verifier:
         ledger.finish()
         for fault in faults:
             findings.add(fault.where, fault.what)
+        deleted = self._deletions(story, findings)
         counts = {
             "sessions": sessions,
             "containers": containers,
@@ -118,6 +120,7 @@ class Verifier:
             journals.to_plain(),
             tuple(torn.kept),
             _marked(story),
+            deleted,
             head,
             fingerprint(self._key),
         )
@@ -162,6 +165,25 @@ class Verifier:
             if progress is not None:
                 progress(done, total)
         return containers, sessions, done
+
+    def _deletions(self, story: Story, findings: Findings) -> dict[str, Any]:
+        """What is told of deletions, held against the tombstones."""
+        file = self._ledger / deletions.FILE
+        try:
+            for offset, one in deletions.read(self._ledger):
+                if isinstance(one, str):
+                    findings.add(f"{file}: at offset {offset}", one)
+                else:
+                    story.explain(one.session, one.digest, one.rule)
+        except OSError as error:
+            findings.add(str(file), f"can't be read: {error.strerror}")
+        for session in story.unexplained():
+            findings.add(
+                str(file), f"session {ids.session_id(session)}: not what its tombstone is the hash of"
+            )
+        by_rule = story.deletions()
+        unknown = by_rule.pop(None, 0)
+        return {"by_rule": by_rule, "unknown": unknown}
 
     def _compare(self, story: Story, before: int) -> Iterator[Finding]:
         """What ledger and recordings say of each session, against each other."""

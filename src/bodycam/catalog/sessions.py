@@ -1,7 +1,7 @@
 """Sessions: one row each, written by the archivist as it reads journals, and rebuilt from recordings."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
@@ -46,11 +46,15 @@ class Opening:
     opened: int
     worker: str
     opening: int
+    labels: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class SessionRecord:
-    """A session as the index knows it; times are microseconds of the Unix epoch."""
+    """A session as the index knows it; times are microseconds of the Unix epoch.
+
+    `labels` are the target's as they were recorded; None where the index has not taken them up yet.
+    """
 
     key: int
     id: str
@@ -75,6 +79,7 @@ class SessionRecord:
     bytes: int
     worker: str
     opening: int
+    labels: Mapping[str, str] | None
     place: Place | None
 
 
@@ -95,12 +100,19 @@ def open_session(connection: Connection, opening: Opening) -> tuple[int, bool]:
     """Adds a session unless it is there, and gives its key, and whether it is new. Its run must be there."""
     known = connection.execute(select(sessions.c.key).where(sessions.c.id == opening.id)).scalar()
     if known is not None:
+        keep_labels(connection, opening.id, opening.labels)
         return int(known), False
     run = connection.execute(select(runs.c.key).where(runs.c.id == opening.run)).scalar_one()
     values = {name: getattr(opening, name) for name in opening.__slots__}
-    values |= {"run": run, "claims": dict(opening.claims), "state": SessionState.OPEN.value}
+    values |= {"run": run, "claims": dict(opening.claims), "labels": dict(opening.labels)}
+    values["state"] = SessionState.OPEN.value
     added = connection.execute(insert(sessions).values(**values).returning(sessions.c.key))
     return int(added.scalar_one()), True
+
+
+def keep_labels(connection: Connection, session: str, labels: Mapping[str, str]) -> None:
+    """Writes the labels of a session's target, as its recording has them."""
+    connection.execute(update(sessions).where(sessions.c.id == session).values(labels=dict(labels)))
 
 
 def close_session(connection: Connection, session: str, outcome: str, reason: str, closed: int) -> bool:
@@ -128,13 +140,13 @@ def seal_session(connection: Connection, session: str, place: Place, sealed: int
 
 def get_session(connection: Connection, session: str) -> SessionRecord | None:
     """The session of that id."""
-    row = connection.execute(_query().where(sessions.c.id == session)).first()
-    return None if row is None else _record(row)
+    row = connection.execute(query().where(sessions.c.id == session)).first()
+    return None if row is None else of_row(row)
 
 
 def sessions_by_id(connection: Connection, ids: Iterable[str]) -> dict[str, SessionRecord]:
     """These sessions; unknown ids are left out."""
-    return {row.id: _record(row) for row in connection.execute(_query().where(sessions.c.id.in_(list(ids))))}
+    return {row.id: of_row(row) for row in connection.execute(query().where(sessions.c.id.in_(list(ids))))}
 
 
 def list_sessions(
@@ -146,32 +158,32 @@ def list_sessions(
         BadCursor: `cursor` is not one of this listing.
     """
     order = (sessions.c.opened.desc(), sessions.c.key.desc())
-    query = _query().where(*conditions(wanted)).order_by(*order)
+    asked = query().where(*conditions(wanted)).order_by(*order)
     if cursor is not None:
-        query = query.where(tuple_(sessions.c.opened, sessions.c.key) < tuple_(*decode(cursor, 2)))
+        asked = asked.where(tuple_(sessions.c.opened, sessions.c.key) < tuple_(*decode(cursor, 2)))
     size = bounded(limit)
-    rows = connection.execute(query.limit(size + 1)).all()
-    found = tuple(_record(row) for row in rows[:size])
+    rows = connection.execute(asked.limit(size + 1)).all()
+    found = tuple(of_row(row) for row in rows[:size])
     return Page(found, encode(found[-1].opened, found[-1].key) if len(rows) > size else None)
 
 
 def sessions_of_run(connection: Connection, run: str) -> tuple[SessionRecord, ...]:
     """All sessions of a run, in the order of their opening."""
-    query = _query().where(runs.c.id == run).order_by(sessions.c.opened, sessions.c.key)
-    return tuple(_record(row) for row in connection.execute(query))
+    asked = query().where(runs.c.id == run).order_by(sessions.c.opened, sessions.c.key)
+    return tuple(of_row(row) for row in connection.execute(asked))
 
 
 def unsealed_sessions(connection: Connection) -> tuple[SessionRecord, ...]:
     """All sessions that are not in the archive yet, oldest first."""
     pending = sessions.c.state != SessionState.SEALED.value
-    query = _query().where(pending).order_by(sessions.c.opened, sessions.c.key)
-    return tuple(_record(row) for row in connection.execute(query))
+    asked = query().where(pending).order_by(sessions.c.opened, sessions.c.key)
+    return tuple(of_row(row) for row in connection.execute(asked))
 
 
 def counts_by_state(connection: Connection) -> dict[SessionState, int]:
     """How many sessions there are in each state."""
-    query = select(sessions.c.state, func.count()).group_by(sessions.c.state)
-    return dict.fromkeys(SessionState, 0) | {SessionState(state): n for state, n in connection.execute(query)}
+    asked = select(sessions.c.state, func.count()).group_by(sessions.c.state)
+    return dict.fromkeys(SessionState, 0) | {SessionState(state): n for state, n in connection.execute(asked)}
 
 
 def conditions(wanted: SessionFilter) -> list[ColumnElement[bool]]:
@@ -190,12 +202,14 @@ def conditions(wanted: SessionFilter) -> list[ColumnElement[bool]]:
     return found
 
 
-def _query() -> Select[Any]:
+def query() -> Select[Any]:
+    """All sessions, in the form that `of_row` reads."""
     named = runs.c.id.label("run_id")
     return select(sessions, named).join(runs, runs.c.key == sessions.c.run)
 
 
-def _record(row: Row[Any]) -> SessionRecord:
+def of_row(row: Row[Any]) -> SessionRecord:
+    """A session as `query` gives it."""
     plain = dict(row._mapping)
     del plain["run"]
     plain["run"] = plain.pop("run_id")

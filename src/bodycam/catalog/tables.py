@@ -132,6 +132,7 @@ sessions = Table(
     Column("offset", BigInteger),
     Column("length", BigInteger),
     Column("root", LargeBinary),
+    Column("labels", JSON),  # the target's, as recorded; None: indexed before they were kept
     Index("ix_sessions_opened", "opened", "key"),
     Index("ix_sessions_run", "run", "opened"),
     Index("ix_sessions_agent", "agent", "opened"),
@@ -281,6 +282,22 @@ audit = Table(
     Column("leaf", BigInteger),  # index in the ledger; None for counted events, which enter no leaf
     Index("ix_audit_at", "at", "id"),
     sqlite_autoincrement=True,
+)
+
+# Recordings that retention deleted: what is left of them. The file of `archive.deletions` has it too.
+deletions = Table(
+    "deletions",
+    metadata,
+    Column("session", String(64), primary_key=True),
+    Column("run", String(64), nullable=False),
+    Column("rule", Text, nullable=False),
+    Column("sealed", BigInteger, nullable=False),
+    Column("deleted", BigInteger, nullable=False),
+    Column("object", Text, nullable=False),  # its container; empty: not known any more
+    Column("removed", BigInteger),  # when that was found to be gone
+    Index("ix_deletions_run", "run", "session"),
+    Index("ix_deletions_object", "object"),
+    Index("ix_deletions_removed", "removed"),
 )
 
 # What the archivist indexed last, for those who watch: one row a batch, trimmed to the newest ones.

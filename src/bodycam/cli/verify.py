@@ -125,6 +125,7 @@ def _print(report: dict[str, Any]) -> None:
         print_line(f"torn, by a crash: {one.get('where')}: {one.get('what')}")
     for marker, told in (report.get("marked") or {}).items():
         _print_marked(marker, told)
+    _print_deletions(report.get("deletions") or {})
     for one in report.get("findings") or []:
         print_line(f"broken: {one.get('where')}: {one.get('what')}")
     if report.get("state") == "self-consistent":
@@ -148,6 +149,13 @@ def _print_journals(journals: dict[str, Any]) -> None:
         print_line(f"{looked}, contents checked")
     else:
         print_line(f"{looked}, structure checked; contents take the archivist's journal.pem")
+
+
+def _print_deletions(told: dict[str, Any]) -> None:
+    for rule, count in (told.get("by_rule") or {}).items():
+        print_line(f"deleted by the retention rule {rule}: {count}")
+    if told.get("unknown"):
+        print_line(f"deleted, by a rule that nothing tells any more: {told['unknown']}")
 
 
 def _print_marked(marker: str, told: dict[str, Any]) -> None:

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from bodycam.config.people import ANY
+from bodycam.config.retention import called, contradictions
 from bodycam.config.settings import Settings
 
 Path = tuple[str | int, ...]
@@ -95,6 +96,15 @@ def reserved(name: str) -> str | None:
     return None
 
 
+def _retention_agrees(settings: Settings) -> Iterator[Finding]:
+    rules, first = settings.retention, dict[str, int]()
+    for number, name in enumerate(called(rules)):
+        if first.setdefault(name, number) != number:
+            yield ("retention", number, "name"), "expected a name that no other rule has"
+    for number, key, message in contradictions(rules):
+        yield ("retention", number, key), message
+
+
 def _names(declared: Mapping[str, Any]) -> str:
     return ", ".join(sorted(declared)) or "none is declared"
 
@@ -106,6 +116,7 @@ _CHECKS: tuple[tuple[frozenset[str], Callable[[Settings], Iterator[Finding]]], .
     (frozenset({"listen", "tls"}), _doors),
     (frozenset({"masking", "targets"}), _masked_targets_exist),
     (frozenset({"detectors"}), _own_detectors),
+    (frozenset({"retention"}), _retention_agrees),
 )
 
 

@@ -182,12 +182,17 @@ class Archive(Section):
         "very long sessions get larger ones.",
     )
     index: Index = Field(default_factory=Index, description="What can be searched.")
+    retention_interval: Duration = Field(
+        default=written("1h"), description="How often it is looked whether recordings are to be deleted."
+    )
 
     @model_validator(mode="after")
     def _sane(self) -> Self:
         for interval in (self.seal_interval, self.checkpoint_interval, self.head_interval):
             if not 0 < interval <= 60:
                 raise ValueError("expected intervals of more than 0s and at most 1m")
+        if not 1 <= self.retention_interval <= 86400:
+            raise ValueError("expected a retention_interval from 1s to 1d")
         if not 1 << 12 <= self.block_size <= 8 << 20:
             raise ValueError("expected a block_size from 4KiB to 8MiB")
         return self

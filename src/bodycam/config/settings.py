@@ -10,6 +10,7 @@ from bodycam.config.gateway import Limits, Listen, Logging, Tls
 from bodycam.config.keeping import Archive, Journal, Storage
 from bodycam.config.masking import Detector, Mask
 from bodycam.config.people import Access, Agent, Identity, Roles
+from bodycam.config.retention import Retention
 from bodycam.config.rules import Judging, Rule
 from bodycam.config.section import Section, absent, written
 from bodycam.config.targets import TargetSettings
@@ -53,5 +54,8 @@ class Settings(Section):
     )
     masking: tuple[Mask, ...] = Field(
         default=(), description="What is taken out of results and records; all entries count together."
+    )
+    retention: tuple[Retention, ...] = Field(
+        default=(), description="How long recordings are kept; absent: for ever."
     )
     logging: Logging = Field(default_factory=Logging, description="The gateway's own log.")

@@ -7,7 +7,6 @@ from typing import Any
 from bodycam.config.schema import keys_at
 
 NOT_YET = {
-    "retention": "retention is not in this version; recordings are kept until you remove them",
     "identity.providers": "OIDC and SAML are not in this version; use service accounts with API keys",
 }
 

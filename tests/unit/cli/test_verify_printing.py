@@ -44,6 +44,17 @@ def test_how_journals_were_looked_at(
     assert lines == ["self-consistent: 2 sessions", f"journals: 3 segments with 70 records, {said}"]
 
 
+def test_what_was_deleted_is_said_by_rule(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    deletions = {"by_rule": {"prod": 3, "rule-2": 40}, "unknown": 1}
+    assert printed(monkeypatch, capsys, tmp_path, deletions=deletions)[1:] == [
+        "deleted by the retention rule prod: 3",
+        "deleted by the retention rule rule-2: 40",
+        "deleted, by a rule that nothing tells any more: 1",
+    ]
+
+
 def test_what_is_torn_and_marked_is_said_and_breaks_nothing(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:

@@ -99,7 +99,7 @@ def problems(text: str) -> list[str]:
         ("limit: {}",
          "1: limit: no such setting (did you mean limits?); expected one of listen, tls, "
          "workers, keys, storage, journal, archive, limits, identity, roles, targets, agents, access, "
-         "rules, judging, approvals, audit, detectors, masking, logging"),
+          "rules, judging, approvals, audit, detectors, masking, retention, logging"),
         ("storage: {recordings: 's3://b/p'}",
          "1: storage.recordings: an S3 store is not in this version; expected file"),
         ("storage: {catalog: 'postgresql://u:hunter2@h/d'}",
@@ -120,8 +120,8 @@ def problems(text: str) -> list[str]:
          "1: rules[0].agents[0]: expected a declared agent: none is declared"),
         ("rules: [{name: r, when: 'true', then: alert, targets: {names: [x]}}]",
          "1: rules[0].targets.names[0]: expected a declared target: none is declared"),
-        ("retention: []",
-         "1: retention: retention is not in this version; recordings are kept until you remove them"),
+        ("retention: [{agents: [x]}]", "1: retention[0]: expected keep, at_least or both"),
+        ("archive: {retention_interval: 2d}", "1: archive: expected a retention_interval from 1s to 1d"),
         ("masking: [{then: redact}]", "1: masking[0]: expected detect, columns, json or several of them"),
         ("masking:\n  - {detect: [secrets], then: remove}",
          "2: masking[0].then: expected 'redact', 'partial' or 'null'"),

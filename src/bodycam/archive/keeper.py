@@ -1,0 +1,228 @@
+"""The keeper: deletes recordings whose time is up, every so often and when it is told to.
+
+The catalog proposes, because it is quick; the recording decides, because it is the truth: its own opening
+and manifest are held against the rules once more. Its age counts from the time that the ledger has for its
+sealing, or from the latest time that the ledger had before, so that a clock that was behind makes nothing
+old.
+"""
+
+import threading
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import asdict, dataclass, field
+from itertools import islice
+from typing import Any
+
+import structlog
+from sqlalchemy import Engine
+from sqlalchemy.exc import SQLAlchemyError
+
+from bodycam.archive import deletions
+from bodycam.archive.archivist import Archivist
+from bodycam.archive.calendar import Calendar
+from bodycam.archive.deletions import Deletion
+from bodycam.archive.due import Due, Proposals
+from bodycam.archive.frames import LedgerDamaged
+from bodycam.archive.keystore import KeyStore
+from bodycam.archive.ledger import Leaf
+from bodycam.archive.recorded import RecordingUnreadable, read_recorded
+from bodycam.archive.removal import Removal
+from bodycam.archive.store import Store, StoreUnavailable
+from bodycam.catalog import renewal
+from bodycam.catalog.engine import reading
+from bodycam.config.retention import Retention
+from bodycam.model import ids
+from bodycam.policy.retention import RetentionPolicy
+
+log = structlog.get_logger(__name__)
+
+ITSELF = "retention"
+"""The actor of what nobody applied by hand."""
+PASS, BATCH = 20_000, 200
+"""Recordings that one pass deletes at most, and so many of them at a time."""
+AGAIN = 10.0
+"""Seconds until the next try after one that something stood in the way of."""
+
+Rules = Callable[[], Sequence[Retention]]
+Failures = (OSError, SQLAlchemyError, StoreUnavailable, LedgerDamaged, ValueError)
+
+
+@dataclass(slots=True)
+class Applied:
+    """What one pass did; `refused` says why it did nothing, `more` that there is more than one pass takes."""
+
+    deleted: dict[str, int] = field(default_factory=dict)
+    unreadable: list[str] = field(default_factory=list)
+    objects: int = 0
+    objects_left: int = 0
+    more: bool = False
+    refused: str = ""
+
+    def to_plain(self) -> dict[str, Any]:
+        """As JSON."""
+        return asdict(self)
+
+
+class Keeper:
+    """Retention over one archivist's recordings.
+
+    `rules` gives the settings' rules as they are at that moment; `unindexed` the containers that the index
+    has not read yet, which are left alone; `calendar` is made when the ledger has been read.
+    """
+
+    def __init__(
+        self,
+        archivist: Archivist,
+        *,
+        removal: Removal,
+        proposals: Proposals,
+        store: Store,
+        keystore: KeyStore,
+        engine: Engine,
+        records: deletions.Source,
+        rules: Rules,
+        unindexed: Callable[[], Collection[str]],
+        interval: float,
+        calendar: Callable[[int], Calendar] = Calendar,
+    ) -> None:
+        self._archivist, self._removal, self._proposals = archivist, removal, proposals
+        self._store, self._keystore, self._engine = store, keystore, engine
+        self._records, self._rules, self._unindexed = records, rules, unindexed
+        self._interval, self._make_calendar = interval, calendar
+        self._calendar: Calendar | None = None
+        self._passing = threading.Lock()
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="keeper", daemon=True)
+        self.deleted_total = 0
+        self.refused: str = ""
+        """Why the last pass did nothing, or did not come to its end."""
+
+    # -- life ------------------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Begin; the archivist has recovered."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End after the batch under way."""
+        self._stopping.set()
+        if self._thread.is_alive():
+            self._thread.join()
+
+    def _run(self) -> None:
+        while not self._stopping.is_set():
+            try:
+                applied = self.apply()
+                self.refused = applied.refused
+                again = bool(applied.refused) or applied.more
+            except Failures as error:
+                if not self.refused:
+                    log.error("retention waits", error=str(error))
+                self.refused, again = str(error), True
+            self._stopping.wait(min(AGAIN, self._interval) if again else self._interval)
+
+    def status(self) -> dict[str, Any]:
+        """Gauges for metrics."""
+        return {
+            "deleted_total": self.deleted_total,
+            "objects_left": self._removal.left,
+            "retention_waits": int(bool(self.refused)),
+        }
+
+    # -- a pass ----------------------------------------------------------------------------------------
+
+    def apply(self, actor: str = ITSELF, *, trust_clock: bool = False) -> Applied:
+        """Delete what is due; with `trust_clock` also where the clock is in doubt.
+
+        Raises:
+            OSError, SQLAlchemyError, StoreUnavailable, LedgerDamaged, ValueError: something stood in the
+                way; what was decided is finished by the next pass.
+        """
+        with self._passing:
+            applied = Applied()
+            calendar = self._recover()
+            self._removal.finish()
+            refused = calendar.refusal(self._archivist.ledger.head().at)
+            if refused is not None and not trust_clock:
+                applied.refused = refused
+            elif self._renewed():
+                applied.refused = "the index is being built anew"
+            else:
+                self._delete(actor, round(calendar.now() * 1e6), applied)
+            applied.objects = self._removal.clear(frozenset(self._unindexed()))
+            applied.objects_left = self._removal.left
+            return applied
+
+    def _recover(self) -> Calendar:
+        """Once: finish what an earlier process decided, before anything is decided anew."""
+        if self._calendar is None:
+            known = self._archivist.known
+            done = self._removal.recover(known.deleted, self._records)
+            if done:
+                log.info("deletions that were under way are finished", recordings=done)
+            self._calendar = self._make_calendar(known.newest)
+            known.deleted.clear()
+        return self._calendar
+
+    def _renewed(self) -> bool:
+        """Whether the index is about to mark all containers: asked before the marks are looked at."""
+        with reading(self._engine) as connection:
+            return renewal.demanded(connection)
+
+    def _delete(self, actor: str, now: int, applied: Applied) -> None:
+        policy = RetentionPolicy(self._rules())
+        found = self._proposals.until(policy, now)
+        due = list(islice((one for one in found if one.at <= now), PASS))
+        applied.more = len(due) == PASS
+        sealed = self._sealed({ids.raw(one.session.id) for one in due}, now // 1000)
+        for begin in range(0, len(due), BATCH):
+            if self._stopping.is_set():
+                return
+            self._batch(due[begin : begin + BATCH], sealed, policy, actor, now, applied)
+
+    def _batch(
+        self,
+        due: Sequence[Due],
+        sealed: dict[bytes, tuple[int, bytes]],
+        policy: RetentionPolicy,
+        actor: str,
+        now: int,
+        applied: Applied,
+    ) -> None:
+        unindexed, chosen = frozenset(self._unindexed()), list[Deletion]()
+        for one in due:
+            session, place = ids.raw(one.session.id), one.session.place
+            found = sealed.get(session)
+            if place is None or place.object in unindexed or found is None or found[1] != place.root:
+                continue
+            try:
+                told = read_recorded(self._store, self._keystore, one.session.id, place)
+            except RecordingUnreadable as error:
+                log.warning("a recording that is due can't be read", session=one.session.id, error=str(error))
+                applied.unreadable.append(one.session.id)
+                continue
+            term = policy.term(told.recorded)
+            if term.rule is None or term.due is None or found[0] + term.due * 1000 > now // 1000:
+                continue
+            chosen.append(
+                Deletion.fresh(session, actor, told.opening.run, term.rule, term.keep, found[0], place.object)
+            )
+        if chosen:
+            self._removal.decide(chosen)
+            self.deleted_total += len(chosen)
+            for deletion in chosen:
+                applied.deleted[deletion.rule] = applied.deleted.get(deletion.rule, 0) + 1
+
+    def _sealed(self, wanted: set[bytes], now: int) -> dict[bytes, tuple[int, bytes]]:
+        """Of those that the ledger has as sealed and not deleted, since when they count, and their roots.
+
+        That is the latest time of all leaves up to the sealing, those left out that are later than now.
+        """
+        found, latest = dict[bytes, tuple[int, bytes]](), 0
+        for leaf in self._archivist.ledger.leaves() if wanted else ():
+            if latest < leaf[1] <= now:
+                latest = leaf[1]
+            if leaf[0] == Leaf.SEALED and leaf[2] in wanted:
+                found[leaf[2]] = max(latest, leaf[1]), leaf[3]
+            elif leaf[0] == Leaf.DELETED:
+                found.pop(leaf[2], None)
+        return found

@@ -1,0 +1,47 @@
+"""What the control API says of recordings that retention deleted, and to whom."""
+
+from bodycam.catalog.engine import writing
+from bodycam.catalog.retention import DeletionRecord, note
+from bodycam.model.ids import SESSION, new_id
+from tests.unit.api.world import World
+
+
+async def deleted(world: World, rule: str = "short") -> tuple[str, str]:
+    """A run, and a session of it that was deleted."""
+    run, session = (await world.start_run())["run"]["id"], new_id(SESSION)
+    at = 1_767_225_600_000_000  # 2026-01-01
+    with writing(world.context.catalog) as connection:
+        note(connection, [DeletionRecord(session, run, rule, at - 1, at, "2025/12/31/x.bcr")])
+    return run, session
+
+
+async def test_reading_what_was_deleted_says_when_and_by_which_rule(world: World) -> None:
+    _, session = await deleted(world)
+    said = f"the recording of session {session} was deleted on 2026-01-01 00:00:00 UTC"
+    for who in ("ada", "aud", "dev"):
+        for path in ("", "/transcript"):
+            answer = await world.call(who, "GET", f"/v1/sessions/{session}{path}")
+            assert answer.status_code == 410
+            assert answer.json()["error"]["code"] == "deleted"
+            assert answer.json()["error"]["message"] == f"{said} by the retention rule short"
+    assert world.archivist.entered == [], "nothing was viewed"
+
+    _, other = await deleted(world, rule="")
+    answer = await world.call("ada", "GET", f"/v1/sessions/{other}")
+    assert answer.json()["error"]["message"].endswith("UTC by a rule that is not known any more")
+
+
+async def test_to_others_it_was_never_there(world: World) -> None:
+    _, session = await deleted(world)
+    gone = await world.call("eve", "GET", f"/v1/sessions/{session}")
+    never = await world.call("eve", "GET", f"/v1/sessions/{new_id(SESSION)}")
+    assert (gone.status_code, never.status_code) == (404, 404)
+    assert gone.json()["error"]["code"] == never.json()["error"]["code"]
+
+
+async def test_a_deleted_session_is_in_no_list(world: World) -> None:
+    run, session = await deleted(world)
+    kept = world.add_session(run)
+    listed = (await world.call("ada", "GET", "/v1/sessions")).json()["sessions"]
+    assert [one["id"] for one in listed] == [kept]
+    assert session not in (await world.call("ada", "GET", f"/v1/runs/{run}")).text

@@ -13,6 +13,7 @@ from bodycam.api import (
     health,
     leaks,
     ledger,
+    legal_holds,
     run_endings,
     runs,
     searching,
@@ -41,6 +42,7 @@ RESOURCES = (
     audits,
     accounts,
     approvals,
+    legal_holds,
 )
 
 _STATUS = {"not-found": 404, "no-such-head": 404, "deleted": 410}

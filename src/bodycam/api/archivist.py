@@ -62,6 +62,10 @@ class Archivist(Protocol):
         """Put an act, as a salted hash, into the ledger."""
         ...
 
+    async def settle_holds(self) -> None:
+        """Return once nothing is deleted any more that legal holds of the catalog keep by now."""
+        ...
+
     async def verify(self) -> dict[str, Any]:
         """Check recordings and ledger against each other."""
         ...

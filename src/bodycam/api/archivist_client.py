@@ -18,6 +18,7 @@ from bodycam.net.channel import Channel, ChannelClosed, RemoteError, connect
 log = structlog.get_logger(__name__)
 
 CALL_SECONDS = 10.0
+SETTLE_SECONDS = 60.0
 VERIFY_SECONDS = 3600.0
 TRANSCRIPT_SECONDS = 60.0
 RECONNECT_FIRST, RECONNECT_MOST = 0.05, 1.0
@@ -91,6 +92,10 @@ class ArchivistClient:
         body = {"action": action, "actor": actor, "object": object, "detail": detail}
         said = await self._call("admin", body)
         return Entered(int(said["index"]), bytes(said["salt"]))
+
+    async def settle_holds(self) -> None:
+        """Wait until holds that are in the catalog are heeded."""
+        await self._call("settle-holds", {}, SETTLE_SECONDS)
 
     async def verify(self) -> dict[str, Any]:
         """Check recordings and ledger against each other."""

@@ -7,7 +7,7 @@ old.
 """
 
 import threading
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from itertools import islice
 from typing import Any
@@ -29,6 +29,7 @@ from bodycam.archive.removal import Removal
 from bodycam.archive.store import Store, StoreUnavailable
 from bodycam.catalog import renewal
 from bodycam.catalog.engine import reading
+from bodycam.catalog.holds import holding, holds_in_force
 from bodycam.config.retention import Retention
 from bodycam.model import ids
 from bodycam.policy.retention import RetentionPolicy
@@ -37,7 +38,7 @@ log = structlog.get_logger(__name__)
 
 ITSELF = "retention"
 """The actor of what nobody applied by hand."""
-PASS, BATCH = 20_000, 200
+PASS, BATCH = 20_000, 100
 """Recordings that one pass deletes at most, and so many of them at a time."""
 AGAIN = 10.0
 """Seconds until the next try after one that something stood in the way of."""
@@ -48,9 +49,14 @@ Failures = (OSError, SQLAlchemyError, StoreUnavailable, LedgerDamaged, ValueErro
 
 @dataclass(slots=True)
 class Applied:
-    """What one pass did; `refused` says why it did nothing, `more` that there is more than one pass takes."""
+    """What one pass did: how many recordings each rule deleted, how many holds kept, and which can't be read.
+
+    `objects` went, `objects_left` the store did not let go of; `refused` says why nothing was deleted, `more`
+    that there is more than one pass takes.
+    """
 
     deleted: dict[str, int] = field(default_factory=dict)
+    held: int = 0
     unreadable: list[str] = field(default_factory=list)
     objects: int = 0
     objects_left: int = 0
@@ -89,7 +95,7 @@ class Keeper:
         self._records, self._rules, self._unindexed = records, rules, unindexed
         self._interval, self._make_calendar = interval, calendar
         self._calendar: Calendar | None = None
-        self._passing = threading.Lock()
+        self._passing, self._deciding = threading.Lock(), threading.Lock()
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="keeper", daemon=True)
         self.deleted_total = 0
@@ -127,6 +133,11 @@ class Keeper:
             "objects_left": self._removal.left,
             "retention_waits": int(bool(self.refused)),
         }
+
+    def settle(self) -> None:
+        """Wait until nothing is decided any more by holds as they were before this call."""
+        with self._deciding:
+            pass
 
     # -- a pass ----------------------------------------------------------------------------------------
 
@@ -188,29 +199,51 @@ class Keeper:
         now: int,
         applied: Applied,
     ) -> None:
-        unindexed, chosen = frozenset(self._unindexed()), list[Deletion]()
-        for one in due:
-            session, place = ids.raw(one.session.id), one.session.place
-            found = sealed.get(session)
-            if place is None or place.object in unindexed or found is None or found[1] != place.root:
-                continue
-            try:
-                told = read_recorded(self._store, self._keystore, one.session.id, place)
-            except RecordingUnreadable as error:
-                log.warning("a recording that is due can't be read", session=one.session.id, error=str(error))
-                applied.unreadable.append(one.session.id)
-                continue
-            term = policy.term(told.recorded)
-            if term.rule is None or term.due is None or found[0] + term.due * 1000 > now // 1000:
-                continue
-            chosen.append(
-                Deletion.fresh(session, actor, told.opening.run, term.rule, term.keep, found[0], place.object)
-            )
-        if chosen:
-            self._removal.decide(chosen)
-            self.deleted_total += len(chosen)
-            for deletion in chosen:
-                applied.deleted[deletion.rule] = applied.deleted.get(deletion.rule, 0) + 1
+        with self._deciding:
+            chosen = list(self._chosen(due, sealed, policy, actor, now, applied))
+            if chosen:
+                self._removal.decide(chosen)
+        self._removal.finish()
+        self.deleted_total += len(chosen)
+        for deletion in chosen:
+            applied.deleted[deletion.rule] = applied.deleted.get(deletion.rule, 0) + 1
+
+    def _chosen(
+        self,
+        due: Sequence[Due],
+        sealed: dict[bytes, tuple[int, bytes]],
+        policy: RetentionPolicy,
+        actor: str,
+        now: int,
+        applied: Applied,
+    ) -> Iterator[Deletion]:
+        """Those of a batch that ledger, recording and holds agree on."""
+        unindexed = frozenset(self._unindexed())
+        with reading(self._engine) as connection:
+            holds = holds_in_force(connection)
+            for one in due:
+                session, place = ids.raw(one.session.id), one.session.place
+                found = sealed.get(session)
+                if place is None or place.object in unindexed or found is None or found[1] != place.root:
+                    continue
+                try:
+                    told = read_recorded(self._store, self._keystore, one.session.id, place)
+                except RecordingUnreadable as error:
+                    log.warning(
+                        "a recording that is due can't be read", session=one.session.id, error=str(error)
+                    )
+                    applied.unreadable.append(one.session.id)
+                    continue
+                term = policy.term(told.recorded)
+                if term.rule is None or term.due is None or found[0] + term.due * 1000 > now // 1000:
+                    continue
+                whole = one.session.exchanges >= told.exchanges
+                if holding(connection, holds, told.opening, told.closed, whole=whole) is not None:
+                    applied.held += 1
+                    continue
+                yield Deletion.fresh(
+                    session, actor, told.opening.run, term.rule, term.keep, found[0], place.object
+                )
 
     def _sealed(self, wanted: set[bytes], now: int) -> dict[bytes, tuple[int, bytes]]:
         """Of those that the ledger has as sealed and not deleted, since when they count, and their roots.

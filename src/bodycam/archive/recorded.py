@@ -19,10 +19,15 @@ class RecordingUnreadable(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """How the session opened, and what rules read of it."""
+    """How the session opened, what rules read of it, when it ended, and how many exchanges it had.
+
+    `closed` is in microseconds of the Unix epoch.
+    """
 
     opening: Opening
     recorded: Recorded
+    closed: int
+    exchanges: int
 
 
 def read_recorded(store: Store, keystore: KeyStore, session: str, place: Place) -> Told:
@@ -40,10 +45,11 @@ def read_recorded(store: Store, keystore: KeyStore, session: str, place: Place) 
         if kind != Kind.OPENED:
             raise RecordingUnreadable("it does not begin with its opening")
         opening = opening_of(session, body)
-        outcome = reader.manifest().outcome
+        manifest = reader.manifest()
     except (FormatDamaged, KeyGone, StoreUnavailable) as error:
         raise RecordingUnreadable(str(error)) from error
     except (StopIteration, LookupError, TypeError, ValueError, AttributeError) as error:
         raise RecordingUnreadable(f"its opening makes no sense: {error!r}") from error
-    recorded = Recorded(opening.target, opening.labels, opening.protocol, opening.agent, outcome)
-    return Told(opening, recorded)
+    recorded = Recorded(opening.target, opening.labels, opening.protocol, opening.agent, manifest.outcome)
+    exchanges = int(manifest.totals.get("exchanges", 0))
+    return Told(opening, recorded, opening.opened + manifest.last_at, exchanges)

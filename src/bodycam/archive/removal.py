@@ -80,11 +80,10 @@ class Removal:
         return len(waiting)
 
     def decide(self, found: Sequence[Deletion]) -> None:
-        """Enter tombstones for these, and finish them as far as that goes now.
+        """Enter tombstones for these; `finish` does the rest, or the next process.
 
         Raises:
-            OSError, SQLAlchemyError: something can't be written. What was decided is finished by the next
-                call of `finish`, or by the next process.
+            OSError: something can't be written.
         """
         self._file.add(found)
         now = time.time_ns() // 1_000_000
@@ -95,10 +94,14 @@ class Removal:
                 leaf = ledger.append([Leaf.DELETED, one.session, one.digest])
                 self._unfinished.append(Decided(one, leaf, now))
             ledger.commit()
-        self.finish()
 
     def finish(self) -> None:
-        """Finish what was decided. Raises as `decide` does, also while it is not in the ledger yet."""
+        """Finish what was decided.
+
+        Raises:
+            OSError, SQLAlchemyError: something can't be written, or the tombstones are not in the ledger yet.
+                Call it again.
+        """
         size = self._archivist.ledger.size
         ready = [one for one in self._unfinished if one.leaf < size]
         if ready:

@@ -108,6 +108,8 @@ class ArchivistService:
             case "status":
                 told = await asyncio.to_thread(self._archivist.status)
                 return told if self._keeper is None else told | self._keeper.status()
+            case "settle-holds" if self._keeper is not None:
+                return await asyncio.to_thread(self._keeper.settle)
             case _:
                 raise RemoteError("unknown-verb", f"the archivist has no answer to {verb!r}")
 

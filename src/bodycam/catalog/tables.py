@@ -300,6 +300,29 @@ deletions = Table(
     Index("ix_deletions_removed", "removed"),
 )
 
+# What keeps recordings past every rule of retention. The middle is what it is about: see `holds`.
+legal_holds = Table(
+    "legal_holds",
+    metadata,
+    Column("key", Key, primary_key=True, autoincrement=True),
+    Column("id", String(64), nullable=False, unique=True),
+    Column("words", Text),
+    Column("run", String(64)),
+    Column("agent", String(255)),
+    Column("principal", Text),
+    Column("target", String(255)),
+    Column("since", BigInteger),
+    Column("until", BigInteger),
+    Column("reason", Text, nullable=False),
+    Column("actor", Text, nullable=False),
+    Column("created", BigInteger, nullable=False),
+    Column("released", BigInteger),
+    Column("released_by", Text),
+    Column("release_reason", Text),
+    Index("ix_legal_holds_released", "released"),
+    sqlite_autoincrement=True,
+)
+
 # What the archivist indexed last, for those who watch: one row a batch, trimmed to the newest ones.
 arrivals = Table(
     "arrivals",

@@ -35,6 +35,7 @@ COMMANDS: Mapping[str, str] = {
     "accounts": "accounts",
     "approvals": "approvals",
     "audit": "audit",
+    "legal-hold": "legal_hold",
 }
 
 

@@ -45,6 +45,9 @@ TABLE: dict[tuple[str, str], tuple[Any, tuple[int, int, int, int, int, int]]] = 
     ("POST", "/v1/service-accounts/{name}/disable"): (None, (401, 401, 403, 403, 403, 200)),
     ("GET", "/v1/approvals"): (None, (401, 401, 200, 200, 200, 200)),
     ("GET", "/v1/approvals/{approval}"): (None, (401, 401, 404, 200, 200, 200)),
+    ("POST", "/v1/legal-holds"): ({"agent": "a", "reason": "r"}, (401, 401, 403, 403, 403, 201)),
+    ("GET", "/v1/legal-holds"): (None, (401, 401, 403, 403, 200, 200)),
+    ("POST", "/v1/legal-holds/{hold}/release"): ({"reason": "r"}, (401, 401, 403, 403, 403, 404)),
     # all of these callers are services, and only people decide
     ("POST", "/v1/approvals/{approval}/approve"): ({}, (401, 401, 404, 403, 403, 403)),
     ("POST", "/v1/approvals/{approval}/deny"): ({"reason": "no"}, (401, 401, 404, 403, 403, 403)),
@@ -81,7 +84,12 @@ async def test_each_role_gets_its_status(world: World, method: str, path: str) -
         world.keys["run"] = started["credential"]["secret"]
         approval = world.add_approval(started["run"]["id"], session)
         filled = path.format(
-            run=started["run"]["id"], session=session, name="eve", key="key_none", approval=approval
+            run=started["run"]["id"],
+            session=session,
+            name="eve",
+            key="key_none",
+            approval=approval,
+            hold="hld_none",
         )
         answer = await world.call(who, method, filled, json=body, params=QUERIES.get(path))
         got.append(answer.status_code)

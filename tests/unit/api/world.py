@@ -60,7 +60,7 @@ class PlayedArchivist:
         self.entered: list[tuple[str, str, str, dict[str, Any]]] = []
         self.events: dict[str, list[list[Any]]] = {}
         self.unsealed: set[str] = set()
-        self.left = 0
+        self.left = self.settled = 0
         self.told: dict[str, Any] = {"lag_seconds": 0.25, "sealed_total": 7, "journal_bytes": 4096}
 
     @property
@@ -99,6 +99,10 @@ class PlayedArchivist:
         self._here()
         self.entered.append((action, actor, object, detail))
         return Entered(len(self.entered) - 1, b"salt" * 4)
+
+    async def settle_holds(self) -> None:
+        self._here()
+        self.settled += 1
 
     async def verify(self) -> dict[str, Any]:
         self._here()

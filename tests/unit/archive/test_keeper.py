@@ -10,14 +10,16 @@ import pytest
 
 from bodycam.archive.deletions import Deletion, DeletionFile, read
 from bodycam.archive.indexing import reindex
+from bodycam.archive.keeper import Keeper
 from bodycam.archive.keystore import KeyStore
 from bodycam.archive.leaf import detail_text
 from bodycam.archive.ledger import Ledger, salted
 from bodycam.archive.store import StoreUnavailable
 from bodycam.archive.store.local import LocalStore
 from bodycam.archive.verify import Verifier
-from bodycam.catalog import audit, deletion, renewal, retention
+from bodycam.catalog import audit, deletion, holds, renewal, retention
 from bodycam.catalog.engine import make_engine, reading, writing
+from bodycam.catalog.holds import Held
 from bodycam.catalog.retention import deletion_of
 from bodycam.catalog.schema import migrate
 from tests.unit.archive.kept import DAY, Kept, rules
@@ -126,6 +128,46 @@ def test_a_minimum_beats_a_maximum(kept: Kept, minimum: str) -> None:
     kept.clock.pass_(4 * DAY)
     assert sum(kept.apply(trust_clock=True).deleted.values()) == 1
     assert kept.row(session) is None
+
+
+def test_a_legal_hold_beats_every_rule_until_it_is_released(kept: Kept) -> None:
+    (session,) = kept.record("mandrake")
+    (other,) = kept.record("dandelion")
+    kept.rules = rules("[{keep: 1d}]")
+    with writing(kept.engine) as connection:
+        held = Held(words="mandrake", agent="billing-bot")
+        holds.add_hold(connection, "hld_1", held, "a suit", "ada@bodycam", 1)
+    later = kept.record("of mandrake and others")
+    kept.clock.pass_(1000 * DAY)
+
+    applied = kept.apply(trust_clock=True)
+
+    assert (applied.deleted, applied.held) == ({"rule-1": 1}, 2)
+    assert [kept.has_key(one) for one in (session, other, later[0])] == [True, False, True]
+    with writing(kept.engine) as connection:
+        holds.release_hold(connection, "hld_1", "over", "ada@bodycam", 2)
+    assert kept.apply(trust_clock=True).deleted == {"rule-1": 2}
+
+
+def test_a_hold_that_was_settled_keeps_what_a_pass_was_about_to_delete(
+    kept: Kept, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept.record("mandrake")
+    kept.rules = rules("[{keep: 1d}]")
+    kept.clock.pass_(2 * DAY)
+    real, settled = Keeper._sealed, list[bool]()
+
+    def in_between(keeper: Keeper, *rest: Any) -> Any:
+        # the catalog has proposed it; the hold comes, and its adding is answered
+        with writing(kept.engine) as connection:
+            holds.add_hold(connection, "hld_1", Held(agent="billing-bot"), "r", "ada@bodycam", 1)
+        keeper.settle()
+        settled.append(True)
+        return real(keeper, *rest)
+
+    monkeypatch.setattr(Keeper, "_sealed", in_between)
+    applied = kept.apply(trust_clock=True)
+    assert (applied.deleted, applied.held, settled) == ({}, 1, [True])
 
 
 class Stop(Exception):

@@ -14,6 +14,7 @@ from bodycam.api import (
     leaks,
     ledger,
     legal_holds,
+    retention,
     run_endings,
     runs,
     searching,
@@ -43,6 +44,7 @@ RESOURCES = (
     accounts,
     approvals,
     legal_holds,
+    retention,
 )
 
 _STATUS = {"not-found": 404, "no-such-head": 404, "deleted": 410}

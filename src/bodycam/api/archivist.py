@@ -62,6 +62,14 @@ class Archivist(Protocol):
         """Put an act, as a salted hash, into the ledger."""
         ...
 
+    async def retention_plan(self, within: float, limit: int) -> dict[str, Any]:
+        """What retention would delete now and within so many seconds, `limit` recordings named at most."""
+        ...
+
+    async def retention_apply(self, actor: str, *, trust_clock: bool) -> dict[str, Any]:
+        """Delete what is due, now, in somebody's name."""
+        ...
+
     async def settle_holds(self) -> None:
         """Return once nothing is deleted any more that legal holds of the catalog keep by now."""
         ...

@@ -19,6 +19,7 @@ log = structlog.get_logger(__name__)
 
 CALL_SECONDS = 10.0
 SETTLE_SECONDS = 60.0
+RETENTION_SECONDS = 3600.0
 VERIFY_SECONDS = 3600.0
 TRANSCRIPT_SECONDS = 60.0
 RECONNECT_FIRST, RECONNECT_MOST = 0.05, 1.0
@@ -92,6 +93,16 @@ class ArchivistClient:
         body = {"action": action, "actor": actor, "object": object, "detail": detail}
         said = await self._call("admin", body)
         return Entered(int(said["index"]), bytes(said["salt"]))
+
+    async def retention_plan(self, within: float, limit: int) -> dict[str, Any]:
+        """What retention would delete now and within so many seconds."""
+        body = {"within": within, "limit": limit}
+        return dict(await self._call("retention-plan", body, RETENTION_SECONDS))
+
+    async def retention_apply(self, actor: str, *, trust_clock: bool) -> dict[str, Any]:
+        """Delete what is due."""
+        body = {"actor": actor, "trust_clock": trust_clock}
+        return dict(await self._call("retention-apply", body, RETENTION_SECONDS))
 
     async def settle_holds(self) -> None:
         """Wait until holds that are in the catalog are heeded."""

@@ -24,6 +24,7 @@ from bodycam.archive.due import Due, Proposals
 from bodycam.archive.frames import LedgerDamaged
 from bodycam.archive.keystore import KeyStore
 from bodycam.archive.ledger import Leaf
+from bodycam.archive.plan import Plan
 from bodycam.archive.recorded import RecordingUnreadable, read_recorded
 from bodycam.archive.removal import Removal
 from bodycam.archive.store import Store, StoreUnavailable
@@ -115,10 +116,12 @@ class Keeper:
             self._thread.join()
 
     def _run(self) -> None:
+        # what was decided is finished at once; new deletions wait, so that changed rules can be looked at
+        work: Callable[[], Applied] = self.tidy
         while not self._stopping.is_set():
             try:
-                applied = self.apply()
-                self.refused = applied.refused
+                applied = work()
+                self.refused, work = applied.refused, self.apply
                 again = bool(applied.refused) or applied.more
             except Failures as error:
                 if not self.refused:
@@ -139,6 +142,22 @@ class Keeper:
         with self._deciding:
             pass
 
+    def plan(self, within: float, limit: int) -> Plan:
+        """What would go now, and within so many seconds, as the catalog has it; and what is kept, and why.
+
+        Raises:
+            SQLAlchemyError, OSError, ValueError: catalog or settings can't be read.
+        """
+        policy = RetentionPolicy(self._rules())
+        now = round((self._calendar or self._make_calendar(0)).now() * 1e6)
+        plan = Plan(now, limit, waits=self.refused)
+        with reading(self._engine) as connection:
+            holds = holds_in_force(connection)
+            for one in self._proposals.until(policy, now + round(within * 1e6)):
+                hold = holding(connection, holds, one.session, one.session.closed)
+                plan.add(one, None if hold is None else hold.id)
+        return plan
+
     # -- a pass ----------------------------------------------------------------------------------------
 
     def apply(self, actor: str = ITSELF, *, trust_clock: bool = False) -> Applied:
@@ -151,7 +170,6 @@ class Keeper:
         with self._passing:
             applied = Applied()
             calendar = self._recover()
-            self._removal.finish()
             refused = calendar.refusal(self._archivist.ledger.head().at)
             if refused is not None and not trust_clock:
                 applied.refused = refused
@@ -159,12 +177,23 @@ class Keeper:
                 applied.refused = "the index is being built anew"
             else:
                 self._delete(actor, round(calendar.now() * 1e6), applied)
-            applied.objects = self._removal.clear(frozenset(self._unindexed()))
-            applied.objects_left = self._removal.left
+            self._clear(applied)
             return applied
 
+    def tidy(self) -> Applied:
+        """Finish what was decided, and decide nothing. Raises as `apply` does."""
+        with self._passing:
+            applied = Applied()
+            self._recover()
+            self._clear(applied)
+            return applied
+
+    def _clear(self, applied: Applied) -> None:
+        applied.objects = self._removal.clear(frozenset(self._unindexed()))
+        applied.objects_left = self._removal.left
+
     def _recover(self) -> Calendar:
-        """Once: finish what an earlier process decided, before anything is decided anew."""
+        """Finish what an earlier process or pass decided, before anything is decided anew."""
         if self._calendar is None:
             known = self._archivist.known
             done = self._removal.recover(known.deleted, self._records)
@@ -172,6 +201,7 @@ class Keeper:
                 log.info("deletions that were under way are finished", recordings=done)
             self._calendar = self._make_calendar(known.newest)
             known.deleted.clear()
+        self._removal.finish()
         return self._calendar
 
     def _renewed(self) -> bool:

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import structlog
 
 from bodycam.archive.archivist import Archivist
 from bodycam.archive.format.container import SessionReader
-from bodycam.archive.keeper import Keeper
+from bodycam.archive.keeper import Failures, Keeper
 from bodycam.archive.keystore import KeyGone, KeyStore
 from bodycam.archive.leaf import detail_text
 from bodycam.archive.ledger import Leaf, new_salt, salted
@@ -108,6 +109,14 @@ class ArchivistService:
             case "status":
                 told = await asyncio.to_thread(self._archivist.status)
                 return told if self._keeper is None else told | self._keeper.status()
+            case "retention-plan" if self._keeper is not None:
+                within, limit = float(body["within"]), int(body["limit"])
+                with _retention():
+                    return (await asyncio.to_thread(self._keeper.plan, within, limit)).to_plain()
+            case "retention-apply" if self._keeper is not None:
+                apply = partial(self._keeper.apply, str(body["actor"]), trust_clock=bool(body["trust_clock"]))
+                with _retention():
+                    return (await asyncio.to_thread(apply)).to_plain()
             case "settle-holds" if self._keeper is not None:
                 return await asyncio.to_thread(self._keeper.settle)
             case _:
@@ -186,6 +195,15 @@ class ArchivistService:
                 ledger.append([Leaf.ADMIN, digest])
             head = ledger.commit()
         return {"index": head.size - 1, "salt": salt, "leaf": digest}
+
+
+@contextlib.contextmanager
+def _retention() -> Iterator[None]:
+    try:
+        yield
+    except Failures as error:
+        log.error("retention was asked for and did not come to its end", error=str(error))
+        raise RemoteError("retention-failed", f"retention did not come to its end: {error}") from error
 
 
 def _take(events: Iterator[list[Any]], count: int) -> list[list[Any]]:

@@ -36,6 +36,7 @@ COMMANDS: Mapping[str, str] = {
     "approvals": "approvals",
     "audit": "audit",
     "legal-hold": "legal_hold",
+    "retention": "retention",
 }
 
 

@@ -26,6 +26,18 @@ _AGO = re.compile(r"(\d{1,9})(s|m|h|d|w)")
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 
 
+def span(text: str, option: str) -> float:
+    """A length of time as people write it, in seconds.
+
+    Raises:
+        typer.BadParameter: it is none of the accepted forms.
+    """
+    match = _AGO.fullmatch(text)
+    if match is None:
+        raise typer.BadParameter("expected 30m, 2h or 7d", param_hint=option)
+    return float(int(match.group(1)) * _SECONDS[match.group(2)])
+
+
 def moment(text: str | None, option: str) -> float | None:
     """A time as people write it, as seconds of the Unix epoch; one without a zone is local.
 

@@ -45,3 +45,27 @@ async def test_a_deleted_session_is_in_no_list(world: World) -> None:
     listed = (await world.call("ada", "GET", "/v1/sessions")).json()["sessions"]
     assert [one["id"] for one in listed] == [kept]
     assert session not in (await world.call("ada", "GET", f"/v1/runs/{run}")).text
+
+
+async def test_the_plan_is_the_archivists(world: World) -> None:
+    planned = {
+        "session": "ses_a", "run": "run_a", "agent": "bot", "principal": "ci@bodycam", "target": "orders",
+        "sealed": 1.0, "rule": "short", "due": 2.0, "fate": "held", "kept_by": "hld_1",
+    }  # fmt: skip
+    world.archivist.plan |= {"recordings": [planned], "counts": {"held": 1}, "waits": "the clock jumped"}
+    answer = (await world.call("aud", "GET", "/v1/retention/plan", params={"within": 5})).json()
+    assert answer["recordings"] == [planned]
+    assert (answer["counts"], answer["waits"]) == ({"held": 1}, "the clock jumped")
+    for wrong in ({"within": -1}, {"within": "nan"}, {"limit": 0}):
+        assert (await world.call("aud", "GET", "/v1/retention/plan", params=wrong)).status_code == 422
+
+
+async def test_what_is_applied_by_hand_is_in_the_ledger_first_and_in_somebodys_name(world: World) -> None:
+    answer = await world.call("ada", "POST", "/v1/retention/apply", json={"trust_clock": True})
+    assert answer.json()["deleted"] == {"rule-1": 2}
+    assert world.archivist.entered == [
+        ("retention-applied", "ada@bodycam", "retention", {"trust_clock": True})
+    ]
+    assert world.archivist.applied == [("ada@bodycam", True)]
+    world.archivist.away = True
+    assert (await world.call("ada", "POST", "/v1/retention/apply", json={})).status_code == 503

@@ -61,6 +61,10 @@ class PlayedArchivist:
         self.events: dict[str, list[list[Any]]] = {}
         self.unsealed: set[str] = set()
         self.left = self.settled = 0
+        self.plan: dict[str, Any] = {
+            "at": 1.0, "waits": "", "counts": {}, "by_rule": {}, "recordings": [], "more": False,
+        }  # fmt: skip
+        self.applied: list[tuple[str, bool]] = []
         self.told: dict[str, Any] = {"lag_seconds": 0.25, "sealed_total": 7, "journal_bytes": 4096}
 
     @property
@@ -99,6 +103,16 @@ class PlayedArchivist:
         self._here()
         self.entered.append((action, actor, object, detail))
         return Entered(len(self.entered) - 1, b"salt" * 4)
+
+    async def retention_plan(self, within: float, limit: int) -> dict[str, Any]:
+        self._here()
+        return self.plan | {"within": within, "limit": limit}
+
+    async def retention_apply(self, actor: str, *, trust_clock: bool) -> dict[str, Any]:
+        self._here()
+        self.applied.append((actor, trust_clock))
+        return {"deleted": {"rule-1": 2}, "held": 1, "unreadable": [], "objects": 1, "objects_left": 0,
+                "more": False, "refused": ""}  # fmt: skip
 
     async def settle_holds(self) -> None:
         self._here()

@@ -170,6 +170,36 @@ def test_a_hold_that_was_settled_keeps_what_a_pass_was_about_to_delete(
     assert (applied.deleted, applied.held, settled) == ({}, 1, [True])
 
 
+def test_a_plan_names_what_goes_and_what_is_kept_and_deletes_nothing(kept: Kept) -> None:
+    (due,), (held,) = kept.record("due"), kept.record("held", agent="h")
+    (floor,), (later,) = kept.record("floor", agent="m"), kept.record("later", agent="l")
+    (never,) = kept.record("never", agent="n")
+    kept.rules = (
+        *rules("[{name: floor, agents: [m], at_least: 9d}]"),
+        *rules("[{name: slow, agents: [l], keep: 5d}, {name: quick, agents: [billing-bot, h, m], keep: 1d}]"),
+    )
+    with writing(kept.engine) as connection:
+        holds.add_hold(connection, "hld_1", Held(agent="h"), "a suit", "ada@bodycam", 1)
+    kept.clock.pass_(2 * DAY)
+
+    plan = kept.keeper.plan(0, 10).to_plain()
+
+    fates = {one["session"]: (one["rule"], one["fate"], one["kept_by"]) for one in plan["recordings"]}
+    assert fates == {
+        due: ("quick", "due", None),
+        held: ("quick", "held", "hld_1"),
+        floor: ("quick", "minimum", "floor"),
+    }
+    assert plan["counts"] == {"due": 1, "later": 0, "held": 1, "minimum": 1}
+    assert (plan["by_rule"], plan["more"], plan["waits"]) == ({"quick": 1}, False, "")
+    (kept_until,) = [one["due"] - one["sealed"] for one in plan["recordings"] if one["session"] == floor]
+    assert kept_until == pytest.approx(9 * DAY)
+    wider = kept.keeper.plan(4 * DAY, 1).to_plain()
+    assert wider["counts"] == {"due": 1, "later": 1, "held": 1, "minimum": 1}
+    assert (len(wider["recordings"]), wider["more"]) == (1, True)
+    assert all(kept.has_key(one) for one in (due, held, floor, later, never))
+
+
 class Stop(Exception):
     """A process that is gone."""
 
@@ -209,6 +239,7 @@ def test_a_death_between_two_steps_ends_in_the_same_state(
     kept.crash()
     kept.start()
 
+    kept.keeper.tidy()
     kept.apply(trust_clock=True)
 
     assert [kept.row(one) for one in gone] == [None, None]

@@ -47,6 +47,10 @@ ACTIONS: Mapping[str, Kind] = {
     "approval-approved": Kind(API_ACTIVITY, 3, 2),
     "approval-denied": Kind(API_ACTIVITY, 3, 2),
     "approval-used": Kind(API_ACTIVITY, 3),
+    "legal-hold-added": Kind(API_ACTIVITY, 1, 2),
+    "legal-hold-released": Kind(API_ACTIVITY, 4, 3),
+    "deleted": Kind(API_ACTIVITY, 4, 2),
+    "retention-applied": Kind(API_ACTIVITY, 4, 3),
 }
 """Every action that the gateway enters; what is not here counts as another API activity."""
 

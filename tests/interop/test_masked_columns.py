@@ -370,5 +370,6 @@ def test_records_have_no_value_and_say_how_often_one_was_masked(
     transcripts = [masking.api("GET", f"/v1/sessions/{one['id']}/transcript").text for one in sessions]
     # what a client itself sent is its own, and no masked value
     shown = "".join(transcripts).replace(f"'{ANN}'", "")
-    assert not HIDDEN.search(shown)
+    # whole values, because times and numbers of all kinds have four digits alike
+    assert not re.search("|".join(map(re.escape, (ANN, BOB, ANN[::-1], BOB[::-1]))), shown)
     assert MASK in shown

@@ -11,6 +11,7 @@ from bodycam.api.caller import Admin, In, Reader
 from bodycam.api.catalog_calls import read, write
 from bodycam.api.context import Control
 from bodycam.api.errors import ApiError, not_found
+from bodycam.api.fresh import must_be_fresh
 from bodycam.api.listing import maybe_seconds, micros, now_micros, seconds
 from bodycam.api.nul import WITHOUT_NUL
 from bodycam.catalog import accounts as catalog
@@ -122,6 +123,7 @@ async def list_accounts(context: In, who: Reader) -> AccountsOut:
 @router.post("/v1/service-accounts/{name}/keys", status_code=201)
 async def add_key(name: str, context: In, who: Admin) -> NewKeyOut:
     """Issue an API key."""
+    must_be_fresh(context, who)
     account = await _account(context, name)
     if account.disabled is not None:
         raise ApiError(409, "account-disabled", f"service account {name!r} is disabled", "Make another one.")

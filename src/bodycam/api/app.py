@@ -19,6 +19,7 @@ from bodycam.api import (
     runs,
     searching,
     sessions,
+    sign_in,
     tail,
     transcripts,
 )
@@ -45,6 +46,7 @@ RESOURCES = (
     approvals,
     legal_holds,
     retention,
+    sign_in,
 )
 
 _STATUS = {"not-found": 404, "no-such-head": 404, "deleted": 410}

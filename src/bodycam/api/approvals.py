@@ -7,13 +7,14 @@ from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import Connection
 
 from bodycam.api.approval_desk import entry, state_told
-from bodycam.api.caller import Caller, In, Who, bad_credential
+from bodycam.api.caller import Caller, In, Who
 from bodycam.api.catalog_calls import read, write
 from bodycam.api.context import Control
 from bodycam.api.errors import ApiError, not_found
+from bodycam.api.fresh import must_be_fresh
 from bodycam.api.listing import Cursor, Limit, Name, maybe_seconds, now_micros, seconds
 from bodycam.api.nul import WITHOUT_NUL
-from bodycam.catalog import accounts
+from bodycam.api.proof import hold
 from bodycam.catalog import approvals as catalog
 from bodycam.catalog.approvals import Approval, NotOpen, Standing, Vote, VotedAlready
 from bodycam.policy.approvers import why_not
@@ -175,15 +176,13 @@ async def _decide(context: Control, who: Caller, name: str, *, approve: bool, re
     _check_open(record, votes, who, approve=approve)
     actor, detail = str(who.principal), {**entry(record), "reason": reason}
     if approve:
+        must_be_fresh(context, who)
         # what gives is in the ledger before it is given
         await context.trail.before("approval-approved", actor, name, detail)
 
     def change(connection: Connection) -> Approval:
-        # a key that is revoked, or an account that is disabled, meanwhile
         now = now_micros()
-        found = accounts.key_with_account(connection, who.key, hold=True)
-        if found is None or not found[0].usable(now) or found[1].disabled is not None:
-            raise bad_credential()
+        hold(connection, who.proof, now)
         return catalog.decide(connection, name, actor, approve=approve, reason=reason, now=now)
 
     try:

@@ -1,4 +1,4 @@
-"""Who calls: an API key as a bearer token, proved anew at each request, and the role that it gives.
+"""Who calls: an API key or a provider's token as bearer, proved anew at each request, and the role it gives.
 
 A run credential is never taken here: it is good at the data listeners only.
 """
@@ -12,18 +12,25 @@ from fastapi import Depends, Request
 from bodycam.api.context import Control
 from bodycam.api.errors import ApiError
 from bodycam.identity import api_keys
+from bodycam.identity.api_keys import ProvedKey
+from bodycam.identity.oidc.failure import Reason, TokenRefused
+from bodycam.identity.oidc.providers import ProvedToken
+from bodycam.identity.oidc.tokens import PREFIX as TOKEN
 from bodycam.identity.run_credentials import PREFIX as RUN_CREDENTIAL
 from bodycam.model.identity import Principal
 from bodycam.policy.access import Role
 
+Proof = ProvedKey | ProvedToken
+"""What proved a caller, and who it was."""
+
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """A proved principal with its role as the settings are now; `key` is the id of the key that proved it."""
+    """A proved principal with its role as the settings are now, and what proved it."""
 
     principal: Principal
     role: Role
-    key: str
+    proof: Proof
 
     @property
     def reads_all(self) -> bool:
@@ -70,20 +77,43 @@ async def caller(request: Request) -> Caller:
     scheme, _, token = request.headers.get("authorization", "").partition(" ")
     token = token.strip()
     if scheme.lower() != "bearer" or not token:
-        raise ApiError(401, "no-credential", "this needs an API key", "Send it as Authorization: Bearer KEY.")
+        raise ApiError(
+            401,
+            "no-credential",
+            "this needs an API key or a token",
+            "Send a key, or a token of an identity provider, as Authorization: Bearer.",
+        )
     if token.startswith(RUN_CREDENTIAL):
         raise ApiError(
             401,
             "run-credential",
             "a run credential is not taken by the control API",
-            "Use an API key of a service account.",
+            "Use an API key of a service account, or a token of an identity provider.",
         )
+    proof: Proof
+    if token.startswith(TOKEN):
+        proof = await _by_token(context, token, request)
+    else:
+        proof = await _by_key(context, token)
+    return Caller(proof.principal, context.settings.access.role(proof.principal), proof)
+
+
+async def _by_key(context: Control, text: str) -> ProvedKey:
     now = time.time()
-    proved = await api_keys.verify(token, context.keys, now)
+    proved = await api_keys.verify(text, context.keys, now)
     if proved is None:
         raise bad_credential()
     context.key_use.used(proved.key, now)
-    return Caller(proved.principal, context.settings.access.role(proved.principal), proved.key)
+    return proved
+
+
+async def _by_token(context: Control, text: str, request: Request) -> ProvedToken:
+    try:
+        return await context.providers.verify(text)
+    except TokenRefused as error:
+        address = "" if request.client is None else request.client.host
+        context.admission.stranger(error.reason, address, name=error.provider)
+        raise bad_token(error) from error
 
 
 def bad_credential() -> ApiError:
@@ -94,6 +124,12 @@ def bad_credential() -> ApiError:
         "the API key is not valid",
         "It may be wrong, revoked, expired or disabled.",
     )
+
+
+def bad_token(error: TokenRefused) -> ApiError:
+    """What is said of a token that proves nobody; that its provider is away is no fault of its owner."""
+    away = error.reason is Reason.PROVIDER_AWAY
+    return ApiError(503 if away else 401, error.reason.value, str(error), error.hint)
 
 
 In = Annotated[Control, Depends(control)]

@@ -16,6 +16,7 @@ from bodycam.api.workers import Workers
 from bodycam.config import Settings, snapshot
 from bodycam.identity.api_keys import KeyStore
 from bodycam.identity.key_use import KeyUse
+from bodycam.identity.oidc.providers import Providers
 from bodycam.identity.run_certificates import RunCertificates
 from bodycam.model.transcript import Transcript
 from bodycam.session.admission import Admission
@@ -39,6 +40,7 @@ class Control:
     trail: Trail
     audit_export: AuditExport
     keys: KeyStore
+    providers: Providers
     transcripts: Mapping[str, Transcript]
     version: str
     ca_pem: str | None = None
@@ -51,6 +53,7 @@ class Control:
         """Judge everything from here on by these settings; the reload enters the ledger with their hash."""
         self.settings.adopt(settings)
         self.admission.adopt(settings)
+        self.providers.adopt(settings)
         self.workers.limits_changed()
         detail = {
             "settings": hashlib.sha256(snapshot(settings)).hexdigest(),

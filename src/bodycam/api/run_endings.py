@@ -84,7 +84,11 @@ class RevokedOut(BaseModel):
 async def renew_run(run: str, context: In, who: Who, body: RenewIn | None = None) -> RenewedOut:
     """Extend an active run's lease; its secret stays the same."""
     record = await stoppable_run(context, who, run)
-    if not context.settings.access.may_start(record.principal, record.agent):
+    starter = str(record.principal) == str(who.principal)
+    access = context.settings.access
+    # a provider says the starter's groups anew with each token, and they may have become fewer
+    able = access.may_start(record.principal, record.agent)
+    if not able or (starter and not access.may_start(who.principal, record.agent)):
         raise ApiError(
             403,
             "may-not-start",
@@ -92,7 +96,7 @@ async def renew_run(run: str, context: In, who: Who, body: RenewIn | None = None
             "The lease is not extended; the run goes on until it runs out.",
         )
     csr = body.csr if body else None
-    if csr is not None and str(record.principal) != str(who.principal):
+    if csr is not None and not starter:
         # an admin may stop others' runs, and must not be able to act in their name
         raise ApiError(
             403,

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from sqlalchemy import Connection
 from starlette.concurrency import run_in_threadpool
 
-from bodycam.api.caller import In, Who, bad_credential
+from bodycam.api.caller import In, Who
 from bodycam.api.catalog_calls import read, write
 from bodycam.api.certificates import CertificateOut, Csr, certified
 from bodycam.api.context import Control
@@ -17,8 +17,8 @@ from bodycam.api.errors import ApiError
 from bodycam.api.found import visible_run
 from bodycam.api.listing import Cursor, Limit, Moment, Name, micros, now_micros
 from bodycam.api.nul import WITHOUT_NUL
+from bodycam.api.proof import hold, key_of
 from bodycam.api.shapes import RunOut, SessionOut
-from bodycam.catalog import accounts
 from bodycam.catalog import runs as catalog
 from bodycam.catalog.sessions import SessionFilter, list_sessions
 from bodycam.identity import run_credentials
@@ -119,13 +119,9 @@ async def start_run(body: RunIn, context: In, who: Who) -> StartedOut:
     )
 
     def add(connection: Connection) -> catalog.RunRecord:
-        # a key that is revoked, or an account that is disabled, meanwhile: either that sees this run, or this
-        # transaction sees that
         now = now_micros()
-        found = accounts.key_with_account(connection, who.key, hold=True)
-        if found is None or not found[0].usable(now) or found[1].disabled is not None:
-            raise bad_credential()
-        return catalog.add_run(connection, run, stored, now, who.key)
+        hold(connection, who.proof, now)
+        return catalog.add_run(connection, run, stored, now, key_of(who.proof))
 
     record = await write(context.catalog, add)
     return StartedOut(

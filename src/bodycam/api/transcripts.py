@@ -14,6 +14,7 @@ from bodycam.api.archivist import ArchivistAway, ArchivistRefused
 from bodycam.api.caller import In, Who
 from bodycam.api.errors import ApiError
 from bodycam.api.found import visible_session
+from bodycam.api.fresh import must_be_fresh
 from bodycam.api.ndjson import MEDIA_TYPE, line, streamed
 from bodycam.model.event import Event, Kind
 from bodycam.model.transcript import (
@@ -44,6 +45,7 @@ INLINE_BYTES = 16 * 1024
 async def transcript(session: str, context: In, who: Who) -> StreamingResponse:
     """What went by in a session, up to now if it is open. That it was viewed enters the ledger first."""
     record = await visible_session(context, who, session)
+    must_be_fresh(context, who)
     decoder = context.transcripts.get(record.protocol)
     if decoder is None:
         raise ApiError(

@@ -29,6 +29,7 @@ from bodycam.app.shared import ARCHIVIST_SOCKET, open_catalog, snapshot_file
 from bodycam.archive.keys import read_secret
 from bodycam.config import Settings, from_snapshot
 from bodycam.identity.catalog_store import CatalogStore
+from bodycam.identity.oidc.providers import Providers
 from bodycam.identity.run_certificates import RunCertificates
 from bodycam.identity.run_prover import RunProver
 from bodycam.net.authority import Authority, request
@@ -77,6 +78,7 @@ async def run_control(settings: Settings, stop: asyncio.Event) -> None:
         trail=trail,
         audit_export=exported,
         keys=catalog,
+        providers=Providers(settings),
         transcripts=TRANSCRIPTS,
         version=__version__,
         ca_pem=None if authority is None else authority.certificate_pem.decode(),

@@ -23,6 +23,14 @@ def _agents_exist(settings: Settings) -> Iterator[Finding]:
                 )
 
 
+def _workloads_agents_exist(settings: Settings) -> Iterator[Finding]:
+    for number, provider in enumerate(settings.identity.providers):
+        for place, workload in enumerate(provider.workloads):
+            if workload.agent not in settings.agents:
+                path = ("identity", "providers", number, "workloads", place, "agent")
+                yield path, f"expected a declared agent: {_names(settings.agents)}"
+
+
 def _targets_exist(settings: Settings) -> Iterator[Finding]:
     for number, entry in enumerate(settings.access):
         for place, target in enumerate(entry.targets.names):
@@ -111,6 +119,7 @@ def _names(declared: Mapping[str, Any]) -> str:
 
 _CHECKS: tuple[tuple[frozenset[str], Callable[[Settings], Iterator[Finding]]], ...] = (
     (frozenset({"access", "agents"}), _agents_exist),
+    (frozenset({"identity", "agents"}), _workloads_agents_exist),
     (frozenset({"access", "targets"}), _targets_exist),
     (frozenset({"rules", "agents", "targets"}), _rules_exist),
     (frozenset({"listen", "tls"}), _doors),

@@ -5,6 +5,7 @@ from typing import Self
 
 from pydantic import Field, model_validator
 
+from bodycam.config.providers import MAX_PROVIDERS, Provider
 from bodycam.config.section import Section, written
 from bodycam.config.types import Duration, Name, Text
 
@@ -41,11 +42,27 @@ class Identity(Section):
         description="The longest that a client may ask for at once; renewal begins anew.",
     )
     api_keys: ApiKeys = Field(default_factory=ApiKeys, description="Rules for service accounts' API keys.")
+    fresh_sign_in: Duration = Field(
+        default=written("5m"),
+        description="How lately people of a provider must have signed in to approve, to view a recording "
+        "and to issue keys.",
+    )
+    providers: tuple[Provider, ...] = Field(
+        default=(), max_length=MAX_PROVIDERS, description="The identity providers whose tokens are taken."
+    )
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:
         if not 10 <= self.run_ttl <= self.max_run_ttl:
             raise ValueError("expected a run_ttl from 10s to max_run_ttl")
+        return self
+
+    @model_validator(mode="after")
+    def _named_apart(self) -> Self:
+        if self.fresh_sign_in < 30:
+            raise ValueError("expected a fresh_sign_in of at least 30s")
+        if len({one.name for one in self.providers}) != len(self.providers):
+            raise ValueError("expected another name for each of the providers")
         return self
 
 

@@ -6,10 +6,6 @@ from typing import Any
 
 from bodycam.config.schema import keys_at
 
-NOT_YET = {
-    "identity.providers": "OIDC and SAML are not in this version; use service accounts with API keys",
-}
-
 _EXPECTED = {
     "string_type": "expected text; numbers, yes, no, on and off need quotes",
     "int_type": "expected a whole number",
@@ -55,8 +51,6 @@ def expected(path: Sequence[str | int], kind: str, context: Mapping[str, Any], f
 
 def unknown_key(path: Sequence[str | int]) -> str:
     """What to say of a key that no section has."""
-    if (later := NOT_YET.get(key_text(path))) is not None:
-        return later
     known = keys_at(path[:-1])
     close = difflib.get_close_matches(str(path[-1]), known, n=1)
     hint = f" (did you mean {close[0]}?)" if close else ""

@@ -78,9 +78,9 @@ class Admission:
         """The gatekeeper for the worker of that name, whose sessions are counted as its own."""
         return _ForWorker(self, worker)
 
-    def stranger(self, what: str, host: str, times: int) -> None:
-        """Count those who never said who they are, as a worker tells of them."""
-        self._failures.add(what, "", host, times)
+    def stranger(self, what: str, host: str, times: int = 1, *, name: str = "") -> None:
+        """Count those who did not say, or could not prove, who they are; others tell of them."""
+        self._failures.add(what, name, host, times)
 
     async def challenge(
         self, name: str, *, secure: bool, address: str, certificate: bytes = b""

@@ -19,6 +19,8 @@ TABLE: dict[tuple[str, str], tuple[Any, tuple[int, int, int, int, int, int]]] = 
     ("GET", "/v1/targets"): (None, (401, 401, 200, 200, 200, 200)),
     ("GET", "/v1/agents"): (None, (401, 401, 200, 200, 200, 200)),
     ("POST", "/v1/runs"): (NEW, (401, 401, 201, 201, 201, 201)),
+    ("GET", "/v1/providers"): (None, (200, 200, 200, 200, 200, 200)),
+    ("GET", "/v1/whoami"): (None, (401, 401, 200, 200, 200, 200)),
     ("GET", "/v1/runs"): (None, (401, 401, 200, 200, 200, 200)),
     ("GET", "/v1/runs/{run}"): (None, (401, 401, 404, 200, 200, 200)),
     ("POST", "/v1/runs/{run}/renew"): ({}, (401, 401, 404, 200, 403, 200)),

@@ -27,6 +27,7 @@ from bodycam.catalog.sessions import Opening, open_session
 from bodycam.config import parse
 from bodycam.identity import api_keys
 from bodycam.identity.catalog_store import CatalogStore
+from bodycam.identity.oidc.providers import Providers, Source, ask_for_keys
 from bodycam.identity.run_prover import RunProver
 from bodycam.model.event import Event, Kind
 from bodycam.model.ids import APPROVAL, SERVICE_ACCOUNT, SESSION, new_id
@@ -261,7 +262,9 @@ def _people(engine: Any) -> dict[str, str]:
 
 
 @contextlib.asynccontextmanager
-async def living(folder: Path, settings: str = SETTINGS) -> AsyncIterator[World]:
+async def living(
+    folder: Path, settings: str = SETTINGS, *, source: Source = ask_for_keys
+) -> AsyncIterator[World]:
     """A world in `folder` (short, for the socket's path) until the block ends."""
     engine = make_engine(f"sqlite:///{folder / 'catalog.db'}")
     await asyncio.to_thread(migrate, engine)
@@ -283,6 +286,7 @@ async def living(folder: Path, settings: str = SETTINGS) -> AsyncIterator[World]
             engine, in_use, folder / "audit-sinks", "1.2.3", interval=0.02, first_pause=0.05
         ),
         keys=store,
+        providers=Providers(tree, source=source),
         transcripts={"postgres": PlainTranscript()},
         version="1.2.3",
         ca_pem="PEM",

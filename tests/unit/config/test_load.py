@@ -105,9 +105,28 @@ def problems(text: str) -> list[str]:
         ("storage: {catalog: 'postgresql://u:hunter2@h/d'}",
          "1: storage.catalog.url: a literal password is refused; expected {url: "
          "postgresql://user@host/database, password: {env: NAME}}"),
-        ("identity: {providers: [{name: x}]}",
-         "1: identity.providers: OIDC and SAML are not in this version; use service accounts with API "
-         "keys"),
+        ("identity: {providers: [{name: bodycam, type: oidc, issuer: 'https://i', client_id: c}]}",
+         "1: identity.providers[0]: expected another name than bodycam, which the gateway's own accounts have"),
+        ("identity: {providers: [{name: i, type: saml, issuer: 'https://i', client_id: c}]}",
+         "1: identity.providers[0].type: expected 'oidc'"),
+        ("identity: {providers: [{name: i, type: oidc, issuer: 'http://i', client_id: c}]}",
+         "1: identity.providers[0].issuer: expected https://host/path, or http:// to this machine"),
+        ("identity: {providers: [{name: i, type: oidc, issuer: 'https://i'}]}",
+         "1: identity.providers[0]: expected client_id or audience: whom the tokens must be meant for"),
+        ("identity: {providers: [{name: i, type: oidc, issuer: 'https://i', audience: [a]}]}",
+         "1: identity.providers[0]: expected client_id, by which people sign in"),
+        ("identity: {providers: [{name: i, type: oidc, kind: workloads, issuer: 'https://i', audience: [a]}]}",
+         "1: identity.providers[0]: expected workloads: which of its tokens are taken, and for which agent"),
+        ("identity: {providers: [{name: i, type: oidc, kind: workloads, issuer: 'https://i', audience: [a], "
+         "workloads: [{when: {sub: x}, agent: nobody}]}]}",
+         "1: identity.providers[0].workloads[0].agent: expected a declared agent: none is declared"),
+        ("identity: {providers: [{name: i, type: oidc, kind: workloads, issuer: 'https://i', audience: [a], "
+         "workloads: [{when: {sub: []}, agent: nobody}]}]}",
+         "1: identity.providers[0].workloads[0].when: expected at least one value for each claim"),
+        ("identity: {providers: [{name: i, type: oidc, issuer: 'https://i', client_id: c}, "
+         "{name: i, type: oidc, issuer: 'https://j', client_id: c}]}",
+         "1: identity: expected another name for each of the providers"),
+        ("identity: {fresh_sign_in: 1s}", "1: identity: expected a fresh_sign_in of at least 30s"),
         ("rules: [{name: r, then: deny}]",
          "1: rules[0]: expected either when, a condition in CEL, or preset"),
         ("rules: [{when: 'true', then: deny}]", "1: rules[0]: expected a name: it is what clients are told"),

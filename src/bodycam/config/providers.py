@@ -1,0 +1,142 @@
+"""Settings of identity providers: whose tokens are taken, and what their claims mean here."""
+
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Self
+from urllib.parse import urlsplit
+
+from pydantic import Field, field_validator, model_validator
+
+from bodycam.config.section import Section
+from bodycam.config.types import FilePath, HostPort, Name, Text
+
+MAX_PROVIDERS = 50
+OWN_NAME = "bodycam"
+"""The issuer of the gateway's own accounts, whose name no provider may have."""
+
+
+class ProviderType(StrEnum):
+    """How a provider proves who somebody is."""
+
+    OIDC = "oidc"
+
+
+class ProviderKind(StrEnum):
+    """Whom a provider vouches for."""
+
+    PEOPLE = "people"
+    WORKLOADS = "workloads"
+
+
+class Workload(Section):
+    """Workloads that are known by their claims, and what they run."""
+
+    when: Mapping[Text, tuple[Text, ...]] = Field(
+        min_length=1,
+        description="Claims by their path, each with the values that fit; `*` in a value is any text. "
+        "All claims must fit.",
+    )
+    agent: Name = Field(description="The agent that acts when such a token opens a session by itself.")
+    groups: tuple[Text, ...] = Field(default=(), description="The groups that such a workload is in.")
+
+    @field_validator("when", mode="before")
+    @classmethod
+    def _one_or_many(cls, value: object) -> object:
+        if not isinstance(value, Mapping):
+            return value
+        return {path: [one] if isinstance(one, str) else one for path, one in value.items()}
+
+    @field_validator("when")
+    @classmethod
+    def _some_value(cls, value: Mapping[str, tuple[str, ...]]) -> Mapping[str, tuple[str, ...]]:
+        if not all(value.values()):
+            raise ValueError("expected at least one value for each claim")
+        return value
+
+
+class Provider(Section):
+    """One identity provider, whose signed tokens prove people or workloads."""
+
+    name: Name = Field(description="What principals are called by here: `subject@name`.")
+    type: ProviderType = Field(description="How it proves who somebody is.")
+    kind: ProviderKind = Field(
+        default=ProviderKind.PEOPLE, description="Whether it vouches for people or for workloads."
+    )
+    issuer: str = Field(
+        max_length=2000,
+        description="Its issuer URL, letter for letter as its tokens say it; https, or http to this machine.",
+    )
+    client_id: Text | None = Field(
+        default=None, description="The client, a public one, by which people sign in; needed for people."
+    )
+    audience: tuple[Text, ...] = Field(
+        default=(), description="Whom its tokens must be meant for, one of these; absent: `client_id`."
+    )
+    subject: Text = Field(
+        default="sub", description="The claim that names the principal; it must never be given anew."
+    )
+    groups: Text | None = Field(
+        default=None,
+        description="The claim with the groups, a path such as `realm_access.roles`; absent: no groups.",
+    )
+    group_prefix: str = Field(
+        default="", max_length=63, description="What is put before the name of each group of its claims."
+    )
+    scopes: tuple[Text, ...] = Field(
+        default=("openid", "offline_access"),
+        description="What a client asks for when people sign in; openid is needed.",
+    )
+    ca_file: FilePath | None = Field(
+        default=None, description="The CA, in PEM, that vouches for it, instead of the system's."
+    )
+    jwks_uri: str | None = Field(
+        default=None,
+        max_length=2000,
+        description="Where its keys are, for one without a discovery document.",
+    )
+    workloads: tuple[Workload, ...] = Field(
+        default=(), description="Which workloads are taken; the first that fits counts."
+    )
+
+    @field_validator("issuer", "jwks_uri")
+    @classmethod
+    def _private(cls, value: str | None) -> str | None:
+        if value is not None and not provider_url(value):
+            raise ValueError("expected https://host/path, or http:// to this machine")
+        return value
+
+    @model_validator(mode="after")
+    def _whole(self) -> Self:
+        if self.name == OWN_NAME:
+            raise ValueError(f"expected another name than {OWN_NAME}, which the gateway's own accounts have")
+        if not self.audiences:
+            raise ValueError("expected client_id or audience: whom the tokens must be meant for")
+        match self.kind:
+            case ProviderKind.PEOPLE:
+                if self.client_id is None:
+                    raise ValueError("expected client_id, by which people sign in")
+                if self.workloads:
+                    raise ValueError("expected kind: workloads, where workloads are listed")
+                if "openid" not in self.scopes:
+                    raise ValueError("expected openid among the scopes")
+            case ProviderKind.WORKLOADS:
+                if not self.workloads:
+                    raise ValueError("expected workloads: which of its tokens are taken, and for which agent")
+        return self
+
+    @property
+    def audiences(self) -> frozenset[str]:
+        """Whom a token must be meant for, one of these."""
+        return frozenset(self.audience or ((self.client_id,) if self.client_id else ()))
+
+
+def provider_url(text: str) -> bool:
+    """Whether a provider may be asked there: over https, or on this machine."""
+    try:
+        url = urlsplit(text)
+        port = url.port or 0
+    except ValueError:
+        return False
+    if not url.hostname or url.username is not None or url.password is not None or url.fragment:
+        return False
+    return url.scheme == "https" or (url.scheme == "http" and HostPort(url.hostname, port).loopback)

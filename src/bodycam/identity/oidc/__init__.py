@@ -1,0 +1,1 @@
+"""OpenID Connect: from a provider's signed token to a principal."""

@@ -1,0 +1,74 @@
+"""What an OpenID provider says of itself (OpenID Connect Discovery 1.0), for gateway and command line."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from bodycam.config.providers import provider_url
+
+MAX_METADATA = 256 * 1024
+
+
+class NotOpenId(Exception):
+    """What came is no discovery document of that provider; the text says what is wrong with it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Metadata:
+    """A provider's addresses; None is what it does not have."""
+
+    issuer: str
+    jwks_uri: str | None
+    authorization: str | None
+    token: str | None
+    device_authorization: str | None
+    revocation: str | None
+
+
+def metadata_url(issuer: str) -> str:
+    """Where the discovery document of an issuer is (section 4)."""
+    return f"{issuer.removesuffix('/')}/.well-known/openid-configuration"
+
+
+def read_metadata(data: bytes, issuer: str) -> Metadata:
+    """The document's content, if it is that issuer's own (section 4.3).
+
+    Raises:
+        NotOpenId: it is not JSON, of another issuer, or names an address that would be asked in clear.
+    """
+    plain = plain_object(data)
+    if plain.get("issuer") != issuer:
+        raise NotOpenId("its discovery document names another issuer")
+    return Metadata(
+        issuer,
+        _address(plain, "jwks_uri"),
+        _address(plain, "authorization_endpoint"),
+        _address(plain, "token_endpoint"),
+        _address(plain, "device_authorization_endpoint"),
+        _address(plain, "revocation_endpoint"),
+    )
+
+
+def plain_object(data: bytes) -> dict[str, Any]:
+    """A JSON object.
+
+    Raises:
+        NotOpenId: it is none.
+    """
+    try:
+        plain = json.loads(data)
+    except (ValueError, RecursionError):
+        plain = None
+    if not isinstance(plain, dict):
+        raise NotOpenId("what it answers is no JSON object")
+    return plain
+
+
+def _address(plain: Mapping[str, Any], name: str) -> str | None:
+    value = plain.get(name)
+    if value is None:
+        return None
+    if not isinstance(value, str) or not provider_url(value):
+        raise NotOpenId(f"its {name} is no https address")
+    return value

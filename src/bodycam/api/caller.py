@@ -81,14 +81,14 @@ async def caller(request: Request) -> Caller:
             401,
             "no-credential",
             "this needs an API key or a token",
-            "Send a key, or a token of an identity provider, as Authorization: Bearer.",
+            "Send a key as Authorization: Bearer KEY; people sign in with `bodycam login`.",
         )
     if token.startswith(RUN_CREDENTIAL):
         raise ApiError(
             401,
             "run-credential",
             "a run credential is not taken by the control API",
-            "Use an API key of a service account, or a token of an identity provider.",
+            "Use an API key of a service account, or sign in with `bodycam login`.",
         )
     proof: Proof
     if token.startswith(TOKEN):

@@ -32,5 +32,5 @@ def must_be_fresh(context: Control, who: Caller) -> None:
             403,
             "sign-in-too-old",
             f"this needs a sign-in of the last {bound:g} seconds, and yours is older",
-            "Sign in again.",
+            "Run `bodycam login` again.",
         )

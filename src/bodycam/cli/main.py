@@ -11,6 +11,7 @@ from bodycam.cli.printing import tell
 from bodycam.config import SettingsError
 from bodycam.net.control_access import InClear, NoAccess
 from bodycam.net.control_client import ControlError, GatewayUnreachable
+from bodycam.net.sign_in.failure import SignInFailed
 
 # name -> module of this package; a module has `command`, or `app` where the command has its own commands
 COMMANDS: Mapping[str, str] = {
@@ -37,6 +38,9 @@ COMMANDS: Mapping[str, str] = {
     "audit": "audit",
     "legal-hold": "legal_hold",
     "retention": "retention",
+    "login": "login",
+    "logout": "logout",
+    "whoami": "whoami",
 }
 
 
@@ -95,7 +99,7 @@ def _told(error: Exception) -> tuple[str, str, int] | None:
             return error.message, error.hint, error.code
         case GatewayUnreachable():
             return error.message, error.hint, UNREACHABLE
-        case ControlError():
+        case ControlError() | SignInFailed():
             return error.message, error.hint, NO
         case InClear():
             return error.message, error.hint, USAGE

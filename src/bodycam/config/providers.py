@@ -84,7 +84,7 @@ class Provider(Section):
     )
     scopes: tuple[Text, ...] = Field(
         default=("openid", "offline_access"),
-        description="What a client asks for when people sign in; openid is needed.",
+        description="What `bodycam login` asks for; openid is needed.",
     )
     ca_file: FilePath | None = Field(
         default=None, description="The CA, in PEM, that vouches for it, instead of the system's."

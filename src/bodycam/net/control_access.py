@@ -1,13 +1,15 @@
-"""Where the control API is and which key opens it: from the environment, else from settings at hand."""
+"""Where the control API is and what opens it: a key of the environment, a sign-in, or settings at hand."""
 
 import stat
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from bodycam.config import Settings, SettingsError, load
 from bodycam.config.types import HostPort
+from bodycam.net.sign_in.kept import sign_in_file
+from bodycam.net.sign_in.signed_in import SignedIn
 
 URL = "BODYCAM_URL"
 API_KEY = "BODYCAM_API_KEY"
@@ -39,11 +41,13 @@ class InClear(NoAccess):
 
 @dataclass(frozen=True, slots=True)
 class ControlAccess:
-    """The control API's base URL, the caller's API key ("" for none), and the CA that vouches for it."""
+    """The control API's base URL, the caller's API key ("" for none), the CA that vouches for it, and the
+    caller's sign-in, which takes the key's place."""
 
     url: str
     key: str = field(default="", repr=False)
     ca_file: Path | None = None
+    sign_in: SignedIn | None = field(default=None, repr=False)
 
 
 def find_access(
@@ -52,25 +56,43 @@ def find_access(
     """Where and as whom to call.
 
     The URL is `url`, else BODYCAM_URL, else `listen.control` of the settings; the key is BODYCAM_API_KEY,
-    else the content of BODYCAM_KEY_FILE, else `admin.key` in the settings' keys folder. The settings are
-    BODYCAM_SETTINGS, else bodycam.yaml in `folder` (the working directory).
+    else the content of BODYCAM_KEY_FILE; else the sign-in that `bodycam login` kept for that URL counts, else
+    `admin.key` in the settings' keys folder. The settings are BODYCAM_SETTINGS, else bodycam.yaml in `folder`
+    (the working directory).
 
     Raises:
         InClear: the URL is plain http to anything but loopback; no key was read.
         NoAccess: neither says where the gateway is or which key to use, one of them is no URL or no key, or a
             named file can't be used.
     """
+    bare, settings = _gateway(environ, url, folder)
+    if not (environ.get(API_KEY) or environ.get(KEY_FILE)):
+        file = sign_in_file(environ, bare.url)
+        if (kept := file.read()) is not None:
+            return replace(bare, sign_in=SignedIn(file, kept))
+    key_file = settings.keys / "admin.key" if settings else None
+    return replace(bare, key=_sendable(_key(environ, key_file)))
+
+
+def find_gateway(
+    environ: Mapping[str, str], *, url: str | None = None, folder: Path | None = None
+) -> ControlAccess:
+    """Where to call as nobody yet, found as `find_access` does. Raises as that."""
+    return _gateway(environ, url, folder)[0]
+
+
+def _gateway(
+    environ: Mapping[str, str], url: str | None, folder: Path | None
+) -> tuple[ControlAccess, Settings | None]:
     wanted = url or environ.get(URL)
-    needs_settings = not wanted or not (environ.get(API_KEY) or environ.get(KEY_FILE))
-    settings = _settings(environ, folder or Path(), required=needs_settings and not wanted)
+    settings = _settings(environ, folder or Path(), required=not wanted)
     address = wanted or (control_url(settings) if settings else "")
     if not _is_url(address):
         raise NoAccess(f"{address!r} is not a URL of a control API", f"set {URL} to http(s)://HOST:PORT")
     parts = urlsplit(address)
     if not kept_private(parts.scheme, parts.hostname or ""):
         raise InClear(f"http://{parts.hostname}")
-    key_file = settings.keys / "admin.key" if settings else None
-    return ControlAccess(address.rstrip("/"), _sendable(_key(environ, key_file)), _ca(environ, settings))
+    return ControlAccess(address.rstrip("/"), "", _ca(environ, settings)), settings
 
 
 def control_url(settings: Settings) -> str:
@@ -135,7 +157,10 @@ def _key(environ: Mapping[str, str], fallback: Path | None) -> str:
     named = environ.get(KEY_FILE)
     path = Path(named) if named else fallback
     if path is None:
-        raise NoAccess("there is no API key to call the gateway with", f"set {API_KEY} or {KEY_FILE}")
+        raise NoAccess(
+            "there is no API key and no sign-in to call the gateway with",
+            f"sign in with `bodycam login`, or set {API_KEY} or {KEY_FILE}",
+        )
     try:
         if stat.S_IMODE(path.stat().st_mode) & 0o077:
             raise NoAccess(f"the API key in {path} can be read by others", f"run: chmod 600 {path}")

@@ -6,13 +6,15 @@ what happened and what to do, so that no caller ever shows a traceback or a secr
 
 import json
 import ssl
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from types import TracebackType
 from typing import Any, Self
 
 import httpx
 
 from bodycam.net.control_access import ControlAccess, InClear, kept_private
+from bodycam.net.sign_in.failure import SignInFailed
+from bodycam.net.sign_in.signed_in import SignedIn
 
 CONNECT_SECONDS = 5.0
 READ_SECONDS = 30.0
@@ -51,11 +53,11 @@ class ControlClient:
 
         Raises:
             ControlError: the CA file can't be read.
-            InClear: there is a key, and the URL is plain http to anything but loopback.
+            InClear: there is a key or a sign-in, and the URL is plain http to anything but loopback.
         """
         # asked of the URL as it will be dialled
         dialled = httpx.URL(access.url)
-        if access.key and not kept_private(dialled.scheme, dialled.host):
+        if (access.key or access.sign_in) and not kept_private(dialled.scheme, dialled.host):
             raise InClear(f"{dialled.scheme}://{dialled.host}")
         self.url = access.url
         headers = {"Accept": "application/json", "User-Agent": "bodycam-cli"}
@@ -64,6 +66,7 @@ class ControlClient:
         self._http = httpx.Client(
             base_url=access.url,
             headers=headers,
+            auth=None if access.sign_in is None else _AsSignedIn(access.sign_in),
             timeout=httpx.Timeout(read_seconds, connect=connect_seconds),
             transport=transport,
             verify=trust(access),
@@ -136,6 +139,8 @@ class ControlClient:
                 for line in answer.iter_lines():
                     if line.strip():
                         yield _object(line, path)
+        except SignInFailed as failure:
+            raise _signed_out(failure) from failure
         except (httpx.ConnectError, httpx.ConnectTimeout) as error:
             raise self._unreachable(error) from error
         except httpx.HTTPError as error:
@@ -159,6 +164,8 @@ class ControlClient:
             extra["timeout"] = httpx.Timeout(seconds, connect=min(seconds, CONNECT_SECONDS))
         try:
             answer = self._http.request(method, path, params=_without_none(params), json=body, **extra)
+        except SignInFailed as failure:
+            raise _signed_out(failure) from failure
         except httpx.HTTPError as error:
             raise self._unreachable(error) from error
         if answer.status_code >= 400:
@@ -177,6 +184,23 @@ class ControlClient:
             hint="start it with `bodycam serve`, or set BODYCAM_URL to where it listens",
             code="unreachable",
         )
+
+
+class _AsSignedIn(httpx.Auth):
+    """Asks for the token at each request, so that a long command goes on when one ends."""
+
+    def __init__(self, sign_in: SignedIn) -> None:
+        self._sign_in = sign_in
+
+    def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
+        request.headers["Authorization"] = f"Bearer {self._sign_in.token()}"
+        yield request
+
+
+def _signed_out(failure: SignInFailed) -> ControlError:
+    # a provider that is away is met again later; a sign-in that has ended has ended
+    code, status = ("provider-away", 0) if failure.for_now else ("signed-out", 401)
+    return ControlError(failure.message, hint=failure.hint, code=code, status=status)
 
 
 def trust(access: ControlAccess) -> ssl.SSLContext | bool:

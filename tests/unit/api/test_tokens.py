@@ -191,7 +191,7 @@ async def test_issuing_a_key_needs_a_fresh_sign_in_and_taking_one_away_does_not(
     world.keys["ann"] = old(groups=["admins"])
     answer = await world.call("ann", "POST", "/v1/service-accounts/dev/keys")
     assert error(answer) == (403, "sign-in-too-old")
-    assert "Sign in again" in answer.json()["error"]["hint"]
+    assert "bodycam login" in answer.json()["error"]["hint"]
     assert (await world.call("ann", "POST", "/v1/service-accounts/eve/disable")).status_code == 200
     world.keys["ann"] = ISSUED.token(groups=["admins"])
     assert (await world.call("ann", "POST", "/v1/service-accounts/dev/keys")).status_code == 201

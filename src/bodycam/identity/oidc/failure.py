@@ -51,7 +51,7 @@ _SAID = {
     Reason.PROVIDER_AWAY: "the identity provider can't be reached, so that the token can't be checked",
 }
 _HINTS = {
-    Reason.EXPIRED: "People sign in again; a workload takes a new token.",
+    Reason.EXPIRED: "People sign in again with `bodycam login`; a workload takes a new token.",
     Reason.NOT_YET_VALID: "Compare the clocks of the gateway and of the identity provider.",
     Reason.NO_WORKLOAD: "identity.providers[].workloads says which are taken.",
     Reason.NO_AGENT: "Start the command with `bodycam run`.",

@@ -1,0 +1,118 @@
+"""`bodycam login`: signs in at an identity provider, and keeps that for the commands that follow."""
+
+import os
+import sys
+import time
+import webbrowser
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Annotated, Any
+
+import typer
+
+from bodycam.cli.failure import USAGE, Failure
+from bodycam.cli.options import Json, Url
+from bodycam.cli.printing import print_json, tell
+from bodycam.cli.whoami import said
+from bodycam.net.control_access import ControlAccess, find_gateway
+from bodycam.net.control_client import ControlClient
+from bodycam.net.openid import Metadata
+from bodycam.net.sign_in.browser import by_browser
+from bodycam.net.sign_in.device import by_device
+from bodycam.net.sign_in.kept import Kept, SignInFile, sign_in_file
+from bodycam.net.sign_in.provider import Provider, discover
+from bodycam.net.sign_in.tokens import Tokens
+
+# who signed in longer ago at the provider is asked to do it again: what comes after often needs it fresh
+MAX_AGE_SECONDS = 60
+
+
+def command(
+    provider: Annotated[
+        str | None, typer.Option("--provider", help="By which provider; else the settings' first.")
+    ] = None,
+    device: Annotated[
+        bool, typer.Option("--device", help="By a code that you type in on any device with a browser.")
+    ] = False,
+    as_json: Json = False,
+    url: Url = None,
+) -> None:
+    """Sign in at the gateway's identity provider; the commands that follow act in your name.
+
+    Used where no API key is given. It is kept for this gateway, renewed when needed, until `bodycam logout`.
+    """
+    access = find_gateway(os.environ, url=url)
+    with ControlClient(access) as client:
+        chosen = _chosen(client.get("/v1/providers"), provider)
+    metadata = discover(chosen)
+    if device:
+        tokens = by_device(chosen, metadata, tell, max_age=MAX_AGE_SECONDS)
+    else:
+        tokens = by_browser(chosen, metadata, _show, max_age=MAX_AGE_SECONDS)
+    # the gateway has to take it before it is kept
+    with ControlClient(replace(access, key=tokens.id_token)) as client:
+        answer = client.get("/v1/whoami")
+    _keep(sign_in_file(os.environ, access.url), access, chosen, metadata, tokens)
+    if as_json:
+        print_json(answer)
+    else:
+        tell(f"signed in: {said(answer)}")
+
+
+def _keep(
+    file: SignInFile, access: ControlAccess, chosen: Provider, metadata: Metadata, tokens: Tokens
+) -> None:
+    assert metadata.token is not None
+    kept = Kept(
+        gateway=file.gateway,
+        provider=chosen.name,
+        issuer=chosen.issuer,
+        client_id=chosen.client_id,
+        ca_pem=chosen.ca_pem,
+        token_endpoint=metadata.token,
+        revocation_endpoint=metadata.revocation,
+        subject=tokens.subject,
+        since=time.time(),
+        expires=tokens.expires,
+        id_token=tokens.id_token,
+        refresh_token=tokens.refresh_token,
+    )
+    with file.locked():
+        file.write(kept)
+
+
+def _chosen(answer: Mapping[str, Any], name: str | None) -> Provider:
+    listed = [_provider(one) for one in answer.get("providers") or []]
+    if not listed:
+        raise Failure(
+            "the gateway has no identity provider for people",
+            hint="identity.providers in its settings names one; until then use an API key",
+        )
+    if name is None:
+        return listed[0]
+    for one in listed:
+        if one.name == name:
+            return one
+    names = ", ".join(one.name for one in listed)
+    raise Failure(f"there is no identity provider {name}", hint=f"choose one of: {names}", code=USAGE)
+
+
+def _provider(plain: Mapping[str, Any]) -> Provider:
+    try:
+        return Provider(
+            str(plain["name"]),
+            str(plain["issuer"]),
+            str(plain["client_id"]),
+            tuple(map(str, plain["scopes"])),
+            None if plain["ca_pem"] is None else str(plain["ca_pem"]),
+        )
+    except (KeyError, TypeError) as error:
+        raise Failure("what the gateway says of its identity providers can't be understood") from error
+
+
+def _show(page: str) -> None:
+    tell(f"open this page in a browser on this machine:\n{page}")
+    # without a screen, what would open is a browser of text in this very terminal
+    screen = any(os.environ.get(name) for name in ("BROWSER", "DISPLAY", "WAYLAND_DISPLAY"))
+    if screen or sys.platform == "darwin":
+        webbrowser.open(page)

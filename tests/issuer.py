@@ -58,7 +58,7 @@ class Issuer:
             "sub": "ann",
             "aud": CLIENT,
             "iat": now - 5,
-            "exp": now + 600,
+            "exp": now + 21_600,
             "auth_time": int(now) - 10,
             "groups": ["devs"],
         }

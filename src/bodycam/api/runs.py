@@ -22,6 +22,7 @@ from bodycam.api.shapes import RunOut, SessionOut
 from bodycam.catalog import runs as catalog
 from bodycam.catalog.sessions import SessionFilter, list_sessions
 from bodycam.identity import run_credentials
+from bodycam.identity.oidc.providers import ProvedToken
 from bodycam.model.identity import Grade, Run
 from bodycam.model.ids import RUN, new_id
 
@@ -107,6 +108,13 @@ async def start_run(body: RunIn, context: In, who: Who) -> StartedOut:
             "may-not-start",
             f"{who.principal} may not start agent {body.agent!r}",
             "The settings say who may, under agents.<name>.may_start; GET /v1/agents lists yours.",
+        )
+    if isinstance(who.proof, ProvedToken) and who.proof.agent not in (None, body.agent):
+        raise ApiError(
+            403,
+            "may-not-start",
+            f"{who.principal} may start agent {who.proof.agent!r} only",
+            "The settings say which, under identity.providers[].workloads[].agent.",
         )
     ttl = checked_ttl(context, body.ttl)
     # a malformed trace context is a claim that nobody can join on: it is left out, as its standard asks

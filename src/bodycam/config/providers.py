@@ -36,7 +36,7 @@ class Workload(Section):
         description="Claims by their path, each with the values that fit; `*` in a value is any text. "
         "All claims must fit.",
     )
-    agent: Name = Field(description="The agent that acts when such a token opens a session by itself.")
+    agent: Name = Field(description="The agent whose runs such a workload may start; of no other.")
     groups: tuple[Text, ...] = Field(default=(), description="The groups that such a workload is in.")
 
     @field_validator("when", mode="before")

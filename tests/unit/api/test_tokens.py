@@ -231,6 +231,8 @@ async def test_a_workload_starts_runs_as_a_service_and_decides_on_nothing(world:
     run = (await world.start_run("job"))["run"]
     assert run["principal"] == "repo:acme/shop@ci"
     assert (await world.call("job", "GET", "/v1/whoami")).json()["kind"] == "service"
+    other = await world.call("job", "POST", "/v1/runs", json={"agent": "other-bot"})
+    assert error(other) == (403, "may-not-start")
 
 
 async def test_a_reload_takes_a_provider_away(world: World) -> None:

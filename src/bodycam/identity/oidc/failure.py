@@ -19,7 +19,6 @@ class Reason(StrEnum):
     NO_SUBJECT = "token-no-subject"
     CLAIMS = "token-claims"
     NO_WORKLOAD = "token-no-workload"
-    NO_AGENT = "token-no-agent"
     PROVIDER_AWAY = "provider-away"
 
 
@@ -47,13 +46,11 @@ _SAID = {
     Reason.EXPIRED: "the token has expired",
     Reason.NOT_YET_VALID: "the token is not valid yet",
     Reason.NO_WORKLOAD: "the gateway's settings take no workload with these claims",
-    Reason.NO_AGENT: "a person's token opens no session by itself",
     Reason.PROVIDER_AWAY: "the identity provider can't be reached, so that the token can't be checked",
 }
 _HINTS = {
     Reason.EXPIRED: "People sign in again with `bodycam login`; a workload takes a new token.",
     Reason.NOT_YET_VALID: "Compare the clocks of the gateway and of the identity provider.",
     Reason.NO_WORKLOAD: "identity.providers[].workloads says which are taken.",
-    Reason.NO_AGENT: "Start the command with `bodycam run`.",
     Reason.PROVIDER_AWAY: "Try again in a moment; what runs goes on. The gateway's log says what failed.",
 }

@@ -22,8 +22,9 @@ from bodycam.net.openid import MAX_METADATA, NotOpenId, metadata_url, read_metad
 class ProvedToken:
     """Who a token proved, and until when (`expires`); times are Unix seconds.
 
-    `signed_in` is when a person proved themselves to the provider, if it says so. `agent` is what a workload
-    runs by itself. `digest` is the same for the same token, and for no other one of that issuer.
+    `signed_in` is when a person proved themselves to the provider, if it says so. `agent` is the only
+    one whose runs a workload may start. `digest` is the same for the same token, and for no other one of
+    that issuer.
     """
 
     principal: Principal

@@ -153,7 +153,7 @@ async def test_a_token_that_ends_while_a_run_is_being_started_starts_none(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     real = proof_module.hold
-    monkeypatch.setattr("bodycam.api.runs.hold", lambda at, proof, now: real(at, proof, now + 700_000_000))
+    monkeypatch.setattr("bodycam.api.runs.hold", lambda at, proof, now: real(at, proof, now + 22_000_000_000))
     answer = await world.call("ann", "POST", "/v1/runs", json={"agent": "billing-bot"})
     assert error(answer) == (401, "token-expired")
     assert (await world.call("ada", "GET", "/v1/runs")).json()["runs"] == []

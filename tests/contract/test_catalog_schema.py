@@ -82,8 +82,13 @@ def test_an_index_with_a_row_an_exchange_is_emptied_and_asks_to_be_built_anew(
 def test_an_index_without_sightings_stays_and_asks_for_recordings_to_be_read_again(catalog_url: str) -> None:
     engine = make_engine(catalog_url)
     at_revision(engine, "0005")
+    # what writes sessions today has a column more than the schema of then
+    with writing(engine) as connection:
+        connection.exec_driver_sql("ALTER TABLE sessions ADD COLUMN labels JSON")
     keys = add_session(engine, "ses_a")
     write(engine, [exchange(keys, 1, "SELECT zebra")])
+    with writing(engine) as connection:
+        connection.exec_driver_sql("ALTER TABLE sessions DROP COLUMN labels")
 
     migrate(engine)
 

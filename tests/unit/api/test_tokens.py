@@ -126,6 +126,7 @@ async def test_groups_of_a_token_are_groups_here_and_nothing_else_is(world: Worl
         ("eyJ.eyJ.x", 401, "token-malformed"),
         (CI.token(aud="bodycam", repository="evil/x"), 401, "token-no-workload"),
     ],
+    ids=["expired", "audience", "issuer", "malformed", "no workload"],
 )
 async def test_a_refused_token_is_counted_in_the_audit_with_its_reason(
     world: World, token: str, status: int, code: str

@@ -431,8 +431,9 @@ def gateway(targets: Mapping[str, Any], **settings: Any) -> Iterator[Gateway]:
     with folder() as made:
         served = Gateway(made / "g", targets, **settings)
         served.init()
-        served.start()
         try:
+            # one that does not become ready is a process as well
+            served.start()
             yield served
         finally:
             served.stop()

@@ -12,6 +12,7 @@ import asyncpg
 import psycopg
 import pytest
 
+from bodycam.protocols.postgres.lookup import question
 from tests import stage
 
 ANN, BOB, PIN = "123-45-6789", "987-65-4321", "471189"
@@ -373,3 +374,19 @@ def test_records_have_no_value_and_say_how_often_one_was_masked(
     # whole values, because times and numbers of all kinds have four digits alike
     assert not re.search("|".join(map(re.escape, (ANN, BOB, ANN[::-1], BOB[::-1]))), shown)
     assert MASK in shown
+
+
+def test_a_role_that_reads_backslashes_in_its_own_way_is_told_the_same(server: stage.Postgres) -> None:
+    def found(way: str) -> list[str]:
+        done = subprocess.run(
+            [server.bin / "psql", "-X", "-A", "-t", "-q", "-c", question([("people", "ssn")])],
+            env=server.direct() | {"PGOPTIONS": f"-c standard_conforming_strings={way}"},
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=True,
+        )
+        return sorted(done.stdout.splitlines())
+
+    assert any("|give_on|" in line for line in found("on"))
+    assert found("off") == found("on")

@@ -119,6 +119,14 @@ def test_without_an_answer_nobody_is_let_in(play: Play) -> None:
     )
 
 
+def test_a_look_up_that_was_not_done_to_its_end_is_no_answer(play: Play, masks: ByName) -> None:
+    play.client_gets()
+    play.answer(ErrandDone())
+    assert play.closed
+    assert masks.learned == []
+    assert "not done to its end" in backend.error_map(play.client_gets())["message"]
+
+
 def test_what_the_client_sends_waits_for_a_look_up_that_is_due(play: Play, masks: ByName) -> None:
     found(play)
     play.client_gets(), play.target_sees(), play.recorded()

@@ -1,10 +1,10 @@
 """Settings of approvals: where people find them, and who is told that one waits."""
 
 from enum import StrEnum
-from typing import Self
+from typing import Annotated, Self
 from urllib.parse import urlsplit
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from bodycam.config.secret import SecretSource
 from bodycam.config.section import Section, written
@@ -40,6 +40,9 @@ def webhook_url(value: str) -> str:
     return value
 
 
+WebhookUrl = Annotated[str, Field(max_length=2000), AfterValidator(webhook_url)]
+
+
 class Webhook(Section):
     """One place that is told of each approval that waits."""
 
@@ -48,9 +51,8 @@ class Webhook(Section):
         default=WebhookFormat.GENERIC,
         description="`generic` is signed JSON for programs; `slack` is a text for Slack and its like.",
     )
-    url: str | None = Field(
+    url: WebhookUrl | None = Field(
         default=None,
-        max_length=2000,
         description="Where it is: https, or http to this machine. Private addresses are fine.",
     )
     url_from: SecretSource | None = Field(
@@ -62,11 +64,6 @@ class Webhook(Section):
     ca_file: FilePath | None = Field(
         default=None, description="The CAs, in PEM, that vouch for it; absent: the system's."
     )
-
-    @field_validator("url")
-    @classmethod
-    def _fits(cls, value: str | None) -> str | None:
-        return None if value is None else webhook_url(value)
 
     @model_validator(mode="after")
     def _complete(self) -> Self:

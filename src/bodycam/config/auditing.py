@@ -3,9 +3,9 @@
 from enum import StrEnum
 from typing import Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, model_validator
 
-from bodycam.config.approvals import webhook_url
+from bodycam.config.approvals import WebhookUrl
 from bodycam.config.secret import SecretSource
 from bodycam.config.section import Section
 from bodycam.config.types import Address, FilePath, Name
@@ -46,9 +46,8 @@ class Sink(Section):
         description="Whether a syslog server is spoken to in TLS and has to prove itself; without it only on "
         "this machine.",
     )
-    url: str | None = Field(
+    url: WebhookUrl | None = Field(
         default=None,
-        max_length=2000,
         description="Of a webhook: where it is: https, or http to this machine.",
     )
     url_from: SecretSource | None = Field(
@@ -60,11 +59,6 @@ class Sink(Section):
     ca_file: FilePath | None = Field(
         default=None, description="The CAs, in PEM, that vouch for it; absent: the system's."
     )
-
-    @field_validator("url")
-    @classmethod
-    def _fits(cls, value: str | None) -> str | None:
-        return None if value is None else webhook_url(value)
 
     @model_validator(mode="after")
     def _complete(self) -> Self:

@@ -31,7 +31,8 @@ TREE_MOST: Final = 256 * 1024
 SECONDS: Final = 10
 """How long the database may work on it."""
 
-# the first statement makes names and operators in the next mean the system's own, whatever the role's are
+# the first statement makes names and operators in the next mean the system's own, whatever the role's are;
+# E'' is read the same whatever standard_conforming_strings is, which a setting of the role may turn off
 QUERY: Final = """\
 select pg_catalog.set_config('search_path', 'pg_catalog', true),
        pg_catalog.set_config('statement_timeout', '{seconds}s', true);
@@ -49,9 +50,9 @@ with recursive named(oid) as (
 ), words(oid, source, word) as (
     select distinct p.oid, p.source, w.word
       from code p
-      cross join lateral (select '' union all select regexp_split_to_table(p.source, '\\W+')) w(word)
+      cross join lateral (select '' union all select regexp_split_to_table(p.source, E'\\\\W+')) w(word)
 ), names(kind, oid, name, word) as (
-    select o.kind, o.oid, o.name, coalesce((regexp_match(o.name, '\\w+'))[1], '')
+    select o.kind, o.oid, o.name, coalesce((regexp_match(o.name, E'\\\\w+'))[1], '')
       from (select 'r', c.oid, replace(lower(c.relname), '"', '""')
               from pg_class c where c.relkind in ('r', 'p', 'f', 'v', 'm')
             union all

@@ -40,13 +40,14 @@ class MaskedColumns:
         masks: Masks | None = session.masks
         if lookup is None or masks is None:
             return ""
-        if not answer.failure:
-            # another connection's, if it asked for the same just before
-            done = answer.errand
-            masks.learn(done.found if isinstance(done, Lookup) else lookup.found)
+        # another connection's, if it asked for the same just before
+        done = answer.errand if isinstance(answer.errand, Lookup) else lookup
+        failure = answer.failure or ("" if done.over else "it was not done to its end")
+        if not failure:
+            masks.learn(done.found)
             return ""
-        session.note("masked-columns-unknown", reason=session.redaction.redact(answer.failure)[0])
+        session.note("masked-columns-unknown", reason=session.redaction.redact(failure)[0])
         if masks.lasting:
             # what is known is some minutes old, and another attempt comes soon
             return ""
-        return f"the masked columns can't be looked up: {answer.failure}"
+        return f"the masked columns can't be looked up: {failure}"

@@ -376,6 +376,7 @@ def test_records_have_no_value_and_say_how_often_one_was_masked(
     assert MASK in shown
 
 
+@pytest.mark.usefixtures("masking")
 def test_a_role_that_reads_backslashes_in_its_own_way_is_told_the_same(server: stage.Postgres) -> None:
     def found(way: str) -> list[str]:
         done = subprocess.run(

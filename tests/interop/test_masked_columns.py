@@ -376,11 +376,10 @@ def test_records_have_no_value_and_say_how_often_one_was_masked(
     assert MASK in shown
 
 
-@pytest.mark.usefixtures("masking")
 def test_a_role_that_reads_backslashes_in_its_own_way_is_told_the_same(server: stage.Postgres) -> None:
     def found(way: str) -> list[str]:
         done = subprocess.run(
-            [server.bin / "psql", "-X", "-A", "-t", "-q", "-c", question([("people", "ssn")])],
+            [server.bin / "psql", "-X", "-A", "-t", "-q", "-c", question([("wages", "ssn")])],
             env=server.direct() | {"PGOPTIONS": f"-c standard_conforming_strings={way}"},
             capture_output=True,
             text=True,
@@ -389,5 +388,9 @@ def test_a_role_that_reads_backslashes_in_its_own_way_is_told_the_same(server: s
         )
         return sorted(done.stdout.splitlines())
 
-    assert any("|give_on|" in line for line in found("on"))
+    server.sql(
+        "create table if not exists wages (ssn text)",
+        "create or replace function pay() returns text language sql as 'select ssn from wages limit 1'",
+    )
+    assert any("|pay|" in line for line in found("on"))
     assert found("off") == found("on")

@@ -146,7 +146,7 @@ async def test_verify_and_status_answer(asked: Asked) -> None:
     assert status["lag_seconds"] < 5
 
 
-@pytest.mark.parametrize("session", [ids.new_id(ids.SESSION), "nonsense"])
+@pytest.mark.parametrize("session", [ids.new_id(ids.SESSION), "nonsense"], ids=["unknown", "nonsense"])
 async def test_an_unknown_session_is_said_to_be_unknown(asked: Asked, session: str) -> None:
     with pytest.raises(RemoteError) as refused:
         await asked.events(session)

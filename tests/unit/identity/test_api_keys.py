@@ -40,7 +40,9 @@ async def test_a_key_that_is_no_longer_good(stored: api_keys.StoredKey) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "bca_", "bca_key_x_", ISSUED.text + "x", ISSUED.text[:-1], "bcr_run_a_b", "x" * 999]
+    "text",
+    ["", "bca_", "bca_key_x_", ISSUED.text + "x", ISSUED.text[:-1], "bcr_run_a_b", "x" * 999],
+    ids=["empty", "prefix", "no secret", "longer", "shorter", "run credential", "long"],
 )
 async def test_text_that_is_no_key(text: str) -> None:
     assert await api_keys.verify(text, Store(STORED), 101.0) is None

@@ -1,6 +1,6 @@
 """From the settings to what is masked at a target: detectors, columns, JSON paths."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import final
 
 from bodycam.config.masking import Audience, Capture, Mask, Then
@@ -106,19 +106,27 @@ class Rules:
         for _, unless in (*self._detecting, *self._json):
             yield unless
 
-    def mask(self, origins: Sequence[Origin]) -> ColumnMask | None:
-        """The mask of a column, if it has one: its own name, and those of the columns that it comes from."""
+    def entries(self, origins: Iterable[Origin]) -> int:
+        """The entries that name one of these columns, a bit for each."""
+        found = 0
+        for place, (named, _, _) in enumerate(self._columns):
+            if any(named.match(origin) for origin in origins):
+                found |= 1 << place
+        return found
+
+    def mask(self, column: Origin, entries: int) -> ColumnMask | None:
+        """The mask of a column, if it has one: by the entries that name it or where its values come from."""
         found: Then | None = None
-        for named, unless, then in self._columns:
-            if not unless.match(origins[0]) and any(named.match(origin) for origin in origins):
+        for place, (_, unless, then) in enumerate(self._columns):
+            if entries >> place & 1 and not unless.match(column):
                 found = stricter(found, then)
         return None if found is None else ColumnMask(found)
 
-    def opens(self, origins: Sequence[Origin]) -> bool:
-        """Whether an entry leaves a column alone that it would mask by where its values come from."""
+    def opens(self, column: Origin, entries: int) -> bool:
+        """Whether one of these entries leaves a column alone that it would mask else."""
         return any(
-            unless.match(origins[0]) and any(named.match(origin) for origin in origins)
-            for named, unless, _ in self._columns
+            entries >> place & 1 and unless.match(column)
+            for place, (_, unless, _) in enumerate(self._columns)
             if unless
         )
 

@@ -1,6 +1,7 @@
 """Which columns of a database are masked: through views and parts, and by a statement's facts."""
 
 import re
+from collections import deque
 from collections.abc import Iterable
 from functools import lru_cache
 from typing import Final, final
@@ -34,6 +35,17 @@ class Known:
 
 
 @final
+class _Came:
+    """Where values come from: columns, and the entries that name one; whether there is `more`."""
+
+    __slots__ = ("entries", "more", "origins")
+
+    def __init__(self, origins: list[Origin], rules: Rules, *, more: bool) -> None:
+        self.origins, self.more = origins, more
+        self.entries = rules.entries(origins)
+
+
+@final
 class MaskedRelations:
     """The relations of one database in which something is masked, for one audience."""
 
@@ -45,6 +57,7 @@ class MaskedRelations:
         for relation in relations:
             for number in relation.parents:
                 self._parts.setdefault(number, []).append(relation.number)
+        self._used: dict[int, _Came] = {}
         self._places: dict[Place, ColumnMask] = {}
         # columns whose values show less masked, or not at all, as a column of something else
         self._open: set[tuple[str, str, str]] = set()
@@ -52,10 +65,13 @@ class MaskedRelations:
         for relation in relations:
             masks: dict[str, ColumnMask] = {}
             for number, column in relation.columns.items():
-                origins, more = self._origins((relation.number, number))
-                mask = rules.strictest if more else rules.mask(origins)
-                if rules.opens(origins):
-                    self._open.update((one.schema, one.table, one.column) for one in origins)
+                came = self._origins(relation, number)
+                own, entries, more = came[0].origins[0], 0, False
+                for one in came:
+                    entries, more = entries | one.entries, more or one.more
+                mask = rules.strictest if more else rules.mask(own, entries)
+                if rules.opens(own, entries):
+                    self._open.update((at.schema, at.table, at.column) for one in came for at in one.origins)
                 if mask is not None:
                     masks[column.name] = self._places[relation.number, number] = mask
             known = Known(relation, masks)
@@ -196,40 +212,53 @@ class MaskedRelations:
         called = self._names.get(table, [])
         return called if not schema else [known for known in called if known.relation.schema == schema]
 
-    def _origins(self, place: Place) -> tuple[list[Origin], bool]:
-        """What a column is called, itself first, then wherever its values come from; whether there is more.
+    def _origins(self, relation: Relation, column: int) -> "list[_Came]":
+        """What a column is called, itself first, then wherever its values come from.
 
         What a relation inherits from says what is masked in it. Its own parts do as well, because their rows
         are among its own, but those of what it inherits from are not.
         """
+        number = relation.number
+        if column in relation.sources or not relation.uses:
+            return [self._followed([((number, column), True)], set())]
+        # what it looks at is the same for all such columns of a relation, of which there may be very many
+        used = self._used.get(number)
+        if used is None:
+            todo = [(each, True) for each in relation.uses]
+            used = self._used[number] = self._followed(todo, {number})
+        return [self._followed([((number, column), True)], {number}), used]
+
+    def _followed(self, todo: list[tuple[Place, bool]], used: set[int]) -> "_Came":
+        """All that these columns are called; what the relations in `used` look at is left out."""
         found: list[Origin] = []
         seen: set[Place] = set()
-        todo: list[tuple[Place, bool]] = [(place, True)]
-        while todo:
-            at, with_parts = todo.pop(0)
+        waiting = deque(todo)
+        while waiting:
+            at, with_parts = waiting.popleft()
             number, column = at
             relation = self._of.get(number)
             if at == ANYTHING or len(found) >= ORIGINS_MOST:
-                return found, True
+                return _Came(found, self._rules, more=True)
             if at in seen or relation is None:
                 continue
             seen.add(at)
             if column == 0:
-                todo += [((number, each), with_parts) for each in relation.columns]
+                waiting.extend(((number, each), with_parts) for each in relation.columns)
                 continue
             described = relation.columns.get(column)
             if described is None:
                 continue
             found.append(Origin(relation.schema, relation.name, described.name))
-            todo += [(each, False) for each in self._called_so(relation.parents, described.name)]
+            waiting.extend((each, False) for each in self._called_so(relation.parents, described.name))
             if with_parts:
                 parts = self._parts.get(number, ())
-                todo += [(each, True) for each in self._called_so(parts, described.name)]
+                waiting.extend((each, True) for each in self._called_so(parts, described.name))
             if column in relation.sources:
-                todo.append((relation.sources[column], True))
-            else:
-                todo += [(each, True) for each in relation.uses]
-        return found, False
+                waiting.append((relation.sources[column], True))
+            elif number not in used:
+                used.add(number)
+                waiting.extend((each, True) for each in relation.uses)
+        return _Came(found, self._rules, more=False)
 
     def _called_so(self, numbers: Iterable[int], name: str) -> list[Place]:
         places = []

@@ -35,7 +35,7 @@ def cells(
     rules: Rules | None, origin: Origin | None, value: bytes, kind: CellKind = CellKind.TEXT
 ) -> bytes | None:
     assert rules is not None
-    mask = None if origin is None else rules.mask([origin])
+    mask = None if origin is None else rules.mask(origin, rules.entries([origin]))
     screen = rules.screen([rules.column("c", kind, holds_text=True, origin=origin, mask=mask)])
     changed = None if screen is None else screen.cells([value])
     return value if changed is None else changed[0]
@@ -130,11 +130,11 @@ def test_a_column_counts_by_every_name_that_its_values_had_and_is_let_go_by_its_
     table, view, shown = (
         Origin("public", *name) for name in (("customers", "ssn"), ("v", "x"), ("v", "shown"))
     )
-    mask = rules.mask([view, table])
+    mask = rules.mask(view, rules.entries([view, table]))
     assert mask is not None
     assert mask.then is Then.PARTIAL
-    assert rules.mask([view]) is None
-    assert rules.mask([shown, table]) is None
+    assert rules.mask(view, rules.entries([view])) is None
+    assert rules.mask(shown, rules.entries([shown, table])) is None
 
 
 def test_of_a_column_that_is_half_known_only_a_table_said_in_full_is_guessed(patterns: Patterns) -> None:

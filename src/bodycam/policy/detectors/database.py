@@ -3,7 +3,7 @@
 import hashlib
 import platform
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from importlib.metadata import version
 from pathlib import Path
@@ -49,9 +49,13 @@ class Database:
         self.scan: Scan = inner.scan
 
     @classmethod
-    def open(cls, patterns: Sequence[bytes], cache: Path | None, *, each: bool = False) -> "Database":
-        """Load from the cache, or compile (seconds for hundreds of patterns) and put it there."""
-        patterns, flags = [by_line(pattern) for pattern in patterns], _EACH if each else _ONCE
+    def open(cls, patterns: Mapping[int, bytes], cache: Path | None, *, each: bool = False) -> "Database":
+        """Load from the cache, or compile (seconds for hundreds of patterns) and put it there.
+
+        The patterns are by their places, of which a scan tells.
+        """
+        patterns = {place: by_line(pattern) for place, pattern in patterns.items()}
+        flags = _EACH if each else _ONCE
         path = None if cache is None else cache / f"{_key(patterns, flags)}.hs"
         if path is not None and (body := stored.load(path)) is not None:
             # a database of another version or machine is made anew, too
@@ -75,7 +79,7 @@ def check(pattern: bytes) -> None:
         PatternRefused: it doesn't.
     """
     try:
-        _compile([by_line(pattern)], [0], _ONCE)
+        _compile({0: by_line(pattern)}, _ONCE)
     except hyperscan.error as error:
         raise PatternRefused(str(error)) from error
 
@@ -96,33 +100,38 @@ def _of_a_line(match: re.Match[bytes]) -> bytes:
     return _OF_A_LINE.get(match.group(), match.group())
 
 
-def _compiled(patterns: Sequence[bytes], flags: int) -> "tuple[hyperscan.Database, frozenset[int]]":
-    places = list(range(len(patterns)))
+def _compiled(patterns: Mapping[int, bytes], flags: int) -> "tuple[hyperscan.Database, frozenset[int]]":
     try:
-        return _compile(patterns, places, flags), frozenset()
+        return _compile(patterns, flags), frozenset()
     except hyperscan.error:
-        refused = frozenset(place for place in places if not _taken(patterns[place]))
-        taken = [place for place in places if place not in refused]
-        return _compile([patterns[place] for place in taken], taken, flags), refused
+        taken = {place: pattern for place, pattern in patterns.items() if _taken(pattern)}
+        return _compile(taken, flags), frozenset(patterns.keys() - taken.keys())
 
 
 def _taken(pattern: bytes) -> bool:
     try:
-        _compile([pattern], [0], _ONCE)
+        _compile({0: pattern}, _ONCE)
     except hyperscan.error:
         return False
     return True
 
 
-def _compile(patterns: Sequence[bytes], places: Sequence[int], flags: int) -> "hyperscan.Database":
+def _compile(patterns: Mapping[int, bytes], flags: int) -> "hyperscan.Database":
     inner = hyperscan.Database(mode=hyperscan.HS_MODE_BLOCK)
-    inner.compile(expressions=list(patterns), ids=list(places), flags=flags)
+    inner.compile(expressions=list(patterns.values()), ids=list(patterns), flags=flags)
     return inner
 
 
-def _key(patterns: Sequence[bytes], flags: int) -> str:
+def _key(patterns: Mapping[int, bytes], flags: int) -> str:
     digest = hashlib.sha256()
-    for part in (version("hyperscan").encode(), str(flags).encode(), _processor(), *patterns):
+    places = str(list(patterns)).encode()
+    for part in (
+        version("hyperscan").encode(),
+        str(flags).encode(),
+        _processor(),
+        places,
+        *patterns.values(),
+    ):
         digest.update(len(part).to_bytes(8, "big") + part)
     return digest.hexdigest()[:32]
 

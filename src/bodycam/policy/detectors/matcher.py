@@ -6,9 +6,9 @@ from typing import Any, final
 import hyperscan
 import re2
 
-from bodycam.policy.detectors.database import Database, Scan
+from bodycam.policy.detectors.automaton import Automaton
 from bodycam.policy.detectors.marks import MARK, MARK_START
-from bodycam.policy.detectors.rule import Rule
+from bodycam.policy.detectors.rule import Coarse, Rule
 
 # bytes, over all rules, that are looked at closely in one text before the whole of it counts as found
 MAX_WORK = 16 << 20
@@ -63,11 +63,11 @@ class Matcher:
         "names",
     )
 
-    def __init__(self, patterns: Sequence[Pattern], coarse: Sequence[bytes], database: Database) -> None:
+    def __init__(self, patterns: Sequence[Pattern], coarse: Sequence[Coarse], automaton: Automaton) -> None:
         places = {one: place for place, one in enumerate(coarse)}
         self._patterns: list[list[Pattern]] = [[] for _ in coarse]
         for pattern in patterns:
-            if (place := places[pattern.rule.coarse]) not in database.refused:
+            if (place := places[pattern.rule.coarse]) not in automaton.refused:
                 self._patterns[place].append(pattern)
         self.names = frozenset(pattern.rule.name for one in self._patterns for pattern in one)
         words = [pattern.rule.words for pattern in patterns if pattern.rule.words]
@@ -76,10 +76,10 @@ class Matcher:
             if words
             else None
         )
-        self._scan = database.scan
+        self._scan = automaton.scan
         self._found: list[int] = []
         self._noted = self._note
-        self._each: Scan | None = None
+        self._each: Automaton | None = None
         self._ends: list[int] = []
         self._noted_end = self._note_end
 
@@ -97,9 +97,9 @@ class Matcher:
         """Whether `ends` can say where something may be."""
         return self._each is not None
 
-    def place_by(self, each: Database) -> None:
-        """Let it say so, by a database of the same patterns that tells of each match."""
-        self._each = each.scan
+    def place_by(self, each: Automaton) -> None:
+        """Let it say so, by one of the same patterns that tells of each match."""
+        self._each = each
 
     def ends(self, text: bytes) -> list[int] | None:
         """Where in a text what may be something ends, in order: none is certain. Costs one scan.
@@ -112,7 +112,7 @@ class Matcher:
             return None
         ends = self._ends
         try:
-            self._each(text, self._noted_end)
+            self._each.scan(text, self._noted_end)
         except hyperscan.ScanTerminated:
             self._ends = []
             return None

@@ -11,7 +11,7 @@ import kingfisher
 import re2
 
 from bodycam.policy.detectors import own, pii, secrets, stored
-from bodycam.policy.detectors.database import Database
+from bodycam.policy.detectors.automaton import Automaton
 from bodycam.policy.detectors.known import chooses, hints
 from bodycam.policy.detectors.matcher import Matcher, Pattern
 from bodycam.policy.detectors.rule import Rule
@@ -95,10 +95,9 @@ class Patterns:
         coarse = list(dict.fromkeys(pattern.rule.coarse for pattern in patterns))
         found = self._matchers.get(key)
         if found is None:
-            database = Database.open(coarse, self._cache)
-            found = self._matchers[key] = Matcher(patterns, coarse, database)
+            found = self._matchers[key] = Matcher(patterns, coarse, Automaton.open(coarse, self._cache))
         if placed and not found.places:
-            found.place_by(Database.open(coarse, self._cache, each=True))
+            found.place_by(Automaton.open(coarse, self._cache, each=True))
         return found
 
 

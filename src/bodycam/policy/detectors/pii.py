@@ -5,9 +5,12 @@ A pattern finds what has the form; a checksum or a library confirms it. National
 
 import ipaddress
 import re
+from collections.abc import Iterator
+from itertools import product
+from string import ascii_uppercase
 
 import phonenumbers
-from stdnum import iban
+from stdnum import iban, numdb
 
 from bodycam.policy.detectors.national import NATIONAL, digits, last_four
 from bodycam.policy.detectors.rule import Rule, Span, whole
@@ -72,6 +75,20 @@ def _iban(found: bytes) -> Span | None:
     return None
 
 
+def _ibans() -> Iterator[Rule]:
+    """A rule for each country, which costs next to nothing: a scan leaps to words, not to any letters."""
+    known = numdb.get("iban")
+    for country in map("".join, product(ascii_uppercase, repeat=2)):
+        if known.info(country + "00")[0][1]:
+            yield Rule(
+                "pii.iban",
+                rb"\b" + country.encode() + rb"[0-9]{2}(?:[A-Z0-9]{11,30}|(?: [A-Z0-9]{1,4}){3,8})\b",
+                confirm=_iban,
+                keep=_country,
+                filter=rb"\b" + country.encode() + rb"[0-9]{2}(?:[A-Z0-9]{11}|(?: [A-Z0-9]{1,4}){3})",
+            )
+
+
 def _phone(found: bytes) -> Span | None:
     try:
         number = phonenumbers.parse(found.decode(), None)
@@ -119,20 +136,16 @@ def _network(found: bytes) -> bytes:
 
 
 RULES: tuple[Rule, ...] = (
+    Rule("pii.card", rb"\b[2-68][0-9]{12,18}\b", confirm=_card, keep=last_four, run=_CARD_LENGTHS[-1]),
     Rule(
         "pii.card",
-        # as one number, in fours, or as American Express and Diners Club write theirs
-        rb"\b(?:[2-68][0-9]{12,18}|[2-68][0-9]{3}(?:[ -][0-9]{4}){2}[ -][0-9]{1,7}"
-        rb"|3[0-9]{3}[ -][0-9]{6}[ -][0-9]{4,5})\b",
+        # in fours, or as American Express and Diners Club write theirs
+        rb"\b(?:[2-68][0-9]{3}(?:[ -][0-9]{4}){2}[ -][0-9]{1,7}|3[0-9]{3}[ -][0-9]{6}[ -][0-9]{4,5})\b",
         confirm=_card,
         keep=last_four,
+        filter=rb"[0-9]{4}[ -][0-9]{4}[ -][0-9]{4}[ -][0-9]|3[0-9]{3}[ -][0-9]{6}[ -][0-9]{4}",
     ),
-    Rule(
-        "pii.iban",
-        rb"\b[A-Z]{2}[0-9]{2}(?:[A-Z0-9]{11,30}|(?: [A-Z0-9]{1,4}){3,8})\b",
-        confirm=_iban,
-        keep=_country,
-    ),
+    *_ibans(),
     Rule(
         "pii.email",
         rb"[A-Za-z0-9._%+'\x80-\xff-]{1,64}@(?:[A-Za-z0-9\x80-\xff-]{1,63}\.){1,8}[A-Za-z]{2,24}\b",

@@ -61,7 +61,7 @@ def test_a_detector_of_ones_own_masks_its_first_group(matcher: Matcher) -> None:
 
 
 def database(cache: Path) -> Database:
-    return Database.open([b"abc", b"[0-9]{4}"], cache)
+    return Database.open({0: b"abc", 1: b"[0-9]{4}"}, cache)
 
 
 def found(one: Database, text: bytes) -> list[int]:
@@ -122,7 +122,7 @@ def test_without_a_folder_to_write_it_works_all_the_same(tmp_path: Path) -> None
 
 def test_a_pattern_that_hyperscan_refuses_is_left_out(tmp_path: Path) -> None:
     for _ in range(2):
-        one = Database.open([b"abc", b"(?=x)y", b"def"], tmp_path)
+        one = Database.open({0: b"abc", 1: b"(?=x)y", 2: b"def"}, tmp_path)
         assert one.refused == {1}
         assert found(one, b"def abc") == [0, 2]
 
@@ -252,7 +252,7 @@ def test_what_stands_at_the_end_of_a_text_is_looked_for_at_the_end_of_a_line(
 @pytest.mark.parametrize("each", [False, True])
 def test_a_pattern_of_whole_texts_is_found_in_lines(tmp_path: Path, each: bool) -> None:
     for _ in range(2):
-        one = Database.open([rb"\Aab\z", rb"(?-m)^cd$"], tmp_path, each=each)
+        one = Database.open({0: rb"\Aab\z", 1: rb"(?-m)^cd$"}, tmp_path, each=each)
         assert one.refused == frozenset()
         assert found(one, b"x\nab\ncd\nx") == [0, 1]
         assert found(one, b"xab\ncdx") == []

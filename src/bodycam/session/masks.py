@@ -16,6 +16,12 @@ Effects = Callable[[Operation], Any]
 class Screen(Protocol):
     """Looks into the values of one result."""
 
+    def clean_among(self, framed: bytes) -> bool:
+        """Whether nothing changes in values that stand, as they are, among other things in these bytes.
+
+        No tells nothing: then `cells` has to be asked.
+        """
+
     def cells(self, values: list[Cell]) -> Mapping[int, Cell] | None:
         """What values become, by their place: row by row, all columns of each; None where nothing changes."""
 

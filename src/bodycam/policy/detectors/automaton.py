@@ -1,10 +1,11 @@
 """What one scan over a text looks for, numbers apart from all the rest."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import final
 
 from bodycam.policy.detectors.database import Database
+from bodycam.policy.detectors.loose import loosened
 from bodycam.policy.detectors.rule import Coarse
 from bodycam.policy.detectors.runs import may_have_run
 
@@ -27,8 +28,10 @@ class Automaton:
         self._others = None if others is None else others.scan
         self._numbers = None if numbers is None else numbers.scan
         self._run = run
-        both = [one.refused for one in (others, numbers) if one is not None]
-        self.refused = frozenset().union(*both)
+        self.refused: frozenset[int] = frozenset()
+        for one in (others, numbers):
+            if one is not None:
+                self.refused |= one.refused
 
     @classmethod
     def open(cls, coarse: Sequence[Coarse], cache: Path | None, *, each: bool = False) -> "Automaton":
@@ -40,6 +43,24 @@ class Automaton:
             Database.open(numbers, cache, each=each) if numbers else None,
             min((one.run for one in coarse if one.run), default=0),
         )
+
+    @classmethod
+    def loose(
+        cls, coarse: Sequence[Coarse], cache: Path | None, refused: Collection[int]
+    ) -> "Automaton | None":
+        """One that finds the same whatever stands around; None where there is none that certainly does.
+
+        `refused` are places that nothing is known of anyway.
+        """
+        patterns: list[Coarse] = []
+        for place, one in enumerate(coarse):
+            if place not in refused:
+                pattern = loosened(one.pattern)
+                if pattern is None:
+                    return None
+                patterns.append(Coarse(pattern, one.run))
+        found = cls.open(patterns, cache)
+        return None if found.refused else found
 
     def scan(self, text: bytes, note: Note) -> None:
         """Tell `note` of the matches.

@@ -55,6 +55,7 @@ class Matcher:
         "_each",
         "_ends",
         "_found",
+        "_loose",
         "_noted",
         "_noted_end",
         "_patterns",
@@ -80,6 +81,7 @@ class Matcher:
         self._found: list[int] = []
         self._noted = self._note
         self._each: Automaton | None = None
+        self._loose: Automaton | None = None
         self._ends: list[int] = []
         self._noted_end = self._note_end
 
@@ -97,9 +99,25 @@ class Matcher:
         """Whether `ends` can say where something may be."""
         return self._each is not None
 
-    def place_by(self, each: Automaton) -> None:
-        """Let it say so, by one of the same patterns that tells of each match."""
-        self._each = each
+    def place_by(self, each: Automaton, loose: Automaton | None) -> None:
+        """Let it say so, by one of the same patterns that tells of each match.
+
+        `loose` finds them among other things as well, for `clean_among`.
+        """
+        self._each, self._loose = each, loose
+
+    def clean_among(self, framed: bytes) -> bool:
+        """Whether `find` certainly finds nothing in any text that stands somewhere in these bytes.
+
+        Costs one scan; no may be said for what is none of a text.
+        """
+        if self._loose is None:
+            return False
+        self._loose.scan(framed, self._noted)
+        if self._found:
+            self._found.clear()
+            return False
+        return True
 
     def ends(self, text: bytes) -> list[int] | None:
         """Where in a text what may be something ends, in order: none is certain. Costs one scan.

@@ -97,7 +97,8 @@ class Patterns:
         if found is None:
             found = self._matchers[key] = Matcher(patterns, coarse, Automaton.open(coarse, self._cache))
         if placed and not found.places:
-            found.place_by(Automaton.open(coarse, self._cache, each=True))
+            each = Automaton.open(coarse, self._cache, each=True)
+            found.place_by(each, Automaton.loose(coarse, self._cache, each.refused))
         return found
 
 

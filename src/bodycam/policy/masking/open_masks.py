@@ -77,6 +77,10 @@ class Look:
         ]
         self.hits = screen.hits
 
+    def clean_among(self, framed: bytes) -> bool:
+        """Whether nothing changes in the values that stand in these bytes; no tells nothing."""
+        return not self._decoded and self._screen.clean_among(framed)
+
     def cells(self, values: list[Cell]) -> Mapping[int, Cell] | None:
         """What values become, by their place; None where nothing changes."""
         if self._decoded:

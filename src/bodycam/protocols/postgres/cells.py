@@ -59,6 +59,20 @@ def row_cells(data: bytes, start: int, end: int, columns: int) -> list[Cell]:
         ProtocolViolation: a row has another number of columns than were described, or lengths that don't fit.
     """
     cells: list[Cell] = []
+    _walk(data, start, end, columns, cells)
+    return cells
+
+
+def check_rows(data: bytes, columns: int) -> None:
+    """What `row_cells` checks, of rows whose values nobody wants.
+
+    Raises:
+        ProtocolViolation: as there.
+    """
+    _walk(data, 0, len(data), columns, None)
+
+
+def _walk(data: bytes, start: int, end: int, columns: int, cells: list[Cell] | None) -> None:
     at: i64 = start
     until: i64 = end
     width: i64 = columns
@@ -84,15 +98,16 @@ def row_cells(data: bytes, start: int, end: int, columns: int) -> list[Cell]:
             size: i64 = one << 24 | two << 16 | three << 8 | four
             at += 4
             if size == 0xFFFFFFFF:
-                cells.append(None)
+                if cells is not None:
+                    cells.append(None)
                 continue
             if at + size > stop:
                 raise ProtocolViolation("08P01", "the target sent a value that is longer than its row")
-            cells.append(data[at : at + size])
+            if cells is not None:
+                cells.append(data[at : at + size])
             at += size
         if at != stop:
             raise ProtocolViolation("08P01", "the target sent a row that goes on behind its last value")
-    return cells
 
 
 def _other(columns: int) -> ProtocolViolation:

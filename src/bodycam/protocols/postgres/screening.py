@@ -8,7 +8,14 @@ from typing import Final, final
 from bodycam.model.column import Column, Holds
 from bodycam.model.operation import Operation
 from bodycam.protocols.postgres import looking
-from bodycam.protocols.postgres.cells import columns_of, copied_through, row_cells, rows_with, stretch
+from bodycam.protocols.postgres.cells import (
+    check_rows,
+    columns_of,
+    copied_through,
+    row_cells,
+    rows_with,
+    stretch,
+)
 from bodycam.protocols.postgres.copied_rows import row_with
 from bodycam.session.masks import Copier, Copiers, Masks, Screen, Screens
 
@@ -99,6 +106,9 @@ def _copied(data: bytes, copier: Copier) -> bytes:
 
 def _through(screen: Screen, data: bytes, columns: int) -> bytes:
     """Whole rows, masked; the same object where nothing changes."""
+    if screen.clean_among(data):
+        check_rows(data, columns)
+        return data
     parts: list[bytes] = []
     at = kept = 0
     size = len(data)

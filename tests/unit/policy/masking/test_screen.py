@@ -276,3 +276,35 @@ def test_both_ways_say_the_same_of_any_batch(
             (changed, {(seen.detector, seen.count, *sorted(seen.fingerprints)) for seen in one.hits.take()})
         )
     assert seen[0] == seen[1]
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.lists(odd, max_size=30), st.sampled_from((*COLUMNS[1:], [text("a"), text("b"), text("c")])))
+def test_what_is_clean_as_it_stands_is_clean_when_it_is_taken_apart(
+    placed: Matcher, values: list[bytes | None], columns: list[Column]
+) -> None:
+    del values[len(values) // 3 * 3 :]
+    framed = b"".join(b"D\0n7" + value for value in values if value is not None)
+    one = screen(placed, *columns)
+    if one.clean_among(framed):
+        assert one.cells(values) is None
+
+
+def test_what_is_read_before_it_is_looked_into_says_nothing_as_it_stands(placed: Matcher) -> None:
+    for column in (
+        Column("a", CellKind.HEX),
+        Column("a", CellKind.JSON),
+        text("customer_bsn"),
+    ):
+        assert not screen(placed, text("b"), column).clean_among(b"nothing")
+    assert screen(placed, text("b"), Column("n", CellKind.CANNOT_HOLD)).clean_among(b"nothing")
+
+
+def test_where_it_is_in_vain_too_often_nothing_is_looked_for_as_it_stands(placed: Matcher) -> None:
+    one = screen(placed, text())
+    for _ in range(3):
+        assert not one.clean_among(CARD)
+        assert one.clean_among(b"nothing")
+    for _ in range(5):
+        assert not one.clean_among(CARD)
+    assert not one.clean_among(b"nothing")

@@ -4,7 +4,15 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from bodycam.protocols.postgres.cells import STRETCH, Cell, columns_of, row_cells, rows_with, stretch
+from bodycam.protocols.postgres.cells import (
+    STRETCH,
+    Cell,
+    check_rows,
+    columns_of,
+    row_cells,
+    rows_with,
+    stretch,
+)
 from bodycam.protocols.postgres.codec import ProtocolViolation
 from tests.playbook import wire
 
@@ -48,9 +56,13 @@ def plainly(data: bytes, columns: int) -> list[Cell] | str:
 
 def read(data: bytes, columns: int) -> list[Cell] | str:
     try:
-        return row_cells(data, 0, len(data), columns)
+        cells = row_cells(data, 0, len(data), columns)
     except ProtocolViolation as violation:
+        with pytest.raises(ProtocolViolation, match=str(violation)):
+            check_rows(data, columns)
         return str(violation) if violation.sqlstate == "08P01" else violation.sqlstate
+    check_rows(data, columns)
+    return cells
 
 
 @settings(max_examples=200, deadline=None)

@@ -3,6 +3,7 @@
 import mmap
 import os
 from pathlib import Path
+from typing import Final
 
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PublicKey
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -11,16 +12,33 @@ from bodycam.journal import layout, wrapping
 from bodycam.journal.failure import JournalUnwritable
 from bodycam.journal.preallocation import preallocate, write_all
 
+_LONG: Final = 4096
+"""From so many bytes on a record is encrypted in its place; a shorter one costs less as a copy."""
+
 
 class Segment:
     """A mapped segment file; the next record goes to `offset`, records of entries end before `end`."""
 
-    __slots__ = ("_encrypt", "_fd", "_header", "_map", "end", "generation", "offset", "path")
+    __slots__ = (
+        "_encrypt",
+        "_encrypt_into",
+        "_fd",
+        "_header",
+        "_map",
+        "_view",
+        "end",
+        "generation",
+        "offset",
+        "path",
+    )
 
     def __init__(self, path: Path, generation: int, fd: int, size: int, key: bytes, header: bytes) -> None:
         self.path, self.generation = path, generation
-        self._fd, self._encrypt, self._header = fd, AESGCM(key).encrypt, header
+        cipher = AESGCM(key)
+        self._fd, self._header = fd, header
+        self._encrypt, self._encrypt_into = cipher.encrypt, cipher.encrypt_into
         self._map = mmap.mmap(fd, size)
+        self._view = memoryview(self._map)
         self.offset = layout.HEADER_BYTES
         self.end = size - layout.MARK_BYTES
 
@@ -36,10 +54,13 @@ class Segment:
         processor shows it too early fails its tag and is read again.
         """
         number = layout.SEQUENCE.pack(sequence)
-        cipher = self._encrypt(layout.NONCE.pack(sequence), plain, self._header + number)
-        mapped, offset, length = self._map, self.offset, len(cipher)
+        nonce, header = layout.NONCE.pack(sequence), self._header + number
+        mapped, offset, length = self._map, self.offset, len(plain) + layout.TAG_BYTES
         start = offset + 12
-        mapped[start : start + length] = cipher
+        if length < _LONG:
+            mapped[start : start + length] = self._encrypt(nonce, plain, header)
+        else:
+            self._encrypt_into(nonce, plain, header, self._view[start : start + length])
         mapped[offset + 4 : start] = number
         mapped[offset : offset + 4] = layout.LENGTH.pack(length)
         self.offset = (start + length + 7) & ~7
@@ -54,17 +75,21 @@ class Segment:
 
     def close(self) -> None:
         """Unmap and close, leaving the file as it is."""
-        self._map.close()
+        self._unmap()
         if self._fd >= 0:
             os.close(self._fd)
             self._fd = -1
 
     def trim(self) -> None:
         """Cut the file behind its last record, bring that to the disk, and close."""
-        self._map.close()
+        self._unmap()
         os.ftruncate(self._fd, self.offset)
         os.fsync(self._fd)
         self.close()
+
+    def _unmap(self) -> None:
+        self._view.release()
+        self._map.close()
 
     def discard(self) -> None:
         """Close and remove a segment that was never used."""

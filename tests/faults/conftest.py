@@ -1,5 +1,6 @@
 """A server and a gateway that a fault test may hurt."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -7,6 +8,8 @@ import pytest
 
 from tests import stage
 from tests.faults.load import Bench
+
+FSYNC = os.environ.get("BODYCAM_FAULT_FSYNC", "interval")
 
 
 @pytest.fixture
@@ -18,7 +21,7 @@ def server() -> Iterator[stage.Postgres]:
 @pytest.fixture
 def gateway(server: stage.Postgres) -> Iterator[stage.Gateway]:
     with stage.folder() as folder:
-        made = stage.Gateway(folder / "g", {"shop": stage.shop(server)}, workers=2)
+        made = stage.Gateway(folder / "g", {"shop": stage.shop(server)}, workers=2, journal={"fsync": FSYNC})
         made.init()
         made.start()
         try:

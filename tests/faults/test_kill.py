@@ -2,7 +2,7 @@
 reached the database, is in a recording that verifies.
 
 `./dev test tests/faults/test_kill.py -s` prints the table of docs/operations.md;
-BODYCAM_FAULT_ROUNDS sets the number of rounds (20).
+BODYCAM_FAULT_ROUNDS sets the number of rounds (20), BODYCAM_FAULT_FSYNC=strict the other way to sync.
 """
 
 import contextlib

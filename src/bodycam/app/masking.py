@@ -1,9 +1,12 @@
 """From the settings to the masks and the redactor that a worker uses."""
 
 import os
+import tempfile
+from contextlib import suppress
 from pathlib import Path
 
 from bodycam.config import Settings
+from bodycam.journal.segment import sync_folder
 from bodycam.policy.detectors import secrets
 from bodycam.policy.detectors.patterns import Patterns
 from bodycam.policy.masking.fingerprints import Fingerprints
@@ -59,14 +62,24 @@ def warm(settings: Settings) -> None:
 
 
 def fingerprint_key(folder: Path) -> bytes:
-    """The key of secrets' fingerprints, made at the first need; without it they can't be compared."""
+    """The key of secrets' fingerprints, made at the first need; without it they can't be compared.
+
+    It is there whole or not at all, also after a loss of power.
+    """
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     file = folder / FINGERPRINTS
-    try:
-        descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
+    with suppress(FileNotFoundError):
         return file.read_bytes()
-    with os.fdopen(descriptor, "wb") as new:
-        key = os.urandom(32)
-        new.write(key)
-    return key
+    descriptor, name = tempfile.mkstemp(dir=folder, prefix=FINGERPRINTS, suffix=".new")
+    try:
+        with os.fdopen(descriptor, "wb") as new:
+            new.write(os.urandom(32))
+            new.flush()
+            os.fsync(new.fileno())
+        # of several processes the first one's counts
+        with suppress(FileExistsError):
+            os.link(name, file)
+        sync_folder(folder)
+    finally:
+        Path(name).unlink(missing_ok=True)
+    return file.read_bytes()

@@ -195,11 +195,11 @@ class Indexer:
     def sealed(self, places: Mapping[str, tuple[sessions.Place, int | None]]) -> None:
         """Write where these sessions' recordings lie, and when they were sealed, in microseconds.
 
-        None is now. Flushes first.
+        None is now. Flushes first. When it returns, the disk has all that was written of these sessions.
         """
         self.flush()
         now = time.time_ns() // 1000
-        with writing(self.engine, durable=False) as connection:
+        with writing(self.engine) as connection:
             known = [
                 name
                 for name, (own, at) in places.items()

@@ -27,6 +27,7 @@ from bodycam.archive.store import Store, StoreUnavailable
 from bodycam.catalog import renewal
 from bodycam.catalog import sessions as catalog_sessions
 from bodycam.catalog.engine import reading, writing
+from bodycam.journal.segment import sync_folder
 from bodycam.model import ids
 from bodycam.model.event import Event, Kind
 
@@ -49,9 +50,10 @@ class Markers:
         self._folder = folder
 
     def leave(self, name: str) -> None:
-        """Mark a container."""
+        """Mark a container, durably."""
         self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._file(name).touch()
+        sync_folder(self._folder)
 
     def remove(self, name: str) -> None:
         """A container is indexed."""

@@ -12,7 +12,7 @@ from bodycam.catalog.exchanges import ExchangeFilter
 from bodycam.catalog.schema import SchemaError, check, migrate
 from bodycam.catalog.search import search
 from bodycam.catalog.sessions import get_session
-from bodycam.catalog.tables import metadata
+from bodycam.catalog.tables import metadata, provenances
 from tests.contract.catalog_cases import add_session, exchange, write
 
 
@@ -82,13 +82,17 @@ def test_an_index_with_a_row_an_exchange_is_emptied_and_asks_to_be_built_anew(
 def test_an_index_without_sightings_stays_and_asks_for_recordings_to_be_read_again(catalog_url: str) -> None:
     engine = make_engine(catalog_url)
     at_revision(engine, "0005")
-    # what writes sessions today has a column more than the schema of then
+    # what writes sessions today has two columns and a table more than the schema of then
     with writing(engine) as connection:
         connection.exec_driver_sql("ALTER TABLE sessions ADD COLUMN labels JSON")
+        connection.exec_driver_sql("ALTER TABLE sessions ADD COLUMN provenance INTEGER")
+        provenances.create(connection)
     keys = add_session(engine, "ses_a")
     write(engine, [exchange(keys, 1, "SELECT zebra")])
     with writing(engine) as connection:
         connection.exec_driver_sql("ALTER TABLE sessions DROP COLUMN labels")
+        connection.exec_driver_sql("ALTER TABLE sessions DROP COLUMN provenance")
+        provenances.drop(connection)
 
     migrate(engine)
 

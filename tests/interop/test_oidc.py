@@ -198,7 +198,7 @@ def test_somebody_else_who_signed_in_by_device_sees_nothing_of_it(
     ann.login(provider)
     started = ann.call("POST", "/v1/runs", json={"agent": "billing-bot"}).json()["run"]["id"]
     signed_in = bob.login(provider, "--device", "--provider", "corp")
-    assert (signed_in["principal"], signed_in["groups"], signed_in["role"]) == ("bob@corp", ["dba"], "member")
+    assert (signed_in["principal"], signed_in["groups"], signed_in["role"]) == ("bob@corp", ["dba"], "user")
     assert bob.said("runs", "list")["runs"] == []
     refused = bob.bodycam("show", started)
     assert (refused.returncode, "there is no run" in refused.stderr) == (1, True)

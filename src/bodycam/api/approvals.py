@@ -1,11 +1,13 @@
 """/v1/approvals: what waits for people, and what they decided."""
 
+from dataclasses import replace
 from typing import Self
 
 from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import Connection
 
+from bodycam.api import masked_view
 from bodycam.api.approval_desk import entry, state_told
 from bodycam.api.caller import Caller, In, Who
 from bodycam.api.catalog_calls import read, write
@@ -17,7 +19,8 @@ from bodycam.api.nul import WITHOUT_NUL
 from bodycam.api.proof import hold
 from bodycam.catalog import approvals as catalog
 from bodycam.catalog.approvals import Approval, NotOpen, Standing, Vote, VotedAlready
-from bodycam.policy.approvers import why_not
+from bodycam.config.viewing import Act, View
+from bodycam.policy.approvers import decides_unnamed, why_not
 
 router = APIRouter()
 
@@ -36,9 +39,9 @@ class VoteOut(BaseModel):
 class ApprovalOut(BaseModel):
     """One approval; run, session and exchange are those that asked last, `principal` started the run.
 
-    `text` and `parameters` are redacted as in the record. `by` are the groups that decide, none for admins;
-    `minimum` is how many people must approve. `may_decide` is about the caller, and `why_not` says what
-    speaks against it.
+    `text` and `parameters` are redacted as in the record. `by` are the groups that decide; without any it is
+    approvers. `minimum` is how many people must approve. `may_decide` is about the caller, and `why_not` says
+    what speaks against it.
     """
 
     id: str
@@ -136,9 +139,10 @@ async def list_approvals(
     cursor: Cursor = None,
 ) -> ApprovalsOut:
     """Approvals, newest first: of your own runs, and those for your groups."""
-    wanted = catalog.ApprovalFilter(
-        state, run, target, starter=who.only, groups=None if who.reads_all else who.principal.groups
-    )
+    wanted = catalog.ApprovalFilter(state, run, target)
+    if not who.reads_all:
+        own, groups = str(who.principal), who.principal.groups
+        wanted = replace(wanted, starter=own, groups=groups, unnamed=decides_unnamed(who.roles))
 
     def both(connection: Connection) -> tuple[list[Approval], dict[int, list[Vote]], str | None]:
         page = catalog.list_approvals(connection, wanted, now=now_micros(), limit=limit, cursor=cursor)
@@ -204,17 +208,22 @@ async def _visible(context: Control, who: Caller, name: str) -> tuple[Approval, 
         return None if found is None else (found, catalog.votes_of(connection, [found.key])[found.key])
 
     both_of = await read(context.catalog, both)
-    if both_of is None or not (
-        who.may_see(str(both_of[0].starter)) or not who.principal.groups.isdisjoint(both_of[0].by)
-    ):
+    if both_of is None or not (who.owns(str(both_of[0].starter)) or _decides(who, both_of[0])):
         raise not_found("approval", name)
     return both_of
+
+
+def _decides(who: Caller, record: Approval) -> bool:
+    """Whether it is theirs to look at for more than that they asked for it."""
+    if who.reads_all or not who.principal.groups.isdisjoint(record.by):
+        return True
+    return not record.by and decides_unnamed(who.roles)
 
 
 def _against(context: Control, who: Caller, record: Approval, votes: list[Vote]) -> str | None:
     settings = context.settings.settings
     against = why_not(
-        settings, who.principal, who.role, starter=record.starter, agent=record.agent, by=record.by
+        settings, who.principal, who.roles, starter=record.starter, agent=record.agent, by=record.by
     )
     if against is None and any(vote.principal == str(who.principal) for vote in votes):
         return "you have decided already"
@@ -244,4 +253,12 @@ def _shown(context: Control, who: Caller, record: Approval, votes: list[Vote]) -
     against = _against(context, who, record, votes)
     if against is None and standing is not Standing.PENDING:
         against = f"it is {standing.value}"
-    return ApprovalOut.of(record, votes, context.approvals.link(record.id), against)
+    plain = ApprovalOut.of(record, votes, context.approvals.link(record.id), against)
+    own = context.settings.viewing.viewer(who.principal, who.roles).own(Act.SEARCH)
+    if _decides(who, record) or (own is not None and own.view is View.FULL):
+        return plain
+    # who started the run sees of what it asked as much as of its recordings
+    target = context.settings.settings.targets.get(record.target)
+    literals = None if target is None else context.literals.get(target.protocol)
+    text = masked_view.statement(record.text, literals)
+    return plain.model_copy(update={"text": text, "parameters": [masked_view.HIDDEN] * len(plain.parameters)})

@@ -26,39 +26,32 @@ Proof = ProvedKey | ProvedToken
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """A proved principal with its role as the settings are now, and what proved it."""
+    """A proved principal with its roles as the settings are now, and what proved it.
+
+    Which recordings they may look at is the sights' to say (`Control.sight`).
+    """
 
     principal: Principal
-    role: Role
+    roles: frozenset[Role]
     proof: Proof
 
     @property
-    def reads_all(self) -> bool:
-        """Whether others' runs are open to them."""
-        return self.role in (Role.ADMIN, Role.AUDITOR)
+    def role(self) -> Role | None:
+        """The strongest of their roles."""
+        return next((role for role in Role if role in self.roles), None)
 
     @property
-    def only(self) -> str | None:
-        """The one principal whose runs they may see; None for all."""
-        return None if self.reads_all else str(self.principal)
+    def reads_all(self) -> bool:
+        """Whether everything is open to them."""
+        return Role.ADMIN in self.roles or Role.AUDITOR in self.roles
 
-    def may_see(self, owner: str) -> bool:
-        """Whether a run that `owner` started may be seen."""
-        return self.reads_all or owner == str(self.principal)
+    def owns(self, owner: str) -> bool:
+        """Whether that is themselves, as `subject@issuer`."""
+        return owner == str(self.principal)
 
     def may_stop(self, owner: str) -> bool:
         """Whether a run that `owner` started may be renewed, ended, revoked or cut."""
-        return self.role is Role.ADMIN or owner == str(self.principal)
-
-    def confined(self, principal: str | None) -> str | None:
-        """The principal to filter by, when `principal` was asked for.
-
-        Raises:
-            ApiError: they asked for somebody else's.
-        """
-        if self.only is None or principal in (None, self.only):
-            return self.only or principal
-        raise ApiError(403, "forbidden", "you may see your own runs only", "An admin or auditor sees all.")
+        return Role.ADMIN in self.roles or self.owns(owner)
 
 
 def control(request: Request) -> Control:
@@ -95,7 +88,7 @@ async def caller(request: Request) -> Caller:
         proof = await _by_token(context, token, request)
     else:
         proof = await _by_key(context, token)
-    return Caller(proof.principal, context.settings.access.role(proof.principal), proof)
+    return Caller(proof.principal, context.settings.access.roles(proof.principal), proof)
 
 
 async def _by_key(context: Control, text: str) -> ProvedKey:
@@ -155,7 +148,7 @@ def admin(who: Who) -> Caller:
     Raises:
         ApiError: 403.
     """
-    if who.role is not Role.ADMIN:
+    if Role.ADMIN not in who.roles:
         raise ApiError(403, "forbidden", "this is for admins", "The settings say who, under roles.admin.")
     return who
 

@@ -10,7 +10,10 @@ from sqlalchemy import Engine
 from bodycam.api.approval_desk import ApprovalDesk
 from bodycam.api.archivist import Archivist
 from bodycam.api.audit_export import AuditExport
+from bodycam.api.looks import Looks
+from bodycam.api.masked_view import Literals
 from bodycam.api.settings_in_use import SettingsInUse
+from bodycam.api.sights import Sights
 from bodycam.api.trail import Trail
 from bodycam.api.workers import Workers
 from bodycam.config import Settings, snapshot
@@ -26,7 +29,8 @@ from bodycam.session.admission import Admission
 class Control:
     """What the control API works with.
 
-    `transcripts` are the protocols' decoders by the protocol's name; `ca_pem` is what clients of the
+    `transcripts` are the protocols' decoders by the protocol's name, and `literals` what takes constants out
+    of the statements of those whose language is known; `ca_pem` is what clients of the
     listeners are to trust, or None; `certificates` gives runs theirs, and is None without TLS. `watchers` are
     the clients of /v1/tail; `closing` is set when the process stops, and ends them.
     """
@@ -38,10 +42,13 @@ class Control:
     workers: Workers
     approvals: ApprovalDesk
     trail: Trail
+    looks: Looks
+    sights: Sights
     audit_export: AuditExport
     keys: KeyStore
     providers: Providers
     transcripts: Mapping[str, Transcript]
+    literals: Mapping[str, Literals]
     version: str
     ca_pem: str | None = None
     certificates: RunCertificates | None = None

@@ -1,14 +1,23 @@
 """/v1/exchanges: what was asked, in the order in which it was."""
 
-from typing import Any, Self
+from typing import Any
 
 from fastapi import APIRouter
 from pydantic import BaseModel
+from starlette.concurrency import run_in_threadpool
 
-from bodycam.api.caller import In, Who
+from bodycam.api import masked_view
+from bodycam.api.caller import Caller, In, Who
 from bodycam.api.catalog_calls import read
+from bodycam.api.context import Control
+from bodycam.api.found import listed_session
+from bodycam.api.fresh import must_be_fresh
 from bodycam.api.listing import Cursor, Limit, Name, seconds
+from bodycam.api.looks import EVERYWHERE
+from bodycam.api.purpose import Purpose, PurposeAsked
+from bodycam.api.sights import Sight
 from bodycam.catalog import exchanges as catalog
+from bodycam.config.viewing import Act, View
 
 router = APIRouter()
 
@@ -36,11 +45,6 @@ class ExchangeOut(BaseModel):
     bytes: int
     code: str | None
     error: str
-
-    @classmethod
-    def of(cls, one: catalog.ExchangeRecord) -> Self:
-        """An exchange of the catalog."""
-        return cls(**fields(one))
 
 
 class ExchangesOut(BaseModel):
@@ -82,10 +86,43 @@ async def list_exchanges(
     session: Name = None,
     run: Name = None,
     asides: bool = False,
+    purpose: PurposeAsked = Purpose.LOOK,
     limit: Limit = 100,
     cursor: Cursor = None,
 ) -> ExchangesOut:
     """Exchanges of a session, of a run, or of all; `asides` adds a connection's own housekeeping."""
-    wanted = catalog.ExchangeFilter(session=session, run=run, principal=who.only, asides=asides)
+    act = purpose.act(Act.SEARCH)
+    sight = await looking(context, who, act, session)
+    detail = {"of": "exchanges", "grants": sight.viewer.grants(act)}
+    if purpose is Purpose.EXPORT:
+        must_be_fresh(context, who)
+        await context.looks.exported(str(who.principal), session or run or EVERYWHERE, detail)
+    else:
+        await context.looks.searched(str(who.principal), session or run or EVERYWHERE, detail)
+    wanted = catalog.ExchangeFilter(session=session, run=run, asides=asides, visible=sight.visible(act))
     page = await read(context.catalog, catalog.list_exchanges, wanted, limit=limit, cursor=cursor)
-    return ExchangesOut(exchanges=[ExchangeOut.of(one) for one in page.items], next=page.next)
+    shown = await run_in_threadpool(lambda: [seen(context, sight, act, one) for one in page.items])
+    return ExchangesOut(exchanges=[ExchangeOut(**one) for one in shown], next=page.next)
+
+
+async def looking(context: Control, who: Caller, act: Act, session: str | None) -> Sight:
+    """What they may look at, who want to do this with a session, or with whatever there is.
+
+    Raises:
+        ApiError: 403, nothing lets them do so with any recording, or with this one that they see listed.
+    """
+    sight = await context.sights.of(who.principal, who.roles)
+    sight.needs(act)
+    if session is not None and not sight.everything:
+        found = await listed_session(context, who, session)
+        if found is not None:
+            sight.permitted(act, found.provenance)
+    return sight
+
+
+def seen(context: Control, sight: Sight, act: Act, one: catalog.ExchangeRecord) -> dict[str, Any]:
+    """An exchange's fields as its viewer may see them; where nothing says so, masked."""
+    permit, plain = sight.permit(act, one.provenance), fields(one)
+    if permit is not None and permit.view is View.FULL:
+        return plain
+    return masked_view.exchange(plain, context.literals.get(one.protocol))

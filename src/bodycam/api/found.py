@@ -7,18 +7,19 @@ from bodycam.api.catalog_calls import read
 from bodycam.api.context import Control
 from bodycam.api.errors import ApiError, not_found
 from bodycam.catalog.retention import DeletionRecord, deletion_of
-from bodycam.catalog.runs import RunRecord, get_run
+from bodycam.catalog.runs import RunRecord, get_run, has_visible
 from bodycam.catalog.sessions import SessionRecord, get_session
+from bodycam.config.viewing import Act
 
 
 async def visible_run(context: Control, who: Caller, name: str) -> RunRecord:
     """The run, for those who may see it.
 
     Raises:
-        ApiError: 404, also for others' runs.
+        ApiError: 404, also for one of others without a session that they may see.
     """
     run = await read(context.catalog, get_run, name)
-    if run is None or not who.may_see(str(run.principal)):
+    if run is None or not (who.owns(str(run.principal)) or await _sees_some(context, who, name)):
         raise not_found("run", name)
     return run
 
@@ -41,16 +42,29 @@ async def visible_session(context: Control, who: Caller, name: str) -> SessionRe
     """The session, for those who may see it.
 
     Raises:
-        ApiError: 404, also for others' sessions; 410 for one that retention deleted.
+        ApiError: 404, also for those that nothing lets them see; 410 for one that retention deleted.
     """
-    session = await read(context.catalog, get_session, name)
+    session = await listed_session(context, who, name)
     if session is None:
         deleted = await read(context.catalog, deletion_of, name)
         if deleted is not None and await _may_know(context, who, deleted):
             raise ApiError(410, "deleted", deletion_text(deleted), "Its tombstone in the ledger stays.")
-    if session is None or not who.may_see(session.principal):
         raise not_found("session", name)
     return session
+
+
+async def listed_session(context: Control, who: Caller, name: str) -> SessionRecord | None:
+    """The session, for those who may see it; None also for others."""
+    session = await read(context.catalog, get_session, name)
+    if session is None:
+        return None
+    sight = await context.sights.of(who.principal, who.roles)
+    return None if sight.permit(Act.LIST, session.provenance) is None else session
+
+
+async def _sees_some(context: Control, who: Caller, run: str) -> bool:
+    sight = await context.sights.of(who.principal, who.roles)
+    return sight.everything or await read(context.catalog, has_visible, run, sight.visible(Act.LIST))
 
 
 def deletion_text(deleted: DeletionRecord) -> str:
@@ -61,8 +75,8 @@ def deletion_text(deleted: DeletionRecord) -> str:
 
 
 async def _may_know(context: Control, who: Caller, deleted: DeletionRecord) -> bool:
-    """Whether they might have seen it: of the session nothing is left but the run that it was of."""
+    """Whether they certainly saw it: of the session nothing is left but the run that it was of."""
     if who.reads_all:
         return True
     run = await read(context.catalog, get_run, deleted.run)
-    return run is not None and who.may_see(str(run.principal))
+    return run is not None and who.owns(str(run.principal))

@@ -1,16 +1,22 @@
 """/v1/leaks, /v1/hunts: which secrets were seen, by fingerprint, and in which sessions. Never a value."""
 
-from typing import Annotated, Self
+from collections.abc import Mapping
+from typing import Annotated, Any, Self
 
 from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field
+from starlette.concurrency import run_in_threadpool
 
 from bodycam.api.caller import Caller, In, Reader, Who
 from bodycam.api.catalog_calls import read
 from bodycam.api.context import Control
+from bodycam.api.exchanges import looking, seen
 from bodycam.api.found import visible_run
 from bodycam.api.listing import Cursor, Limit, Name, seconds
+from bodycam.api.looks import EVERYWHERE
+from bodycam.api.sights import Sight
 from bodycam.catalog.sightings import Leak, LeakFilter, Place, leak_sessions, list_leaks
+from bodycam.config.viewing import Act
 
 router = APIRouter()
 
@@ -86,9 +92,9 @@ class LeakOut(BaseModel):
     more: bool
 
     @classmethod
-    def of(cls, leak: Leak) -> Self:
-        """A leak of the catalog."""
-        begun, asked = leak.places[0], leak.asked
+    def of(cls, leak: Leak, asked: Mapping[str, Any] | None) -> Self:
+        """A leak of the catalog, and the exchange that had it first as its viewer may see it."""
+        begun = leak.places[0]
         first = FirstOut(
             at=seconds(begun.sighting.first),
             session=begun.session,
@@ -98,8 +104,8 @@ class LeakOut(BaseModel):
             target=begun.target,
             way=begun.sighting.way,
             exchange=begun.sighting.exchange,
-            verb=None if asked is None else asked.verb,
-            text=None if asked is None else asked.text,
+            verb=None if asked is None else asked["verb"],
+            text=None if asked is None else asked["text"],
         )
         return cls(
             id=leak.what,
@@ -161,9 +167,13 @@ async def leaks(
     With `run`: the secrets that turned up in it, with all their sessions, and of what has no fingerprint the
     run's part.
     """
-    wanted = await _wanted(context, who, run)
+    sight, wanted = await _looking(context, who, run, "leaks")
     page = await read(context.catalog, list_leaks, wanted, limit=limit, cursor=cursor)
-    return LeaksOut(leaks=[LeakOut.of(one) for one in page.items], next=page.next)
+
+    def shown(one: Leak) -> LeakOut:
+        return LeakOut.of(one, None if one.asked is None else seen(context, sight, Act.SEARCH, one.asked))
+
+    return LeaksOut(leaks=await run_in_threadpool(lambda: list(map(shown, page.items))), next=page.next)
 
 
 @router.get("/v1/leaks/sessions")
@@ -176,13 +186,16 @@ async def sessions_of_a_leak(
     cursor: Cursor = None,
 ) -> PlacesOut:
     """Every session in which one secret turned up, as /v1/leaks with the same `run` counts them."""
-    wanted = await _wanted(context, who, run)
+    _, wanted = await _looking(context, who, run, leak)
     page = await read(context.catalog, leak_sessions, leak, wanted, limit=limit, cursor=cursor)
     return PlacesOut(sessions=[PlaceOut.of(one) for one in page.items], next=page.next)
 
 
-async def _wanted(context: Control, who: Caller, run: str | None) -> LeakFilter:
+async def _looking(context: Control, who: Caller, run: str | None, what: str) -> tuple[Sight, LeakFilter]:
     if run is not None:
         # what is not there has leaked nothing, which would pass for a run that is clean
         await visible_run(context, who, run)
-    return LeakFilter(run=run, principal=who.only)
+    sight = await looking(context, who, Act.SEARCH, None)
+    detail = {"of": what, "grants": sight.viewer.grants(Act.SEARCH)}
+    await context.looks.searched(str(who.principal), run or EVERYWHERE, detail)
+    return sight, LeakFilter(run=run, visible=sight.visible(Act.SEARCH))

@@ -18,9 +18,10 @@ from bodycam.api.found import visible_run
 from bodycam.api.listing import Cursor, Limit, Moment, Name, micros, now_micros
 from bodycam.api.nul import WITHOUT_NUL
 from bodycam.api.proof import hold, key_of
-from bodycam.api.shapes import RunOut, SessionOut
+from bodycam.api.shapes import RunOut, SessionOut, seen
 from bodycam.catalog import runs as catalog
 from bodycam.catalog.sessions import SessionFilter, list_sessions
+from bodycam.config.viewing import Act
 from bodycam.identity import run_credentials
 from bodycam.identity.oidc.providers import ProvedToken
 from bodycam.model.identity import Grade, Run
@@ -152,7 +153,10 @@ async def list_runs(
     cursor: Cursor = None,
 ) -> RunsOut:
     """Runs, newest first; `since` and `until` bound when they were started."""
-    wanted = catalog.RunFilter(agent, who.confined(principal), state, micros(since), micros(until))
+    sight = await context.sights.of(who.principal, who.roles)
+    wanted = catalog.RunFilter(
+        agent, sight.filtered(principal), state, micros(since), micros(until), sight.visible(Act.LIST)
+    )
     page = await read(
         context.catalog, catalog.list_runs, wanted, now=now_micros(), limit=limit, cursor=cursor
     )
@@ -161,9 +165,11 @@ async def list_runs(
 
 @router.get("/v1/runs/{run}")
 async def show_run(run: str, context: In, who: Who) -> RunWithSessionsOut:
-    """One run with its sessions."""
+    """One run with its sessions, of others' runs those that you may see."""
     record = await visible_run(context, who, run)
-    page = await read(context.catalog, list_sessions, SessionFilter(run=run), limit=SESSIONS_SHOWN)
+    sight = await context.sights.of(who.principal, who.roles)
+    wanted = SessionFilter(run=run, visible=sight.visible(Act.LIST))
+    page = await read(context.catalog, list_sessions, wanted, limit=SESSIONS_SHOWN)
     return RunWithSessionsOut(
-        run=RunOut.of(record), sessions=[SessionOut.of(one) for one in page.items], next=page.next
+        run=RunOut.of(record), sessions=[seen(sight, one) for one in page.items], next=page.next
     )

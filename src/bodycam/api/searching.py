@@ -4,14 +4,19 @@ from typing import Annotated, Self
 
 from fastapi import APIRouter, Query
 from pydantic import BaseModel
+from starlette.concurrency import run_in_threadpool
 
 from bodycam.api.caller import In, Who
 from bodycam.api.catalog_calls import read
-from bodycam.api.exchanges import ExchangeOut, fields
+from bodycam.api.errors import ApiError
+from bodycam.api.exchanges import ExchangeOut, fields, looking, seen
 from bodycam.api.listing import Cursor, Limit, Moment, Name, micros
+from bodycam.api.looks import EVERYWHERE, words
 from bodycam.catalog.exchanges import ExchangeFilter, list_exchanges
 from bodycam.catalog.search import Hit, search
 from bodycam.catalog.snippet import Snippet
+from bodycam.catalog.visible import NOTHING
+from bodycam.config.viewing import Act, View
 
 router = APIRouter()
 
@@ -39,10 +44,15 @@ class HitOut(ExchangeOut):
 
 
 class HitsOut(BaseModel):
-    """A page of hits, newest first."""
+    """A page of hits, newest first.
+
+    `left_out` says that `q` was not looked for in recordings of which you have a masked view: what is found
+    there would tell values.
+    """
 
     hits: list[HitOut]
     next: str | None
+    left_out: bool
 
 
 @router.get("/v1/search")
@@ -67,23 +77,38 @@ async def search_exchanges(
 
     `kind` is the protocol's verb (query, execute, ...), `status` how the exchange ended.
     """
+    sight = await looking(context, who, Act.SEARCH, session)
+    asked = bool(q.strip())
+    hidden = asked and sight.visible(Act.SEARCH, View.MASKED) != NOTHING and not sight.everything
+    if hidden and sight.visible(Act.SEARCH, View.FULL) == NOTHING:
+        raise ApiError(
+            403,
+            "masked-view",
+            "words can't be looked for where your view is masked: what is found would tell values",
+            "Ask without words, by run, agent, target, time or status.",
+        )
     wanted = ExchangeFilter(
         session=session,
         run=run,
         agent=agent,
-        principal=who.confined(principal),
+        principal=sight.filtered(principal),
         target=target,
         since=micros(since),
         until=micros(until),
         kind=kind,
         status=status,
         asides=asides,
+        visible=sight.visible(Act.SEARCH, *([View.FULL] if asked else [])),
     )
-    if not q.strip():
-        plain = await read(context.catalog, list_exchanges, wanted, limit=limit, cursor=cursor, newest=True)
-        return HitsOut(hits=[HitOut(**fields(one), snippet=None) for one in plain.items], next=plain.next)
-    page = await read(context.catalog, search, q, wanted, limit=limit, cursor=cursor)
-    return HitsOut(hits=[HitOut.found(hit) for hit in page.items], next=page.next)
+    detail = {"of": "search", "grants": sight.viewer.grants(Act.SEARCH), "words": words(q)}
+    detail |= {name: value for name, value in (("agent", agent), ("target", target)) if value is not None}
+    await context.looks.searched(str(who.principal), session or run or EVERYWHERE, detail)
+    if asked:
+        page = await read(context.catalog, search, q, wanted, limit=limit, cursor=cursor)
+        return HitsOut(hits=[HitOut.found(hit) for hit in page.items], next=page.next, left_out=hidden)
+    plain = await read(context.catalog, list_exchanges, wanted, limit=limit, cursor=cursor, newest=True)
+    shown = await run_in_threadpool(lambda: [seen(context, sight, Act.SEARCH, one) for one in plain.items])
+    return HitsOut(hits=[HitOut(**one, snippet=None) for one in shown], next=plain.next, left_out=False)
 
 
 def _snippet(one: Snippet) -> SnippetOut:

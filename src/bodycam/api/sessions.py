@@ -9,8 +9,9 @@ from bodycam.api.errors import ApiError
 from bodycam.api.found import visible_session
 from bodycam.api.listing import Cursor, Limit, Moment, Name, micros
 from bodycam.api.run_endings import ReasonIn
-from bodycam.api.shapes import SessionOut
+from bodycam.api.shapes import SessionOut, seen
 from bodycam.catalog import sessions as catalog
+from bodycam.config.viewing import Act
 
 router = APIRouter()
 
@@ -45,17 +46,26 @@ async def list_sessions(
     cursor: Cursor = None,
 ) -> SessionsOut:
     """Sessions, the one opened last first; `since` and `until` bound when they opened."""
+    sight = await context.sights.of(who.principal, who.roles)
     wanted = catalog.SessionFilter(
-        run, agent, who.confined(principal), target, state, micros(since), micros(until)
+        run=run,
+        agent=agent,
+        principal=sight.filtered(principal),
+        target=target,
+        state=state,
+        since=micros(since),
+        until=micros(until),
+        visible=sight.visible(Act.LIST),
     )
     page = await read(context.catalog, catalog.list_sessions, wanted, limit=limit, cursor=cursor)
-    return SessionsOut(sessions=[SessionOut.of(one) for one in page.items], next=page.next)
+    return SessionsOut(sessions=[seen(sight, one) for one in page.items], next=page.next)
 
 
 @router.get("/v1/sessions/{session}")
 async def show_session(session: str, context: In, who: Who) -> SessionOut:
     """One session."""
-    return SessionOut.of(await visible_session(context, who, session))
+    record = await visible_session(context, who, session)
+    return seen(await context.sights.of(who.principal, who.roles), record)
 
 
 @router.post("/v1/sessions/{session}/kill")

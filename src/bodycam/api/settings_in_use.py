@@ -2,24 +2,34 @@
 
 from bodycam.config import Settings
 from bodycam.policy.access import AccessPolicy
+from bodycam.policy.viewing import ViewingPolicy
 
 
 class SettingsInUse:
     """Holds one version of the settings and its grants."""
 
     def __init__(self, settings: Settings) -> None:
-        self._both = (settings, AccessPolicy(settings))
+        self._all = _of(settings)
 
     @property
     def settings(self) -> Settings:
         """The settings tree."""
-        return self._both[0]
+        return self._all[0]
 
     @property
     def access(self) -> AccessPolicy:
         """Who may start and open what."""
-        return self._both[1]
+        return self._all[1]
+
+    @property
+    def viewing(self) -> ViewingPolicy:
+        """Who may look at which recording."""
+        return self._all[2]
 
     def adopt(self, settings: Settings) -> None:
         """Use another version from here on."""
-        self._both = (settings, AccessPolicy(settings))
+        self._all = _of(settings)
+
+
+def _of(settings: Settings) -> tuple[Settings, AccessPolicy, ViewingPolicy]:
+    return settings, AccessPolicy(settings), ViewingPolicy(settings)

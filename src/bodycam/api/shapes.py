@@ -5,8 +5,10 @@ from typing import Any, Self
 from pydantic import BaseModel
 
 from bodycam.api.listing import maybe_seconds, now_micros, seconds
+from bodycam.api.sights import Sight
 from bodycam.catalog.runs import RunRecord, RunState
 from bodycam.catalog.sessions import SessionRecord, SessionState
+from bodycam.config.viewing import Act, View
 from bodycam.model.identity import Grade
 
 
@@ -75,8 +77,8 @@ class SessionOut(BaseModel):
     root: str | None
 
     @classmethod
-    def of(cls, session: SessionRecord) -> Self:
-        """A session of the catalog."""
+    def of(cls, session: SessionRecord, *, masked: bool = False) -> Self:
+        """A session of the catalog; `masked` without what clients claimed and targets said."""
         return cls(
             id=session.id,
             run=session.run,
@@ -86,11 +88,11 @@ class SessionOut(BaseModel):
             protocol=session.protocol,
             database=session.database,
             address=session.address,
-            claims=dict(session.claims),
+            claims={} if masked else dict(session.claims),
             policy=session.policy,
             state=session.state,
             outcome=session.outcome,
-            reason=session.reason,
+            reason=None if masked else session.reason,
             opened=seconds(session.opened),
             closed=maybe_seconds(session.closed),
             sealed=maybe_seconds(session.sealed),
@@ -100,3 +102,9 @@ class SessionOut(BaseModel):
             bytes=session.bytes,
             root=None if session.place is None else session.place.root.hex(),
         )
+
+
+def seen(sight: Sight, session: SessionRecord) -> SessionOut:
+    """A session that is listed, as its viewer may see it; where nothing says so, masked."""
+    permit = sight.permit(Act.LIST, session.provenance)
+    return SessionOut.of(session, masked=permit is None or permit.view is View.MASKED)

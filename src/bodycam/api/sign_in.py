@@ -33,12 +33,16 @@ class ProvidersOut(BaseModel):
 
 
 class WhoamiOut(BaseModel):
-    """The caller, with the id of their API key or what their token says; `signed_in` is when they did."""
+    """The caller, with the id of their API key or what their token says; `signed_in` is when they did.
+
+    `role` is the strongest of their `roles`.
+    """
 
     principal: str
     kind: PrincipalKind
     groups: list[str]
-    role: Role
+    role: Role | None
+    roles: list[Role]
     key: str | None
     provider: str | None
     expires: float | None
@@ -61,6 +65,7 @@ async def whoami(who: Who) -> WhoamiOut:
         kind=who.principal.kind,
         groups=sorted(who.principal.groups),
         role=who.role,
+        roles=[role for role in Role if role in who.roles],
         key=None if isinstance(who.proof, ProvedToken) else who.proof.key,
         provider=None if token is None else token.provider,
         expires=None if token is None else token.expires,

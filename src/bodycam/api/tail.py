@@ -14,16 +14,19 @@ from fastapi.responses import StreamingResponse
 from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
-from bodycam.api.caller import Caller, In, Who, caller
+from bodycam.api.caller import In, Who, caller
 from bodycam.api.catalog_calls import read
 from bodycam.api.context import Control
 from bodycam.api.errors import ApiError
-from bodycam.api.exchanges import fields
+from bodycam.api.exchanges import looking, seen
 from bodycam.api.listing import Name, seconds
+from bodycam.api.looks import EVERYWHERE
 from bodycam.api.ndjson import MEDIA_TYPE, line, streamed
+from bodycam.api.sights import Sight
 from bodycam.catalog.exchanges import ExchangeRecord, exchanges_of
 from bodycam.catalog.sessions import SessionRecord, sessions_by_id
 from bodycam.catalog.tail import Arrival, Arrivals, after, position
+from bodycam.config.viewing import Act, View
 
 log = structlog.get_logger(__name__)
 router = APIRouter()
@@ -41,16 +44,10 @@ class Wanted:
     run: str | None
     session: str | None
     agent: str | None
-    principal: str | None
 
-    def fits(self, session: str, run: str, agent: str, principal: str) -> bool:
-        """Whether something of this session is shown."""
-        pairs = (
-            (self.session, session),
-            (self.run, run),
-            (self.agent, agent),
-            (self.principal, principal),
-        )
+    def fits(self, session: str, run: str, agent: str) -> bool:
+        """Whether something of this session is asked for."""
+        pairs = ((self.session, session), (self.run, run), (self.agent, agent))
         return all(asked is None or asked == got for asked, got in pairs)
 
 
@@ -68,12 +65,15 @@ async def tail(
     watchers = context.watchers
     if len(watchers) >= MOST:
         raise ApiError(503, "too-many-watchers", f"{MOST} clients watch already", "Try again later.")
+    sight = await looking(context, who, Act.TAIL, session)
+    detail = {"grants": sight.viewer.grants(Act.TAIL)} | ({} if agent is None else {"agent": agent})
+    await context.looks.watched(str(who.principal), session or run or EVERYWHERE, detail)
     at = await read(context.catalog, position)
-    return streamed(_lines(request, context, who, Wanted(run, session, agent, who.only), at))
+    return streamed(_lines(request, context, sight, Wanted(run, session, agent), at))
 
 
 async def _lines(
-    request: Request, context: Control, who: Caller, wanted: Wanted, at: int
+    request: Request, context: Control, sight: Sight, wanted: Wanted, at: int
 ) -> AsyncIterator[bytes]:
     mark = object()
     context.watchers.add(mark)
@@ -81,11 +81,11 @@ async def _lines(
     try:
         while not context.closing.is_set() and not await request.is_disconnected():
             if time.monotonic() - proved >= ALIVE_SECONDS:
-                # a key may be revoked and a role taken while somebody watches
+                # a key may be revoked, a role or a grant taken while somebody watches
                 proved = time.monotonic()
-                if (await caller(request)).only != who.only:
-                    return
-            arrived, lines = await read(context.catalog, _arrived, at, wanted)
+                again = await caller(request)
+                sight = await context.sights.of(again.principal, again.roles)
+            arrived, lines = await read(context.catalog, _arrived, at, wanted, context, sight)
             at = arrived.position
             if arrived.missed:
                 lines.insert(0, {"type": "missed", "at": time.time()})
@@ -106,7 +106,9 @@ async def _lines(
         context.watchers.discard(mark)
 
 
-def _arrived(connection: Connection, at: int, wanted: Wanted) -> tuple[Arrivals, list[dict[str, Any]]]:
+def _arrived(
+    connection: Connection, at: int, wanted: Wanted, context: Control, sight: Sight
+) -> tuple[Arrivals, list[dict[str, Any]]]:
     arrived = after(connection, at)
     names = list({name for kind, name in arrived.items if kind is not Arrival.EXCHANGES})
     sessions: dict[str, SessionRecord] = {}
@@ -117,25 +119,28 @@ def _arrived(connection: Connection, at: int, wanted: Wanted) -> tuple[Arrivals,
         if kind is Arrival.EXCHANGES:
             for part in _parts([int(name) for _, name in items]):
                 lines += (
-                    _exchange_line(one) for one in exchanges_of(connection, part) if _shown(one, wanted)
+                    {"type": "exchange", **seen(context, sight, Act.TAIL, one)}
+                    for one in exchanges_of(connection, part)
+                    if _shown(one, wanted, sight)
                 )
             continue
         for _, name in items:
             session = sessions.get(name)
-            if session is not None and wanted.fits(session.id, session.run, session.agent, session.principal):
-                lines.append(_session_line(kind, session))
+            if session is None or not wanted.fits(session.id, session.run, session.agent):
+                continue
+            permit = sight.permit(Act.TAIL, session.provenance)
+            if permit is not None:
+                lines.append(_session_line(kind, session, masked=permit.view is View.MASKED))
     return arrived, lines
 
 
-def _shown(one: ExchangeRecord, wanted: Wanted) -> bool:
-    return not one.aside and wanted.fits(one.session, one.run, one.agent, one.principal)
+def _shown(one: ExchangeRecord, wanted: Wanted, sight: Sight) -> bool:
+    if one.aside or not wanted.fits(one.session, one.run, one.agent):
+        return False
+    return sight.permit(Act.TAIL, one.provenance) is not None
 
 
-def _exchange_line(one: ExchangeRecord) -> dict[str, Any]:
-    return {"type": "exchange", **fields(one)}
-
-
-def _session_line(kind: Arrival, session: SessionRecord) -> dict[str, Any]:
+def _session_line(kind: Arrival, session: SessionRecord, *, masked: bool) -> dict[str, Any]:
     moments = {Arrival.OPENED: session.opened, Arrival.CLOSED: session.closed, Arrival.SEALED: session.sealed}
     plain: dict[str, Any] = {
         "type": kind.value,
@@ -147,7 +152,7 @@ def _session_line(kind: Arrival, session: SessionRecord) -> dict[str, Any]:
         "target": session.target,
     }
     if kind is not Arrival.OPENED:
-        plain |= {"outcome": session.outcome, "reason": session.reason}
+        plain |= {"outcome": session.outcome, "reason": None if masked else session.reason}
     return plain
 
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import asdict
 from typing import Any, assert_never
 
@@ -10,12 +10,15 @@ import structlog
 from fastapi import APIRouter
 from fastapi.responses import StreamingResponse
 
+from bodycam.api import masked_view
 from bodycam.api.archivist import ArchivistAway, ArchivistRefused
 from bodycam.api.caller import In, Who
 from bodycam.api.errors import ApiError
 from bodycam.api.found import visible_session
 from bodycam.api.fresh import must_be_fresh
 from bodycam.api.ndjson import MEDIA_TYPE, line, streamed
+from bodycam.api.purpose import Purpose, PurposeAsked
+from bodycam.config.viewing import Act, View
 from bodycam.model.event import Event, Kind
 from bodycam.model.transcript import (
     Asked,
@@ -42,9 +45,13 @@ INLINE_BYTES = 16 * 1024
     response_class=StreamingResponse,
     responses={200: {"content": {MEDIA_TYPE: {}}, "description": "An entry a line, in order."}},
 )
-async def transcript(session: str, context: In, who: Who) -> StreamingResponse:
+async def transcript(
+    session: str, context: In, who: Who, purpose: PurposeAsked = Purpose.LOOK
+) -> StreamingResponse:
     """What went by in a session, up to now if it is open. That it was viewed enters the ledger first."""
     record = await visible_session(context, who, session)
+    sight = await context.sights.of(who.principal, who.roles)
+    permit = sight.permitted(purpose.act(Act.PLAY), record.provenance)
     must_be_fresh(context, who)
     decoder = context.transcripts.get(record.protocol)
     if decoder is None:
@@ -58,21 +65,39 @@ async def transcript(session: str, context: In, who: Who) -> StreamingResponse:
     try:
         # the first event is awaited here, so that a recording that can't be had is an error, not a cut answer
         first = await anext(events, None)
-        await context.trail.before("viewed", str(who.principal), session, {"run": record.run})
+        detail = {"run": record.run, "grant": permit.grant, "view": permit.view.value}
+        if purpose is Purpose.EXPORT:
+            await context.looks.exported(str(who.principal), session, detail)
+        else:
+            await context.looks.viewed(str(who.principal), session, detail)
     except BaseException:
         await _close(events)
         raise
-    return streamed(_lines(first, events, decoder.reader()))
+    masked = permit.view is View.MASKED
+    literals = context.literals.get(record.protocol)
+    show: Show = (lambda entry: masked_view.entry(entry, literals)) if masked else (lambda entry: entry)
+    head = [masked_view.announcement(permit.grant)] if masked else []
+    return streamed(_lines(head, first, events, decoder.reader(), show))
+
+
+Show = Callable[[Entry], Entry | None]
+"""Makes of an entry what is shown of it."""
 
 
 async def _lines(
-    first: Sequence[Any] | None, events: AsyncIterator[Sequence[Any]], reader: Reader
+    head: Sequence[Entry],
+    first: Sequence[Any] | None,
+    events: AsyncIterator[Sequence[Any]],
+    reader: Reader,
+    show: Show,
 ) -> AsyncIterator[bytes]:
     try:
+        for entry in head:
+            yield line(shown(entry))
         if first is not None:
-            yield await _decoded(reader, first)
+            yield await _decoded(reader, first, show)
             async for event in events:
-                if decoded := await _decoded(reader, event):
+                if decoded := await _decoded(reader, event, show):
                     yield decoded
     except (ArchivistAway, ArchivistRefused) as error:
         # the status is sent already: the break is said in the stream, so that nobody takes it for the end
@@ -83,7 +108,7 @@ async def _lines(
         await _close(events)
 
 
-async def _decoded(reader: Reader, plain: Sequence[Any]) -> bytes:
+async def _decoded(reader: Reader, plain: Sequence[Any], show: Show) -> bytes:
     kind, at, exchange, body = plain
     try:
         event = Event(Kind(kind), at, exchange, body)
@@ -93,7 +118,8 @@ async def _decoded(reader: Reader, plain: Sequence[Any]) -> bytes:
         )
 
     def work() -> bytes:
-        return b"".join(line(shown(entry)) for entry in reader.feed(event))
+        seen = map(show, reader.feed(event))
+        return b"".join(line(shown(entry)) for entry in seen if entry is not None)
 
     return await asyncio.to_thread(work) if _size(body) > INLINE_BYTES else work()
 

@@ -13,8 +13,10 @@ from bodycam.api.approval_desk import ApprovalDesk
 from bodycam.api.archivist_client import ArchivistClient
 from bodycam.api.audit_export import AuditExport
 from bodycam.api.context import Control
+from bodycam.api.looks import Looks
 from bodycam.api.server import serve as serve_control
 from bodycam.api.settings_in_use import SettingsInUse
+from bodycam.api.sights import Sights
 from bodycam.api.trail import Trail
 from bodycam.api.webhooks import Notifier
 from bodycam.api.workers import Workers
@@ -34,7 +36,7 @@ from bodycam.identity.run_certificates import RunCertificates
 from bodycam.identity.run_prover import RunProver
 from bodycam.net.authority import Authority, request
 from bodycam.net.tls import server_context
-from bodycam.registry import TRANSCRIPTS
+from bodycam.registry import LITERALS, TRANSCRIPTS
 from bodycam.session.admission import Admission
 
 log = structlog.get_logger(__name__)
@@ -76,10 +78,13 @@ async def run_control(settings: Settings, stop: asyncio.Event) -> None:
         workers=workers,
         approvals=approvals,
         trail=trail,
+        looks=Looks(trail),
+        sights=Sights(engine, in_use),
         audit_export=exported,
         keys=catalog,
         providers=Providers(settings),
         transcripts=TRANSCRIPTS,
+        literals=LITERALS,
         version=__version__,
         ca_pem=None if authority is None else authority.certificate_pem.decode(),
         certificates=certificates,

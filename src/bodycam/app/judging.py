@@ -8,6 +8,7 @@ from bodycam.config.rules import Unknown
 from bodycam.policy.decision import DecisionPoint, OriginsOf
 from bodycam.policy.detectors.known import check_detectors
 from bodycam.policy.rules.compiling import check_rules, compile_rules
+from bodycam.policy.viewing import check_viewing
 from bodycam.registry import LANGUAGES, PROTOCOLS
 
 
@@ -17,7 +18,7 @@ def load_settings(file: Path) -> Settings:
     Raises:
         SettingsError: the file can't be read or is wrong, with every problem in it.
     """
-    return config.load(file, protocols=PROTOCOLS, checks=(check_rules, check_detectors))
+    return config.load(file, protocols=PROTOCOLS, checks=(check_rules, check_detectors, check_viewing))
 
 
 def decision_point(settings: Settings, origins: OriginsOf | None = None) -> DecisionPoint:

@@ -132,13 +132,17 @@ class VotedAlready(Exception):
 
 @dataclass(frozen=True, slots=True)
 class ApprovalFilter:
-    """What to list; None is anything. `starter` with `groups`: of that starter, or for those groups."""
+    """What to list; None is anything.
+
+    `starter` with `groups`: of that starter, or for those groups, or with `unnamed` for no group by name.
+    """
 
     standing: Standing | None = None
     run: str | None = None
     target: str | None = None
     starter: str | None = None
     groups: frozenset[str] | None = None
+    unnamed: bool = False
 
 
 def ask(
@@ -335,6 +339,10 @@ def _conditions(wanted: ApprovalFilter, now: int) -> list[ColumnElement[bool]]:
     if wanted.groups is not None:
         named = approval_groups.c.group.in_(sorted(wanted.groups))
         mine.append(approvals.c.key.in_(select(approval_groups.c.approval).where(named)))
+    if wanted.unnamed:
+        mine.append(
+            ~select(approval_groups.c.group).where(approval_groups.c.approval == approvals.c.key).exists()
+        )
     return [*found, or_(*mine)] if mine else found
 
 

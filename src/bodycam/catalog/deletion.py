@@ -5,7 +5,8 @@ from sqlalchemy import Connection, Engine, delete, func, select, update
 from bodycam.catalog import documents
 from bodycam.catalog.bundles import unpack
 from bodycam.catalog.engine import writing
-from bodycam.catalog.tables import arrivals, bundles, sessions, sightings, statements
+from bodycam.catalog.provenances import drop_unused
+from bodycam.catalog.tables import arrivals, bundles, provenances, sessions, sightings, statements
 
 _CHUNK = 200
 
@@ -17,12 +18,15 @@ def forget_session(engine: Engine, session: str) -> bool:
     """
     while True:
         with writing(engine, durable=False) as connection:
-            key = connection.execute(select(sessions.c.key).where(sessions.c.id == session)).scalar()
-            if key is None:
+            own = select(sessions.c.key, sessions.c.provenance).where(sessions.c.id == session)
+            found = connection.execute(own).first()
+            if found is None:
                 return False
+            key = found.key
             if not _forget_some(connection, key):
                 connection.execute(delete(sightings).where(sightings.c.session == key))
                 connection.execute(delete(sessions).where(sessions.c.key == key))
+                drop_unused(connection, found.provenance)
                 return True
 
 
@@ -49,7 +53,7 @@ def clear_index(engine: Engine) -> None:
     """Empties everything that recordings rebuild; accounts, runs, credentials and the audit trail stay."""
     with writing(engine) as connection:
         documents.clear(connection)
-        for table in (bundles, statements, sightings, sessions, arrivals):
+        for table in (bundles, statements, sightings, sessions, provenances, arrivals):
             connection.execute(delete(table))
 
 

@@ -18,6 +18,7 @@ from sqlalchemy import (
     LargeBinary,
     Select,
     Table,
+    bindparam,
     column,
     table,
     text,
@@ -140,7 +141,8 @@ def one_of(expression: str, keys: Iterable[int], dialect: str) -> ColumnElement[
         held = "SELECT value FROM json_each(:keys)"
     else:
         held = "SELECT CAST(json_array_elements_text(CAST(:keys AS json)) AS bigint)"
-    said = text(f"{expression} IN ({held})").bindparams(keys=json.dumps(list(keys)))
+    said = text(f"{expression} IN ({held})")
+    said = said.bindparams(bindparam("keys", json.dumps(list(keys)), unique=True))
     return type_coerce(said, Boolean)
 
 

@@ -12,6 +12,7 @@ from bodycam.catalog.paging import Page, bounded, decode, encode
 from bodycam.catalog.scope import ExchangeFilter, Scope, scope_of, walk
 from bodycam.catalog.tables import bundles, runs, sessions, statements
 from bodycam.catalog.unrolling import LAG, Place, Row, fetch, ordered, place_of, query, rows_of
+from bodycam.model.provenance import Provenance
 
 __all__ = ["ExchangeFilter", "ExchangeRecord", "exchanges_of", "find_exchange", "list_exchanges", "records"]
 
@@ -27,6 +28,7 @@ class ExchangeRecord:
     agent: str
     principal: str
     target: str
+    protocol: str
     number: int
     verb: str
     aside: bool
@@ -46,6 +48,11 @@ class ExchangeRecord:
     def id(self) -> str:
         """What names it, whichever index it stands in."""
         return f"{self.session}.{self.number}"
+
+    @property
+    def provenance(self) -> Provenance:
+        """Where its session comes from."""
+        return Provenance(self.principal, self.agent, self.target, self.protocol)
 
 
 def list_exchanges(
@@ -125,7 +132,8 @@ def records(connection: Connection, found: Iterable[tuple[Row, int]]) -> list[Ex
     """All that is known of these exchanges, in this order; those that are gone meanwhile are left out."""
     picks = list(found)
     s = sessions.c
-    who = select(s.key, s.id, runs.c.id, s.agent, s.principal, s.target).join(runs, runs.c.key == s.run)
+    who = select(s.key, s.id, runs.c.id, s.agent, s.principal, s.target, s.protocol)
+    who = who.join(runs, runs.c.key == s.run)
     whose = _keyed(connection, who, s.key, {row.session for row, _ in picks})
     what = select(statements.c.id, statements.c.text, statements.c.truncated)
     said = _keyed(connection, what, statements.c.id, {row.statement for row, _ in picks})
@@ -149,13 +157,14 @@ def _keyed(
 
 def _record(row: Row, at: int, whose: tuple[Any, ...], said: tuple[Any, ...]) -> ExchangeRecord:
     inside = row.inside
-    session, run, agent, principal, target = whose
+    session, run, agent, principal, target, protocol = whose
     return ExchangeRecord(
         session=session,
         run=run,
         agent=agent,
         principal=principal,
         target=target,
+        protocol=protocol,
         number=inside.numbers[at],
         verb=row.verb,
         aside=row.aside,

@@ -9,7 +9,8 @@ from sqlalchemy import ColumnElement, Connection, Row, and_, insert, or_, select
 
 from bodycam.catalog.approvals import withdraw
 from bodycam.catalog.paging import Page, bounded, decode, encode
-from bodycam.catalog.tables import run_credentials, runs
+from bodycam.catalog.tables import run_credentials, runs, sessions
+from bodycam.catalog.visible import EVERYTHING, Visible, of_runs, of_sessions
 from bodycam.model.identity import Grade, Principal, PrincipalKind, Run
 
 
@@ -77,6 +78,7 @@ class RunFilter:
     state: RunState | None = None
     since: int | None = None
     until: int | None = None
+    visible: Visible = EVERYTHING
 
 
 def add_run(
@@ -161,13 +163,25 @@ def list_runs(
     Raises:
         BadCursor: `cursor` is not one of this listing.
     """
-    query = select(runs).where(*_conditions(wanted, now)).order_by(runs.c.created.desc(), runs.c.key.desc())
+    seen = of_runs(connection, wanted.visible)
+    query = (
+        select(runs)
+        .where(*_conditions(wanted, now), *seen)
+        .order_by(runs.c.created.desc(), runs.c.key.desc())
+    )
     if cursor is not None:
         query = query.where(tuple_(runs.c.created, runs.c.key) < tuple_(*decode(cursor, 2)))
     size = bounded(limit)
     rows = connection.execute(query.limit(size + 1)).all()
     found = tuple(_record(row) for row in rows[:size])
     return Page(found, encode(found[-1].created, found[-1].key) if len(rows) > size else None)
+
+
+def has_visible(connection: Connection, run: str, visible: Visible) -> bool:
+    """Whether a run has a session that may be seen."""
+    seen = of_sessions(connection, visible)
+    asked = select(sessions.c.key).join(runs, runs.c.key == sessions.c.run).where(runs.c.id == run, *seen)
+    return connection.execute(asked.limit(1)).first() is not None
 
 
 def live_runs(connection: Connection, now: int) -> tuple[RunRecord, ...]:

@@ -12,6 +12,7 @@ from bodycam.catalog import documents
 from bodycam.catalog.ingest import first_id, started_at
 from bodycam.catalog.tables import bundles, runs, sessions
 from bodycam.catalog.unrolling import LAG, Place, Row, query, rows_of
+from bodycam.catalog.visible import EVERYTHING, Visible, of_sessions
 
 _LAST = 2**63 - 1
 _VERY_MANY = 2**62
@@ -36,6 +37,7 @@ class ExchangeFilter:
     kind: str | None = None
     status: str | None = None
     asides: bool = False
+    visible: Visible = EVERYTHING
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,11 +117,12 @@ def scope_of(connection: Connection, wanted: ExchangeFilter) -> Scope | None:
         total = select(func.coalesce(func.sum(s.exchanges), 0)).where(s.run == run)
         found.append(b.run + 0 == run)
         ways.append((int(connection.execute(total).scalar_one()), (b.run == run,)))
-    who = [
+    named = [
         s[name] == getattr(wanted, name)
         for name in ("agent", "principal", "target")
         if getattr(wanted, name) is not None
     ]
+    who = [*named, *of_sessions(connection, wanted.visible)]
     if who:
         ends = func.coalesce(s.closed, _END)
         asked = select(s.key, s.opened, ends, s.exchanges).where(*who, s.opened < until, ends >= since)
@@ -131,9 +134,10 @@ def scope_of(connection: Connection, wanted: ExchangeFilter) -> Scope | None:
             among = (documents.one_of("bundles.session + 0", people, connection.dialect.name),)
             ways.append((sum(count for *_, count in listed), None))
         else:
-            times = select(func.min(s.opened), func.max(ends)).where(*who)
-            opened, ended = connection.execute(times).one()
-            since, until = max(since, opened), min(until, ended + 1)
+            if named:
+                times = select(func.min(s.opened), func.max(ends)).where(*named)
+                opened, ended = connection.execute(times).one()
+                since, until = max(since, opened), min(until, ended + 1)
             found.append(select(s.key).where(s.key == b.session, *who).exists())
     if wanted.status is not None:
         found.append(b.status == wanted.status)

@@ -8,7 +8,10 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Row, Select, func, insert, select, tuple_, update
 
 from bodycam.catalog.paging import Page, bounded, decode, encode
+from bodycam.catalog.provenances import key_of
 from bodycam.catalog.tables import runs, sessions
+from bodycam.catalog.visible import EVERYTHING, Visible, of_sessions
+from bodycam.model.provenance import Provenance
 
 
 class SessionState(StrEnum):
@@ -48,6 +51,11 @@ class Opening:
     opening: int
     labels: Mapping[str, str] = field(default_factory=dict)
 
+    @property
+    def provenance(self) -> Provenance:
+        """Where it comes from."""
+        return Provenance(self.principal, self.agent, self.target, self.protocol)
+
 
 @dataclass(frozen=True, slots=True)
 class SessionRecord:
@@ -82,6 +90,11 @@ class SessionRecord:
     labels: Mapping[str, str] | None
     place: Place | None
 
+    @property
+    def provenance(self) -> Provenance:
+        """Where it comes from: what who may look at it is decided by."""
+        return Provenance(self.principal, self.agent, self.target, self.protocol)
+
 
 @dataclass(frozen=True, slots=True)
 class SessionFilter:
@@ -94,6 +107,7 @@ class SessionFilter:
     state: SessionState | None = None
     since: int | None = None
     until: int | None = None
+    visible: Visible = EVERYTHING
 
 
 def open_session(connection: Connection, opening: Opening) -> tuple[int, bool]:
@@ -106,6 +120,7 @@ def open_session(connection: Connection, opening: Opening) -> tuple[int, bool]:
     values = {name: getattr(opening, name) for name in opening.__slots__}
     values |= {"run": run, "claims": dict(opening.claims), "labels": dict(opening.labels)}
     values["state"] = SessionState.OPEN.value
+    values["provenance"] = key_of(connection, opening.provenance)
     added = connection.execute(insert(sessions).values(**values).returning(sessions.c.key))
     return int(added.scalar_one()), True
 
@@ -158,7 +173,8 @@ def list_sessions(
         BadCursor: `cursor` is not one of this listing.
     """
     order = (sessions.c.opened.desc(), sessions.c.key.desc())
-    asked = query().where(*conditions(wanted)).order_by(*order)
+    seen = of_sessions(connection, wanted.visible, ordered=True)
+    asked = query().where(*conditions(wanted), *seen).order_by(*order)
     if cursor is not None:
         asked = asked.where(tuple_(sessions.c.opened, sessions.c.key) < tuple_(*decode(cursor, 2)))
     size = bounded(limit)
@@ -187,7 +203,7 @@ def counts_by_state(connection: Connection) -> dict[SessionState, int]:
 
 
 def conditions(wanted: SessionFilter) -> list[ColumnElement[bool]]:
-    """The filter over `sessions` joined with `runs`."""
+    """The filter over `sessions` joined with `runs`, but for what is visible."""
     found: list[ColumnElement[bool]] = []
     if wanted.run is not None:
         found.append(runs.c.id == wanted.run)
@@ -211,7 +227,7 @@ def query() -> Select[Any]:
 def of_row(row: Row[Any]) -> SessionRecord:
     """A session as `query` gives it."""
     plain = dict(row._mapping)
-    del plain["run"]
+    del plain["run"], plain["provenance"]
     plain["run"] = plain.pop("run_id")
     name, offset, length = plain.pop("object"), plain.pop("offset"), plain.pop("length")
     root = plain.pop("root")

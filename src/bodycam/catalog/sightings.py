@@ -14,6 +14,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from bodycam.catalog.exchanges import ExchangeRecord, find_exchange
 from bodycam.catalog.paging import Page, bounded, decode, encode
 from bodycam.catalog.tables import runs, sessions, sightings
+from bodycam.catalog.visible import EVERYTHING, Visible, of_sessions
 
 RECEIVED, SENT = "received", "sent"
 FIRST_SESSIONS = 20
@@ -82,6 +83,7 @@ class LeakFilter:
 
     run: str | None = None
     principal: str | None = None
+    visible: Visible = EVERYTHING
 
 
 def write(connection: Connection, session: int, run: int, found: Iterable[Sighting]) -> None:
@@ -151,10 +153,16 @@ def _conditions(connection: Connection, wanted: LeakFilter) -> list[ColumnElemen
     found: list[ColumnElement[bool]] = []
     if wanted.principal is not None:
         found.append(sessions.c.principal == wanted.principal)
+    seen = of_sessions(connection, wanted.visible)
+    found += seen
     if wanted.run is not None:
         own = select(runs.c.key).where(runs.c.id == wanted.run).scalar_subquery()
         s, inner = sightings.c, sightings.alias()
         there = select(inner.c.what).where(inner.c.run == own, inner.c.secret.is_(True))
+        if seen:
+            # what was met in a session that they don't see must not bring up where else it was met
+            inside = select(sessions.c.key).where(*seen).correlate(None)
+            there = there.where(inner.c.session.in_(inside))
         found.append(
             or_(and_(s.secret.is_(True), s.what.in_(there)), and_(s.secret.is_(False), s.run == own))
         )

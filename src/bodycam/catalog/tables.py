@@ -102,6 +102,19 @@ run_credentials = Table(
     Column("revoked", BigInteger),
 )
 
+# Starter, agent, target and protocol of sessions, once for all that have the same: see `provenances`.
+provenances = Table(
+    "provenances",
+    metadata,
+    Column("key", Key, primary_key=True, autoincrement=True),
+    Column("principal", Text, nullable=False),
+    Column("agent", String(255), nullable=False),
+    Column("target", String(255), nullable=False),
+    Column("protocol", String(64), nullable=False),
+    UniqueConstraint("principal", "agent", "target", "protocol"),
+    sqlite_autoincrement=True,
+)
+
 sessions = Table(
     "sessions",
     metadata,
@@ -133,12 +146,14 @@ sessions = Table(
     Column("length", BigInteger),
     Column("root", LargeBinary),
     Column("labels", JSON),  # the target's, as recorded; None: indexed before they were kept
+    Column("provenance", Key),  # who may look at it is decided by that; a reviewer never sees one without
     Index("ix_sessions_opened", "opened", "key"),
     Index("ix_sessions_run", "run", "opened"),
     Index("ix_sessions_agent", "agent", "opened"),
     Index("ix_sessions_principal", "principal", "opened"),
     Index("ix_sessions_target", "target", "opened"),
     Index("ix_sessions_state", "state", "opened"),
+    Index("ix_sessions_provenance", "provenance", "opened"),
     sqlite_autoincrement=True,
 )
 

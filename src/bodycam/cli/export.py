@@ -48,6 +48,7 @@ COLUMNS = (
     "code",
     "error",
 )
+FOR_EXPORT = {"purpose": "export"}
 ENTRY_COLUMNS = ("session", "at", "exchange", "type", "entry")
 
 
@@ -104,7 +105,9 @@ def _exchanges(
         ids = _sessions(client, [], wanted)
     for identifier in ids:
         name = "run" if kind_of(identifier) == "run" else "session"
-        for one in client.pages("/v1/exchanges", "exchanges", {name: identifier, "asides": asides}):
+        for one in client.pages(
+            "/v1/exchanges", "exchanges", {name: identifier, "asides": asides, **FOR_EXPORT}
+        ):
             if _within(one, wanted):
                 yield one
 
@@ -119,7 +122,7 @@ def _entries(
     client: ControlClient, ids: list[str], wanted: dict[str, float | None]
 ) -> Iterator[dict[str, Any]]:
     for session in _sessions(client, ids, wanted):
-        for entry in client.lines(f"/v1/sessions/{session}/transcript"):
+        for entry in client.lines(f"/v1/sessions/{session}/transcript", FOR_EXPORT):
             yield {"session": session, **entry}
 
 

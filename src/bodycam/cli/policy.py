@@ -191,6 +191,11 @@ def _recorded(client: ControlClient, run: dict[str, Any]) -> Iterator[Recorded]:
     for session in client.pages("/v1/sessions", "sessions", {"run": run["id"]}):
         rows = 0
         for entry in client.lines(f"/v1/sessions/{session['id']}/transcript"):
+            if entry["type"] == "noted" and entry["what"] == "masked":
+                raise Failure(
+                    f"your view of session {session['id']} is masked, and without values it can't be judged",
+                    hint="somebody with a full view of it can; the settings say who, under viewing",
+                )
             if entry["type"] == "done":
                 rows += int(entry["rows"])
             if (

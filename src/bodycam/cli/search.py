@@ -1,6 +1,6 @@
 """`bodycam search`: full text over what was asked, its values and the errors."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -18,7 +18,7 @@ from bodycam.cli.options import (
     Url,
     moment,
 )
-from bodycam.cli.printing import print_json
+from bodycam.cli.printing import print_json, tell
 
 
 def command(
@@ -50,7 +50,10 @@ def command(
         "status": status,
     }
     with knock(url) as client:
-        hits = list(client.pages("/v1/search", "hits", wanted, limit=limit))
+        pages: list[dict[str, Any]] = []
+        hits = list(client.pages("/v1/search", "hits", wanted, limit=limit, beside=pages.append))
+    if any(page.get("left_out") for page in pages):
+        tell("recordings of which your view is masked were left out: ask without words to list what was done")
     if as_json:
         print_json({"hits": hits})
     else:

@@ -9,7 +9,7 @@ from bodycam.cli.printing import print_facts, print_json, when
 
 
 def command(as_json: Json = False, url: Url = None) -> None:
-    """Show who you are to the gateway, with which groups and role, and by which proof."""
+    """Show who you are to the gateway, with which groups and roles, and by which proof."""
     with knock(url) as client:
         answer = client.get("/v1/whoami")
     if as_json:
@@ -20,7 +20,7 @@ def command(as_json: Json = False, url: Url = None) -> None:
             "principal": answer.get("principal"),
             "kind": answer.get("kind"),
             "groups": answer.get("groups"),
-            "role": answer.get("role"),
+            "roles": answer.get("roles"),
             "by key": answer.get("key"),
             "by provider": answer.get("provider"),
             "signed in": when(answer.get("signed_in")),
@@ -32,4 +32,5 @@ def command(as_json: Json = False, url: Url = None) -> None:
 def said(answer: Mapping[str, Any]) -> str:
     """The answer in one line."""
     groups = ", ".join(map(str, answer.get("groups") or [])) or "none"
-    return f"{answer.get('principal')}, groups: {groups}, role: {answer.get('role')}"
+    roles = ", ".join(map(str, answer.get("roles") or [])) or "none"
+    return f"{answer.get('principal')}, groups: {groups}, roles: {roles}"

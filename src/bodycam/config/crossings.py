@@ -6,6 +6,7 @@ from typing import Any
 from bodycam.config.people import ANY
 from bodycam.config.retention import called, contradictions
 from bodycam.config.settings import Settings
+from bodycam.config.viewing import OWN
 
 Path = tuple[str | int, ...]
 Finding = tuple[Path, str]
@@ -37,6 +38,19 @@ def _targets_exist(settings: Settings) -> Iterator[Finding]:
             if target != ANY and target not in settings.targets:
                 path = ("access", number, "targets", "names", place)
                 yield path, f"expected a declared target: {_names(settings.targets)}"
+
+
+def _grants_apart(settings: Settings) -> Iterator[Finding]:
+    first: dict[str, int] = {}
+    for number, grant in enumerate(settings.viewing):
+        if first.setdefault(grant.name, number) != number:
+            yield ("viewing", number, "name"), "expected a name that no other grant has"
+        reviewers = settings.roles.reviewer
+        if grant.name != OWN and not (reviewers.groups or reviewers.subjects):
+            yield (
+                ("viewing", number),
+                "expected somebody in roles.reviewer: grants count for those who have that role",
+            )
 
 
 def _rules_exist(settings: Settings) -> Iterator[Finding]:
@@ -122,6 +136,7 @@ _CHECKS: tuple[tuple[frozenset[str], Callable[[Settings], Iterator[Finding]]], .
     (frozenset({"identity", "agents"}), _workloads_agents_exist),
     (frozenset({"access", "targets"}), _targets_exist),
     (frozenset({"rules", "agents", "targets"}), _rules_exist),
+    (frozenset({"viewing", "roles"}), _grants_apart),
     (frozenset({"listen", "tls"}), _doors),
     (frozenset({"masking", "targets"}), _masked_targets_exist),
     (frozenset({"detectors"}), _own_detectors),

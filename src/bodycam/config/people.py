@@ -67,12 +67,21 @@ class Identity(Section):
 
 
 class Roles(Section):
-    """Who may do more at the control API than see and end their own runs."""
+    """Who may do what at the control API; a principal may have several roles."""
 
     admin: Who = Field(
         default_factory=lambda: Who(groups=("admins",)), description="May do everything, and read everything."
     )
-    auditor: Who = Field(default_factory=Who, description="May read everything.")
+    auditor: Who = Field(default_factory=Who, description="May read everything, the audit trail too.")
+    reviewer: Who = Field(
+        default_factory=Who, description="May look at others' recordings as the grants under `viewing` say."
+    )
+    approver: Who = Field(
+        default_factory=Who, description="May decide on approvals whose rule names no groups."
+    )
+    user: Who | None = Field(
+        default=None, description="May start runs of agents that let them; absent: everybody."
+    )
 
 
 class Agent(Section):

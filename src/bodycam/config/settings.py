@@ -15,6 +15,7 @@ from bodycam.config.rules import Judging, Rule
 from bodycam.config.section import Section, absent, written
 from bodycam.config.targets import TargetSettings
 from bodycam.config.types import FilePath, Name
+from bodycam.config.viewing import MAX_GRANTS, Grant
 
 
 class Settings(Section):
@@ -33,13 +34,18 @@ class Settings(Section):
     archive: Archive = Field(default_factory=Archive, description="Sealing, ledger and search index.")
     limits: Limits = Field(default_factory=Limits, description="Bounds on clients.")
     identity: Identity = Field(default_factory=Identity, description="Credentials and their lifetimes.")
-    roles: Roles = Field(default_factory=Roles, description="Who may do more than see their own runs.")
+    roles: Roles = Field(default_factory=Roles, description="Who may do what.")
     targets: Mapping[Name, TargetSettings] = Field(
         default_factory=dict, description="The systems behind the gateway, by name."
     )
     agents: Mapping[Name, Agent] = Field(default_factory=dict, description="The declared agents, by name.")
     access: tuple[Access, ...] = Field(
         default=(), description="Who may open what; what no entry grants is denied."
+    )
+    viewing: tuple[Grant, ...] = Field(
+        default=(),
+        max_length=MAX_GRANTS,
+        description="Which recordings reviewers may look at; what no grant names they don't see.",
     )
     rules: tuple[Rule, ...] = Field(
         default=(), description="What operations may do; the strictest that matches wins, none means allow."

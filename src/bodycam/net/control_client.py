@@ -6,7 +6,7 @@ what happened and what to do, so that no caller ever shows a traceback or a secr
 
 import json
 import ssl
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from types import TracebackType
 from typing import Any, Self
 
@@ -104,14 +104,25 @@ class ControlClient:
         return self._json("DELETE", path)
 
     def pages(
-        self, path: str, key: str, params: Params | None = None, *, limit: int | None = None
+        self,
+        path: str,
+        key: str,
+        params: Params | None = None,
+        *,
+        limit: int | None = None,
+        beside: Callable[[dict[str, Any]], None] | None = None,
     ) -> Iterator[dict[str, Any]]:
-        """Each item of a paged listing under `key`, at most `limit` of them. Raises as `get`."""
+        """Each item of a paged listing under `key`, at most `limit` of them. Raises as `get`.
+
+        `beside` is shown each page, for what else it says.
+        """
         cursor: str | None = None
         left = limit
         while left is None or left > 0:
             size = PAGE if left is None else min(PAGE, left)
             page = self.get(path, {**(params or {}), "limit": size, "cursor": cursor})
+            if beside is not None:
+                beside(page)
             items = page.get(key) or []
             yield from items if left is None else items[:left]
             if left is not None:

@@ -17,11 +17,13 @@ OWN_ISSUER = "bodycam"
 
 
 class Role(StrEnum):
-    """What a principal may do at the control API, beyond its own runs."""
+    """What a principal may do at the control API, the most first; it may have several."""
 
-    ADMIN = "admin"
-    AUDITOR = "auditor"
-    MEMBER = "member"
+    ADMIN = "admin"  # everything
+    AUDITOR = "auditor"  # reads everything
+    REVIEWER = "reviewer"  # looks at recordings as the grants of viewing say
+    APPROVER = "approver"  # decides where a rule names nobody
+    USER = "user"  # starts runs
 
 
 def matches(who: Who, principal: Principal) -> bool:
@@ -40,16 +42,26 @@ class AccessPolicy:
         self._settings = settings
         self.version = policy_version(settings)
 
-    def role(self, principal: Principal) -> Role:
-        """The strongest role that the settings give a principal."""
-        if matches(self._settings.roles.admin, principal):
-            return Role.ADMIN
-        return Role.AUDITOR if matches(self._settings.roles.auditor, principal) else Role.MEMBER
+    def roles(self, principal: Principal) -> frozenset[Role]:
+        """The roles that the settings give a principal; an admin starts runs as users do."""
+        said = self._settings.roles
+        given = {
+            Role.ADMIN: said.admin,
+            Role.AUDITOR: said.auditor,
+            Role.REVIEWER: said.reviewer,
+            Role.APPROVER: said.approver,
+        }
+        found = {role for role, who in given.items() if matches(who, principal)}
+        if said.user is None or Role.ADMIN in found or matches(said.user, principal):
+            found.add(Role.USER)
+        return frozenset(found)
 
     def may_start(self, principal: Principal, agent: str) -> bool:
         """Whether a principal may start runs of an agent; an agent that is not declared is nobody's."""
         declared = self._settings.agents.get(agent)
-        return declared is not None and matches(declared.may_start, principal)
+        if declared is None or not matches(declared.may_start, principal):
+            return False
+        return self._settings.roles.user is None or Role.USER in self.roles(principal)
 
     def may_open(self, principal: Principal, agent: str, target: str) -> bool:
         """Whether a run of `agent`, started by `principal`, may open a target, as the settings are now."""

@@ -1,7 +1,7 @@
 """Who may decide on an approval. What nothing allows is refused.
 
-A person of one of the rule's groups, or an admin where the rule names none; never a service, never who
-started the run, never who answers for its agent.
+A person of one of the rule's groups, or an approver or admin where the rule names none; never a service,
+never who started the run, never who answers for its agent.
 """
 
 from collections.abc import Sequence
@@ -12,7 +12,13 @@ from bodycam.policy.access import Role
 
 
 def why_not(
-    settings: Settings, principal: Principal, role: Role, *, starter: Principal, agent: str, by: Sequence[str]
+    settings: Settings,
+    principal: Principal,
+    roles: frozenset[Role],
+    *,
+    starter: Principal,
+    agent: str,
+    by: Sequence[str],
 ) -> str | None:
     """Why a principal may not decide on what a run of `agent`, started by `starter`, asks; None if it may."""
     if principal.kind is not PrincipalKind.HUMAN:
@@ -25,10 +31,19 @@ def why_not(
     if _answers_for(declared.owner, principal):
         return f"you answer for the agent {agent!r} (agents.{agent}.owner)"
     if not by:
-        return None if role is Role.ADMIN else "the rule names no groups, so that only admins decide"
+        return (
+            None
+            if decides_unnamed(roles)
+            else "the rule names no groups, so that only approvers and admins decide"
+        )
     if principal.groups.isdisjoint(by):
         return f"you are in none of the groups that decide here: {', '.join(by)}"
     return None
+
+
+def decides_unnamed(roles: frozenset[Role]) -> bool:
+    """Whether who has these roles decides where a rule names nobody."""
+    return Role.APPROVER in roles or Role.ADMIN in roles
 
 
 def _answers_for(owner: str, principal: Principal) -> bool:

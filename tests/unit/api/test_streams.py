@@ -23,7 +23,9 @@ async def test_a_transcript_is_a_line_an_entry_and_its_viewing_is_entered(world:
     assert (lines[1]["type"], lines[1]["text"], lines[1]["at"]) == ("asked", "SELECT 'é'", 10)
     assert lines[2]["what"] == "unknown-event"
     assert len(lines[3]["text"]) == 100_000
-    assert world.archivist.entered == [("viewed", "dev@bodycam", session, {"run": started["run"]["id"]})]
+    assert world.archivist.entered == [
+        ("viewed", "dev@bodycam", session, {"run": started["run"]["id"], "grant": "own", "view": "full"})
+    ]
     audit = (await world.call("aud", "GET", "/v1/audit")).json()["events"]
     assert (audit[0]["action"], audit[0]["leaf"], audit[0]["salt"]) == ("viewed", 0, b"salt".hex() * 4)
 

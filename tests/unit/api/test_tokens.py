@@ -89,8 +89,8 @@ async def test_whoami_says_what_a_token_proves_and_what_a_key_does(world: World)
     now = int(time.time())
     world.keys["ann"] = ISSUED.token(groups=["devs", "admins"], exp=now + 60, auth_time=now - 3)
     assert (await world.call("ann", "GET", "/v1/whoami")).json() == {
-        "principal": "ann@corp", "kind": "human", "groups": ["admins", "devs"], "role": "admin", "key": None,
-        "provider": "corp", "expires": now + 60, "signed_in": now - 3,
+        "principal": "ann@corp", "kind": "human", "groups": ["admins", "devs"], "role": "admin",
+        "roles": ["admin", "user"], "key": None, "provider": "corp", "expires": now + 60, "signed_in": now - 3,
     }  # fmt: skip
     said = (await world.call("dev", "GET", "/v1/whoami")).json()
     assert (said["principal"], said["kind"], said["provider"]) == ("dev@bodycam", "service", None)
@@ -171,7 +171,7 @@ async def test_who_lost_the_group_meanwhile_can_not_renew(world: World) -> None:
 
 async def test_viewing_needs_a_fresh_sign_in_and_listing_does_not(world: World) -> None:
     run = (await world.start_run("ann"))["run"]["id"]
-    session = world.add_session(run, "ann")
+    session = world.add_session(run, "ann@corp")
     world.archivist.events[session] = [[Kind.REQUEST.value, 1, 1, ["query", "select 1"]]]
     path = f"/v1/sessions/{session}/transcript"
     with_run = await world.call("ann", "GET", f"/v1/runs/{run}")

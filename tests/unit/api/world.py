@@ -15,7 +15,9 @@ from bodycam.api.approval_desk import ApprovalDesk
 from bodycam.api.archivist import ArchivistAway, ArchivistRefused, Entered, Settled
 from bodycam.api.audit_export import AuditExport
 from bodycam.api.context import Control
+from bodycam.api.looks import Looks
 from bodycam.api.settings_in_use import SettingsInUse
+from bodycam.api.sights import Sights
 from bodycam.api.trail import Trail
 from bodycam.api.webhooks import Notifier, Patience
 from bodycam.api.workers import Workers
@@ -33,6 +35,7 @@ from bodycam.model.event import Event, Kind
 from bodycam.model.ids import APPROVAL, SERVICE_ACCOUNT, SESSION, new_id
 from bodycam.model.transcript import Asked, Entry, Noted
 from bodycam.net.channel import Channel, connect
+from bodycam.policy.sql.literals import without_literals
 from bodycam.session.admission import Admission
 
 SETTINGS = """
@@ -165,8 +168,9 @@ class World:
 
     def add_session(self, run: str, who: str = "dev", session: str | None = None) -> str:
         name = session or new_id(SESSION)
+        principal = who if "@" in who else f"{who}@bodycam"
         opening = Opening(
-            name, run, f"{who}@bodycam", "billing-bot", "orders", "postgres", "shop", "127.0.0.1", {}, "p1",
+            name, run, principal, "billing-bot", "orders", "postgres", "shop", "127.0.0.1", {}, "p1",
             1_000_000, "aa", 1,
         )  # fmt: skip
         with writing(self.context.catalog) as connection:
@@ -282,12 +286,15 @@ async def living(
         workers=Workers(admission, approvals=approvals.ask),
         approvals=approvals,
         trail=trail,
+        looks=Looks(trail),
+        sights=Sights(engine, in_use),
         audit_export=AuditExport(
             engine, in_use, folder / "audit-sinks", "1.2.3", interval=0.02, first_pause=0.05
         ),
         keys=store,
         providers=Providers(tree, source=source),
         transcripts={"postgres": PlainTranscript()},
+        literals={"postgres": without_literals},
         version="1.2.3",
         ca_pem="PEM",
     )

@@ -45,5 +45,5 @@ def test_what_a_starter_and_an_agent_may_open(principal: Principal, agent: str, 
 
 
 def test_roles() -> None:
-    assert POLICY.role(who("x", "admins")) is Role.ADMIN
-    assert POLICY.role(who("x", "g")) is Role.MEMBER
+    assert POLICY.roles(who("x", "admins")) == {Role.ADMIN, Role.USER}
+    assert POLICY.roles(who("x", "g")) == {Role.USER}

@@ -30,22 +30,27 @@ def human(subject: str, *groups: str, issuer: str = "bodycam") -> Principal:
 @pytest.mark.parametrize(
     ("who", "role", "agent", "by", "says"),
     [
-        (human("ann", "dba"), Role.MEMBER, "billing-bot", ("dba", "leads"), None),
-        (human("ann", "leads"), Role.MEMBER, "nobodys", ("dba", "leads"), None),
+        (human("ann", "dba"), Role.USER, "billing-bot", ("dba", "leads"), None),
+        (human("ann", "leads"), Role.USER, "nobodys", ("dba", "leads"), None),
         (human("ann"), Role.ADMIN, "billing-bot", (), None),
+        (human("ann"), Role.APPROVER, "billing-bot", (), None),
+        (human("ann"), Role.APPROVER, "billing-bot", ("dba",), "none of the groups"),
+        (human("ann", "payments"), Role.APPROVER, "billing-bot", (), "you answer for"),
+        (Principal("corp", "job", PrincipalKind.SERVICE), Role.APPROVER, "nobodys", (), "is a service"),
+        (human("ann"), Role.REVIEWER, "billing-bot", (), "only approvers"),
         (human("ann", ""), Role.ADMIN, "nobodys", (), None),
-        (human("ann", "dba"), Role.MEMBER, "billing-bot", (), "only admins"),
-        (human("ann", "dba"), Role.AUDITOR, "billing-bot", (), "only admins"),
-        (human("ann", "DBA"), Role.MEMBER, "billing-bot", ("dba",), "none of the groups"),
+        (human("ann", "dba"), Role.USER, "billing-bot", (), "only approvers"),
+        (human("ann", "dba"), Role.AUDITOR, "billing-bot", (), "only approvers"),
+        (human("ann", "DBA"), Role.USER, "billing-bot", ("dba",), "none of the groups"),
         (human("ann", "admins"), Role.ADMIN, "billing-bot", ("dba",), "none of the groups"),
-        (human("ann", "dba", "payments"), Role.MEMBER, "billing-bot", ("dba",), "you answer for"),
-        (human("ann", "dba"), Role.MEMBER, "owned-by-one", ("dba",), "you answer for"),
-        (human("ann", "dba", issuer="corp"), Role.MEMBER, "owned-by-one", ("dba",), "you answer for"),
-        (human("ann", "dba", issuer="corp"), Role.MEMBER, "owned-by-name", ("dba",), "you answer for"),
-        (human("ann", "dba"), Role.MEMBER, "owned-by-name", ("dba",), None),
-        (human("ci", "dba"), Role.MEMBER, "billing-bot", ("dba",), "you started the run"),
-        (human("ci", "dba", issuer="corp"), Role.MEMBER, "billing-bot", ("dba",), None),
-        (human("ann", "dba"), Role.MEMBER, "gone", ("dba",), "not declared"),
+        (human("ann", "dba", "payments"), Role.USER, "billing-bot", ("dba",), "you answer for"),
+        (human("ann", "dba"), Role.USER, "owned-by-one", ("dba",), "you answer for"),
+        (human("ann", "dba", issuer="corp"), Role.USER, "owned-by-one", ("dba",), "you answer for"),
+        (human("ann", "dba", issuer="corp"), Role.USER, "owned-by-name", ("dba",), "you answer for"),
+        (human("ann", "dba"), Role.USER, "owned-by-name", ("dba",), None),
+        (human("ci", "dba"), Role.USER, "billing-bot", ("dba",), "you started the run"),
+        (human("ci", "dba", issuer="corp"), Role.USER, "billing-bot", ("dba",), None),
+        (human("ann", "dba"), Role.USER, "gone", ("dba",), "not declared"),
         (STARTER, Role.ADMIN, "billing-bot", ("dba",), "is a service"),
         (Principal("corp", "job", PrincipalKind.SERVICE, frozenset({"dba"})), Role.ADMIN, "nobodys", (), "is a service"),
     ],
@@ -53,7 +58,7 @@ def human(subject: str, *groups: str, issuer: str = "bodycam") -> Principal:
 def test_who_may_decide(
     who: Principal, role: Role, agent: str, by: tuple[str, ...], says: str | None
 ) -> None:
-    against = why_not(SETTINGS, who, role, starter=STARTER, agent=agent, by=by)
+    against = why_not(SETTINGS, who, frozenset({role}), starter=STARTER, agent=agent, by=by)
     if says is None:
         assert against is None
     else:

@@ -6,7 +6,7 @@ from typing import Any, final
 import cel
 
 from bodycam.policy.rules import reading
-from bodycam.policy.rules.vocabulary import BY_PATH, KNOWN, Lasting, tree
+from bodycam.policy.rules.vocabulary import RULES, Lasting, Vocabulary
 
 
 class BadCondition(Exception):
@@ -23,8 +23,8 @@ class Condition:
 
     __slots__ = ("_program", "lasting", "paths", "text")
 
-    def __init__(self, text: str) -> None:
-        """Compile a condition.
+    def __init__(self, text: str, vocabulary: Vocabulary = RULES) -> None:
+        """Compile a condition over the facts of a vocabulary.
 
         Raises:
             BadCondition: it is no CEL, reads what there is not, or mixes types.
@@ -35,11 +35,11 @@ class Condition:
         except ValueError as error:
             raise BadCondition(f"expected a condition in CEL: {_first(error)}") from error
         try:
-            self.paths = reading.paths(text)
+            self.paths = reading.paths(text, vocabulary)
         except reading.UnknownName as error:
             raise BadCondition(str(error)) from error
-        self.lasting = max((lasting(path) for path in self.paths), default=Lasting.SESSION)
-        _try(text)
+        self.lasting = max((lasting(path, vocabulary) for path in self.paths), default=Lasting.SESSION)
+        _try(text, vocabulary)
 
     def holds(self, variables: cel.Context) -> bool:
         """Whether it holds.
@@ -54,22 +54,22 @@ class Condition:
         raise NotYesOrNo
 
 
-def lasting(path: str) -> Lasting:
+def lasting(path: str, vocabulary: Vocabulary = RULES) -> Lasting:
     """For how long what stands at a path stays the same."""
     for depth in range(path.count(".") + 1):
-        known = BY_PATH.get(path.rsplit(".", depth)[0])
+        known = vocabulary.by_path.get(path.rsplit(".", depth)[0])
         if known is not None:
             return known.lasting
     # has() of a branch: whether an operation has such facts
     return Lasting.STATEMENT
 
 
-def _try(text: str) -> None:
+def _try(text: str, vocabulary: Vocabulary) -> None:
     """Evaluate it, and each clause of it, on samples of the right types.
 
     A wrong type behind `&&` shows only where what stands before holds, so each clause is tried by itself.
     """
-    samples = [_samples(full=True), _samples(full=False)]
+    samples = [_samples(vocabulary, full=True), _samples(vocabulary, full=False)]
     for clause in reading.clauses(text):
         for sample in samples:
             try:
@@ -86,16 +86,16 @@ def _try(text: str) -> None:
                 raise BadCondition(f"expected a condition that is true or false, and this gives {held!r:.80}")
 
 
-def _samples(*, full: bool) -> cel.Context:
+def _samples(vocabulary: Vocabulary, *, full: bool) -> cel.Context:
     values: dict[str, Any] = {}
-    for known in KNOWN:
+    for known in vocabulary.known:
         values[known.path] = known.sample if full or not isinstance(known.sample, tuple) else ()
-    return variables(values)
+    return variables(values, vocabulary)
 
 
-def variables(values: Mapping[str, Any]) -> cel.Context:
+def variables(values: Mapping[str, Any], vocabulary: Vocabulary = RULES) -> cel.Context:
     """What conditions read, from values by path."""
-    return cel.Context(variables=tree(dict(values)))
+    return cel.Context(variables=vocabulary.tree(dict(values)))
 
 
 def _first(error: Exception) -> str:

@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass
 from difflib import get_close_matches
 
-from bodycam.policy.rules.vocabulary import BRANCHES, BY_PATH, KNOWN, ROOTS
+from bodycam.policy.rules.vocabulary import RULES, Vocabulary
 
 _TOKEN = re.compile(
     r"""
@@ -51,14 +51,14 @@ def tokens(expression: str) -> list[Token]:
     return found
 
 
-def paths(expression: str) -> frozenset[str]:
-    """The facts that an expression reads.
+def paths(expression: str, vocabulary: Vocabulary = RULES) -> frozenset[str]:
+    """The facts that an expression reads, out of those that there are.
 
     Raises:
         UnknownName: it reads something else.
     """
     words = tokens(expression)
-    bound = _bound(words)
+    bound = _bound(words, vocabulary)
     found: set[str] = set()
     at = 0
     while at < len(words):
@@ -73,7 +73,7 @@ def paths(expression: str) -> frozenset[str]:
             continue
         steps, at = _chain(words, at)
         in_has = _inside_has(words, at, len(steps))
-        found.add(_known(steps, in_has))
+        found.add(_known(steps, in_has, vocabulary))
     return frozenset(found)
 
 
@@ -116,13 +116,13 @@ def _closes(words: list[Token], at: int) -> int:
     return -1
 
 
-def _bound(words: list[Token]) -> frozenset[str]:
+def _bound(words: list[Token], vocabulary: Vocabulary) -> frozenset[str]:
     """The variables that macros bind: `x` in `list.exists(x, ...)`."""
     found: set[str] = set()
     for at in range(len(words) - 3):
         if words[at].text in _MACROS and words[at + 1].text == "(" and words[at + 3].text == ",":
             name = words[at + 2].text
-            if name in ROOTS:
+            if name in vocabulary.roots:
                 raise UnknownName(
                     f"{name} is a fact already; call the variable of {words[at].text}() otherwise"
                 )
@@ -153,20 +153,22 @@ def _inside_has(words: list[Token], end: int, steps: int) -> bool:
     return start >= 2 and words[start - 1].text == "(" and words[start - 2].text == "has"
 
 
-def _known(steps: list[str], in_has: bool) -> str:
+def _known(steps: list[str], in_has: bool, vocabulary: Vocabulary) -> str:
     path = ".".join(steps)
     for length in range(len(steps), 0, -1):
-        known = BY_PATH.get(".".join(steps[:length]))
+        known = vocabulary.by_path.get(".".join(steps[:length]))
         if known is not None and (length == len(steps) or known.open):
             # a label's name is part of what is read
             return path if known.open and length < len(steps) else known.path
-    if path in BRANCHES:
+    if path in vocabulary.branches:
         if in_has:
             return path
         raise UnknownName(f"{path} has many facts; name one of them, or ask has({path})")
-    names = [known.path for known in KNOWN]
+    names = [known.path for known in vocabulary.known]
     near = get_close_matches(path, names, 1, 0.6)
     meant = f" (did you mean {near[0]}?)" if near else ""
-    if steps[0] not in ROOTS:
-        raise UnknownName(f"no such name: {path}{meant}; conditions read {', '.join(sorted(ROOTS))}")
-    raise UnknownName(f"no such fact: {path}{meant}; docs/rules.md lists them")
+    if steps[0] not in vocabulary.roots:
+        raise UnknownName(
+            f"no such name: {path}{meant}; conditions read {', '.join(sorted(vocabulary.roots))}"
+        )
+    raise UnknownName(f"no such fact: {path}{meant}; {vocabulary.page} lists them")

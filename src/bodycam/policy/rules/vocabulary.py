@@ -3,9 +3,10 @@
 `docs/rules.md` is the reference for people; a test holds both together.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import Any
+from typing import Any, final
 
 
 class Lasting(IntEnum):
@@ -97,26 +98,43 @@ KNOWN: tuple[Known, ...] = (
 MISSING = object()
 """What stands at the path of a label that is not there."""
 
-BY_PATH = {known.path: known for known in KNOWN}
-ROOTS = frozenset(known.path.split(".")[0] for known in KNOWN)
-BRANCHES = frozenset(
-    known.path.rsplit(".", depth)[0] for known in KNOWN for depth in range(1, known.path.count(".") + 1)
-)
-"""Paths that lead to facts and are none themselves."""
+
+@final
+class Vocabulary:
+    """What one kind of condition may read.
+
+    Attributes:
+        known: every path; `by_path` has them by their text.
+        roots: the names that paths begin with.
+        branches: paths that lead to facts and are none themselves.
+        page: where people find them described.
+    """
+
+    __slots__ = ("branches", "by_path", "known", "page", "roots")
+
+    def __init__(self, known: Sequence[Known], page: str) -> None:
+        self.known, self.page = tuple(known), page
+        self.by_path = {one.path: one for one in known}
+        self.roots = frozenset(one.path.split(".")[0] for one in known)
+        self.branches = frozenset(
+            one.path.rsplit(".", depth)[0] for one in known for depth in range(1, one.path.count(".") + 1)
+        )
+
+    def tree(self, values: dict[str, Any]) -> dict[str, Any]:
+        """Values by path as the nested maps that a condition reads; what is MISSING is left out."""
+        grown: dict[str, Any] = {root: {} for root in self.roots}
+        for path, value in values.items():
+            place = grown
+            *steps, leaf = path.split(".")
+            for step in steps:
+                place = place.setdefault(step, {})
+            if value is MISSING:
+                continue
+            if path in self.branches:
+                place.setdefault(leaf, {})
+            else:
+                place[leaf] = list(value) if isinstance(value, tuple) else value
+        return grown
 
 
-def tree(values: dict[str, Any]) -> dict[str, Any]:
-    """Values by path as the nested maps that a condition reads; what is MISSING is left out."""
-    grown: dict[str, Any] = {root: {} for root in ROOTS}
-    for path, value in values.items():
-        place = grown
-        *steps, leaf = path.split(".")
-        for step in steps:
-            place = place.setdefault(step, {})
-        if value is MISSING:
-            continue
-        if path in BRANCHES:
-            place.setdefault(leaf, {})
-        else:
-            place[leaf] = list(value) if isinstance(value, tuple) else value
-    return grown
+RULES = Vocabulary(KNOWN, "docs/rules.md")

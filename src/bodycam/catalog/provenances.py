@@ -1,0 +1,36 @@
+"""Where recordings come from, a row each for however many sessions: what viewing is decided by.
+
+Keys only grow and none is given twice, so that whoever remembers them needs to ask for the newer ones only.
+"""
+
+from sqlalchemy import Connection, and_, delete, insert, select
+
+from bodycam.catalog.tables import provenances, sessions
+from bodycam.model.provenance import Provenance
+
+_PARTS = ("principal", "agent", "target", "protocol")
+
+
+def key_of(connection: Connection, provenance: Provenance) -> int:
+    """The key of a provenance, which is added if it is new."""
+    same = and_(*(provenances.c[name] == getattr(provenance, name) for name in _PARTS))
+    known = connection.execute(select(provenances.c.key).where(same)).scalar()
+    if known is not None:
+        return int(known)
+    values = {name: getattr(provenance, name) for name in _PARTS}
+    added = connection.execute(insert(provenances).values(**values).returning(provenances.c.key))
+    return int(added.scalar_one())
+
+
+def newer(connection: Connection, after: int, most: int) -> list[tuple[int, Provenance]]:
+    """Those with a higher key than `after`, `most` of the newest, in the order of their keys."""
+    p = provenances.c
+    asked = select(p.key, *(p[name] for name in _PARTS)).where(p.key > after)
+    rows = connection.execute(asked.order_by(p.key.desc()).limit(most)).all()
+    return [(int(key), Provenance(*parts)) for key, *parts in reversed(rows)]
+
+
+def drop_unused(connection: Connection, provenance: int | None) -> None:
+    """Deletes a provenance that no session has any more."""
+    used = select(sessions.c.key).where(sessions.c.provenance == provenances.c.key).exists()
+    connection.execute(delete(provenances).where(provenances.c.key == provenance, ~used))

@@ -9,10 +9,13 @@ from sqlalchemy import Engine
 from bodycam.catalog import accounts, deletion, renewal, runs, schema, tail
 from bodycam.catalog.engine import CatalogUrlError, make_engine, reading, writing
 from bodycam.catalog.exchanges import ExchangeFilter
+from bodycam.catalog.provenances import newer
 from bodycam.catalog.schema import SchemaError, check, migrate
 from bodycam.catalog.search import search
-from bodycam.catalog.sessions import get_session
+from bodycam.catalog.sessions import SessionFilter, get_session, list_sessions
 from bodycam.catalog.tables import metadata, provenances
+from bodycam.catalog.visible import Visible
+from bodycam.model.provenance import Provenance
 from tests.contract.catalog_cases import add_session, exchange, write
 
 
@@ -104,6 +107,23 @@ def test_an_index_without_sightings_stays_and_asks_for_recordings_to_be_read_aga
         assert found.exchanges == 1
     # which changes nothing of what is there
     assert write(engine, [exchange(keys, 1, "SELECT zebra")]) == 0
+    engine.dispose()
+
+
+def test_sessions_of_an_older_schema_get_their_provenance(catalog_url: str) -> None:
+    engine = make_engine(catalog_url)
+    at_revision(engine, "0007")
+    with writing(engine) as connection:
+        for statement in OLD[:2]:
+            connection.exec_driver_sql(statement)
+
+    migrate(engine)
+
+    with reading(engine) as connection:
+        ((key, provenance),) = newer(connection, 0, 10)
+        assert provenance == Provenance("ci@api", "bot", "orders", "postgres")
+        found = list_sessions(connection, SessionFilter(visible=Visible(provenances=(key,)))).items
+        assert [one.id for one in found] == ["ses_a"]
     engine.dispose()
 
 

@@ -10,12 +10,12 @@ from bodycam.api import masked_view
 from bodycam.api.caller import Caller, In, Who
 from bodycam.api.catalog_calls import read
 from bodycam.api.context import Control
-from bodycam.api.found import listed_session
+from bodycam.api.found import listed_run, listed_session, sees_some
 from bodycam.api.fresh import must_be_fresh
 from bodycam.api.listing import Cursor, Limit, Name, seconds
 from bodycam.api.looks import EVERYWHERE
 from bodycam.api.purpose import Purpose, PurposeAsked
-from bodycam.api.sights import Sight
+from bodycam.api.sights import Sight, not_granted
 from bodycam.catalog import exchanges as catalog
 from bodycam.config.viewing import Act, View
 
@@ -92,7 +92,7 @@ async def list_exchanges(
 ) -> ExchangesOut:
     """Exchanges of a session, of a run, or of all; `asides` adds a connection's own housekeeping."""
     act = purpose.act(Act.SEARCH)
-    sight = await looking(context, who, act, session)
+    sight = await looking(context, who, act, run, session)
     detail = {"of": "exchanges", "grants": sight.viewer.grants(act)}
     if purpose is Purpose.EXPORT:
         must_be_fresh(context, who)
@@ -105,18 +105,25 @@ async def list_exchanges(
     return ExchangesOut(exchanges=[ExchangeOut(**one) for one in shown], next=page.next)
 
 
-async def looking(context: Control, who: Caller, act: Act, session: str | None) -> Sight:
-    """What they may look at, who want to do this with a session, or with whatever there is.
+async def looking(
+    context: Control, who: Caller, act: Act, run: str | None = None, session: str | None = None
+) -> Sight:
+    """What they may look at, who want to do this with a run, a session, or whatever there is.
 
     Raises:
-        ApiError: 403, nothing lets them do so with any recording, or with this one that they see listed.
+        ApiError: 403, nothing lets them do so with any recording, or with this one that they see listed: to
+            find nothing there would pass for one in which nothing happened.
     """
     sight = await context.sights.of(who.principal, who.roles)
     sight.needs(act)
-    if session is not None and not sight.everything:
-        found = await listed_session(context, who, session)
-        if found is not None:
-            sight.permitted(act, found.provenance)
+    if sight.everything:
+        return sight
+    if session is not None and (one := await listed_session(context, who, session)) is not None:
+        sight.permitted(act, one.provenance)
+    if run is not None and (found := await listed_run(context, who, run)) is not None:
+        mine = who.owns(str(found.principal)) and sight.viewer.own(act) is not None
+        if not mine and not await sees_some(context, who, run, act):
+            raise not_granted(act)
     return sight
 
 

@@ -18,10 +18,18 @@ async def visible_run(context: Control, who: Caller, name: str) -> RunRecord:
     Raises:
         ApiError: 404, also for one of others without a session that they may see.
     """
-    run = await read(context.catalog, get_run, name)
-    if run is None or not (who.owns(str(run.principal)) or await _sees_some(context, who, name)):
+    run = await listed_run(context, who, name)
+    if run is None:
         raise not_found("run", name)
     return run
+
+
+async def listed_run(context: Control, who: Caller, name: str) -> RunRecord | None:
+    """The run, for those who may see it; None also for others."""
+    run = await read(context.catalog, get_run, name)
+    if run is None or who.owns(str(run.principal)) or await sees_some(context, who, name, Act.LIST):
+        return run
+    return None
 
 
 async def stoppable_run(context: Control, who: Caller, name: str) -> RunRecord:
@@ -62,9 +70,10 @@ async def listed_session(context: Control, who: Caller, name: str) -> SessionRec
     return None if sight.permit(Act.LIST, session.provenance) is None else session
 
 
-async def _sees_some(context: Control, who: Caller, run: str) -> bool:
+async def sees_some(context: Control, who: Caller, run: str, act: Act) -> bool:
+    """Whether they may do this with a session of that run."""
     sight = await context.sights.of(who.principal, who.roles)
-    return sight.everything or await read(context.catalog, has_visible, run, sight.visible(Act.LIST))
+    return sight.everything or await read(context.catalog, has_visible, run, sight.visible(act))
 
 
 def deletion_text(deleted: DeletionRecord) -> str:

@@ -195,7 +195,7 @@ async def _looking(context: Control, who: Caller, run: str | None, what: str) ->
     if run is not None:
         # what is not there has leaked nothing, which would pass for a run that is clean
         await visible_run(context, who, run)
-    sight = await looking(context, who, Act.SEARCH, None)
+    sight = await looking(context, who, Act.SEARCH, run)
     detail = {"of": what, "grants": sight.viewer.grants(Act.SEARCH)}
     await context.looks.searched(str(who.principal), run or EVERYWHERE, detail)
     return sight, LeakFilter(run=run, visible=sight.visible(Act.SEARCH))

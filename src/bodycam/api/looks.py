@@ -17,7 +17,7 @@ MOST_REMEMBERED: Final = 10_000
 _MOST_WORDS: Final = 200
 
 # what may be a token, a card or an account: the trail goes to others, and must not hold what leaked
-_TELLING: Final = re.compile(r"\S*(?:\d\D?){5,}\S*|\S{16,}")
+_TELLING: Final = re.compile(r"\S*(?:\d[-. ]?){4,}\d\S*|\S{16,}")
 
 EVERYWHERE: Final = "recordings"
 """What an act is done to that is not about one run or session."""

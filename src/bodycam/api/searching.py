@@ -77,7 +77,7 @@ async def search_exchanges(
 
     `kind` is the protocol's verb (query, execute, ...), `status` how the exchange ended.
     """
-    sight = await looking(context, who, Act.SEARCH, session)
+    sight = await looking(context, who, Act.SEARCH, run, session)
     asked = bool(q.strip())
     hidden = asked and sight.visible(Act.SEARCH, View.MASKED) != NOTHING and not sight.everything
     if hidden and sight.visible(Act.SEARCH, View.FULL) == NOTHING:

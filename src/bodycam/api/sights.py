@@ -88,7 +88,7 @@ class Sight:
             ApiError: 403.
         """
         if not self.viewer.grants(act):
-            raise _not_granted(act)
+            raise not_granted(act)
 
     def permitted(self, act: Act, recording: Provenance) -> Permit:
         """The permit to do this with a recording that they see listed.
@@ -98,7 +98,7 @@ class Sight:
         """
         found = self.permit(act, recording)
         if found is None:
-            raise _not_granted(act)
+            raise not_granted(act)
         return found
 
 
@@ -167,7 +167,8 @@ class Sights:
             found.keys[name] = (*found.keys.get(name, ()), *keys)
 
 
-def _not_granted(act: Act) -> ApiError:
+def not_granted(act: Act) -> ApiError:
+    """What is said to who may see that it is there, and no more."""
     words = {
         Act.LIST: "list recordings",
         Act.SEARCH: "look into what was asked",

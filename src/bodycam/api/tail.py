@@ -65,7 +65,7 @@ async def tail(
     watchers = context.watchers
     if len(watchers) >= MOST:
         raise ApiError(503, "too-many-watchers", f"{MOST} clients watch already", "Try again later.")
-    sight = await looking(context, who, Act.TAIL, session)
+    sight = await looking(context, who, Act.TAIL, run, session)
     detail = {"grants": sight.viewer.grants(Act.TAIL)} | ({} if agent is None else {"agent": agent})
     await context.looks.watched(str(who.principal), session or run or EVERYWHERE, detail)
     at = await read(context.catalog, position)

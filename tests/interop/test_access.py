@@ -245,6 +245,8 @@ def test_what_is_seen_is_listed_counted_and_found(house: House, who: str) -> Non
     assert listed["next"] is None
     found = house.get(who, "/v1/runs").json()
     assert ([one["id"] for one in found["runs"]], found["next"]) == (runs[::-1], None)
+    claimed = [] if who == "sue" else [{"team": "payments"}] * len(runs)
+    assert [one["labels"] for one in found["runs"] if one["labels"]] == claimed
     for run in runs:
         shown = house.get(who, f"/v1/runs/{run}").json()["sessions"]
         own = house.sessions[:2] if run == house.runs[0] else house.sessions[2:]

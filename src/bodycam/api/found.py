@@ -26,10 +26,10 @@ async def visible_run(context: Control, who: Caller, name: str) -> RunRecord:
 
 async def listed_run(context: Control, who: Caller, name: str) -> RunRecord | None:
     """The run, for those who may see it; None also for others."""
+    # asked in any case: how long it takes must not tell whether there is such a run
+    seen = await sees_some(context, who, name, Act.LIST)
     run = await read(context.catalog, get_run, name)
-    if run is None or who.owns(str(run.principal)) or await sees_some(context, who, name, Act.LIST):
-        return run
-    return None
+    return run if run is not None and (seen or who.owns(str(run.principal))) else None
 
 
 async def stoppable_run(context: Control, who: Caller, name: str) -> RunRecord:
@@ -63,10 +63,10 @@ async def visible_session(context: Control, who: Caller, name: str) -> SessionRe
 
 async def listed_session(context: Control, who: Caller, name: str) -> SessionRecord | None:
     """The session, for those who may see it; None also for others."""
+    sight = await context.sights.of(who.principal, who.roles)
     session = await read(context.catalog, get_session, name)
     if session is None:
         return None
-    sight = await context.sights.of(who.principal, who.roles)
     return None if sight.permit(Act.LIST, session.provenance) is None else session
 
 

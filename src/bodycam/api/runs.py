@@ -2,6 +2,7 @@
 
 import re
 import time
+from collections.abc import Sequence
 from typing import Annotated
 
 from fastapi import APIRouter
@@ -19,9 +20,10 @@ from bodycam.api.listing import Cursor, Limit, Moment, Name, micros, now_micros
 from bodycam.api.nul import WITHOUT_NUL
 from bodycam.api.proof import hold, key_of
 from bodycam.api.shapes import RunOut, SessionOut, seen
+from bodycam.api.sights import Sight
 from bodycam.catalog import runs as catalog
 from bodycam.catalog.sessions import SessionFilter, list_sessions
-from bodycam.config.viewing import Act
+from bodycam.config.viewing import Act, View
 from bodycam.identity import run_credentials
 from bodycam.identity.oidc.providers import ProvedToken
 from bodycam.model.identity import Grade, Run
@@ -160,7 +162,7 @@ async def list_runs(
     page = await read(
         context.catalog, catalog.list_runs, wanted, now=now_micros(), limit=limit, cursor=cursor
     )
-    return RunsOut(runs=[RunOut.of(run) for run in page.items], next=page.next)
+    return RunsOut(runs=await _seen(context, sight, page.items), next=page.next)
 
 
 @router.get("/v1/runs/{run}")
@@ -171,5 +173,23 @@ async def show_run(run: str, context: In, who: Who) -> RunWithSessionsOut:
     wanted = SessionFilter(run=run, visible=sight.visible(Act.LIST))
     page = await read(context.catalog, list_sessions, wanted, limit=SESSIONS_SHOWN)
     return RunWithSessionsOut(
-        run=RunOut.of(record), sessions=[seen(sight, one) for one in page.items], next=page.next
+        run=(await _seen(context, sight, [record]))[0],
+        sessions=[seen(sight, one) for one in page.items],
+        next=page.next,
     )
+
+
+async def _seen(context: Control, sight: Sight, found: Sequence[catalog.RunRecord]) -> list[RunOut]:
+    """Runs that are listed, as their viewer may see them: in full where one of their sessions is."""
+    own = sight.viewer.own(Act.LIST)
+    full = {
+        run.id
+        for run in found
+        if own is not None and own.view is View.FULL and sight.owns(str(run.principal))
+    }
+    others = [run.id for run in found if run.id not in full]
+    if sight.everything:
+        full |= set(others)
+    elif sight.viewer.reviews and others:
+        full |= await read(context.catalog, catalog.showing, others, sight.visible(Act.LIST, View.FULL))
+    return [RunOut.of(run, masked=run.id not in full) for run in found]

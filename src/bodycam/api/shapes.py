@@ -31,14 +31,14 @@ class RunOut(BaseModel):
     api_key: str | None
 
     @classmethod
-    def of(cls, run: RunRecord) -> Self:
-        """A run of the catalog."""
+    def of(cls, run: RunRecord, *, masked: bool = False) -> Self:
+        """A run of the catalog; `masked` without what its client said of it."""
         return cls(
             id=run.id,
             agent=run.agent,
             principal=str(run.principal),
-            labels=dict(run.labels),
-            trace=run.trace,
+            labels={} if masked else dict(run.labels),
+            trace=None if masked else run.trace,
             grade=run.grade,
             state=run.state(now_micros()),
             created=seconds(run.created),
@@ -46,8 +46,8 @@ class RunOut(BaseModel):
             ended=maybe_seconds(run.ended),
             revoked=maybe_seconds(run.revoked),
             exit_code=run.exit_code,
-            reason=run.reason,
-            api_key=run.api_key,
+            reason=None if masked else run.reason,
+            api_key=None if masked else run.api_key,
         )
 
 

@@ -12,9 +12,10 @@ _PARTS = ("principal", "agent", "target", "protocol")
 
 
 def key_of(connection: Connection, provenance: Provenance) -> int:
-    """The key of a provenance, which is added if it is new."""
+    """The key of a provenance, which is added if it is new; until the transaction's end nobody drops it."""
     same = and_(*(provenances.c[name] == getattr(provenance, name) for name in _PARTS))
-    known = connection.execute(select(provenances.c.key).where(same)).scalar()
+    held = select(provenances.c.key).where(same).with_for_update(read=True)
+    known = connection.execute(held).scalar()
     if known is not None:
         return int(known)
     values = {name: getattr(provenance, name) for name in _PARTS}
@@ -32,5 +33,8 @@ def newer(connection: Connection, after: int, most: int) -> list[tuple[int, Prov
 
 def drop_unused(connection: Connection, provenance: int | None) -> None:
     """Deletes a provenance that no session has any more."""
+    own = provenances.c.key == provenance
+    # waits for a session that is being added; the next statement sees it
+    connection.execute(select(provenances.c.key).where(own).with_for_update()).all()
     used = select(sessions.c.key).where(sessions.c.provenance == provenances.c.key).exists()
-    connection.execute(delete(provenances).where(provenances.c.key == provenance, ~used))
+    connection.execute(delete(provenances).where(own, ~used))

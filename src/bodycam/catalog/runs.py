@@ -184,6 +184,15 @@ def has_visible(connection: Connection, run: str, visible: Visible) -> bool:
     return connection.execute(asked.limit(1)).first() is not None
 
 
+def showing(connection: Connection, ids: Iterable[str], visible: Visible) -> set[str]:
+    """Those of these runs, of which there may be a page, that have a session that may be seen."""
+    seen = of_sessions(connection, visible)
+    asked = (
+        select(runs.c.id).join(sessions, sessions.c.run == runs.c.key).where(runs.c.id.in_(list(ids)), *seen)
+    )
+    return set(connection.execute(asked.distinct()).scalars())
+
+
 def live_runs(connection: Connection, now: int) -> tuple[RunRecord, ...]:
     """All runs that are active at `now`: what a restarted control process must know."""
     query = select(runs).where(_in_state(RunState.ACTIVE, now)).order_by(runs.c.key)

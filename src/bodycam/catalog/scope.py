@@ -122,7 +122,11 @@ def scope_of(connection: Connection, wanted: ExchangeFilter) -> Scope | None:
         for name in ("agent", "principal", "target")
         if getattr(wanted, name) is not None
     ]
-    who = [*named, *of_sessions(connection, wanted.visible)]
+    seen = of_sessions(connection, wanted.visible)
+    if wanted.visible.provenances is None:
+        named += seen
+        seen = []
+    who = [*named, *seen]
     if who:
         ends = func.coalesce(s.closed, _END)
         asked = select(s.key, s.opened, ends, s.exchanges).where(*who, s.opened < until, ends >= since)

@@ -69,6 +69,8 @@ class _Compiled:
 
     grant: Grant
     when: Condition | None
+    reads: frozenset[str] = frozenset()
+    """Of a provenance, what the condition can see: principal, agent, target."""
 
     def gives(self, act: Act) -> bool:
         return act is Act.LIST or act in self.grant.acts
@@ -95,7 +97,7 @@ class ViewingPolicy:
             except BadCondition as error:
                 faults.append((("viewing", place, "when"), str(error)))
             else:
-                found.append(_Compiled(grant, when))
+                found.append(_Compiled(grant, when, frozenset() if when is None else _reads(when)))
         if faults:
             raise BadGrants(faults)
         self._own = next((one for one in found if one.grant.name == OWN), _Compiled(_DEFAULT_OWN, None))
@@ -176,12 +178,18 @@ class Viewer:
         if recording.principal == self.principal:
             yield self._own
         for place, one in enumerate(self._grants):
-            if one.when is None or self._holds(place, one.when, recording):
+            if one.when is None or self._holds(place, one.when, one.reads, recording):
                 yield one
 
-    def _holds(self, place: int, when: Condition, recording: Provenance) -> bool:
-        # of a hundred thousand recordings' provenances few differ in what a condition reads
-        key = (place, *_read(when, recording))
+    def _holds(self, place: int, when: Condition, reads: frozenset[str], recording: Provenance) -> bool:
+        # of thousands of provenances few differ in what a condition reads
+        target = (recording.target, recording.protocol) if "target" in reads else None
+        key = (
+            place,
+            recording.principal if "principal" in reads else None,
+            recording.agent if "agent" in reads else None,
+            target,
+        )
         held = self._held.get(key)
         if held is None:
             if len(self._held) >= _REMEMBERED:
@@ -225,20 +233,17 @@ def check_viewing(settings: Settings) -> Iterator[Finding]:
         yield from error.findings
 
 
-def _read(when: Condition, recording: Provenance) -> tuple[str, ...]:
-    """What of a recording a condition can see."""
-    parts: dict[str, tuple[str, ...]] = {}
-    for path in when.paths:
-        root = ".".join(path.split(".")[:2])
-        match root:
-            case "recording.own" | "recording.principal":
-                parts["principal"] = (recording.principal,)
-            case "recording.agent":
-                parts["agent"] = (recording.agent,)
-            case "recording.target":
-                parts["target"] = (recording.target, recording.protocol)
-            case "recording":
-                return (recording.principal, recording.agent, recording.target, recording.protocol)
-            case _:
-                pass
-    return tuple(value for name in sorted(parts) for value in parts[name])
+_READ_BY: Final = {
+    "recording.own": "principal",
+    "recording.principal": "principal",
+    "recording.agent": "agent",
+    "recording.target": "target",
+}
+
+
+def _reads(when: Condition) -> frozenset[str]:
+    """Of a provenance, what a condition can see."""
+    roots = {".".join(path.split(".")[:2]) for path in when.paths if path.startswith("recording")}
+    return frozenset(_READ_BY[root] for root in roots if root in _READ_BY) | (
+        frozenset(_READ_BY.values()) if roots - _READ_BY.keys() else frozenset()
+    )

@@ -393,11 +393,8 @@ def test_the_command_line_obeys(house: House) -> None:
         return done.stdout
 
     ledger = house.sessions[0]
-    assert len(json.loads(ran("tim", "sessions", "--json"))["sessions"]) == 1
     assert "litA1" in ran("tim", "show", ledger)
     assert "select $1::text as par, ? as lit" in ran("sue", "show", ledger)
-    assert json.loads(ran("nia", "sessions", "--json"))["sessions"] == []
-    assert "reviewer" in ran("tim", "whoami")
     assert "litA1" in ran("tim", "export", "--transcripts", house.runs[0])
     assert "[hidden]" in ran("sue", "export", ledger)
     found = house.cli("sue", "search", "litA1")

@@ -28,7 +28,7 @@ Proof = ProvedKey | ProvedToken
 class Caller:
     """A proved principal with its roles as the settings are now, and what proved it.
 
-    Which recordings they may look at is the sights' to say (`Control.sight`).
+    Which recordings they may look at is the sights' to say (`Control.sights`).
     """
 
     principal: Principal

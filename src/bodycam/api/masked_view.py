@@ -16,7 +16,7 @@ HIDDEN: Final = "[hidden]"
 Literals = Callable[[str], str | None]
 """Takes the constants out of a statement; None for what it can't read."""
 
-_TOLD_NOTES: Final = frozenset({"opened", "broken-off"})
+_TOLD_NOTES: Final = frozenset({"opened"})
 """Notes whose details are the gateway's own and say nothing but what listings do."""
 
 

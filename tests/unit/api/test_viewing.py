@@ -14,6 +14,7 @@ from bodycam.catalog.retention import DeletionRecord, note
 from bodycam.catalog.sessions import Opening, open_session
 from bodycam.catalog.tail import Arrival, announce
 from bodycam.config import parse
+from bodycam.config.viewing import Act
 from bodycam.model.event import Kind
 from bodycam.model.ids import SESSION, new_id
 from bodycam.model.transcript import (
@@ -136,6 +137,32 @@ async def test_what_is_only_listed_is_refused_and_not_shown_as_empty(world: Worl
     absent = await world.call("eve", "GET", "/v1/exchanges", params={"session": "ses_none"})
     assert (unseen.status_code, unseen.text) == (absent.status_code, absent.text)
     assert not [one for one in world.archivist.entered if one[0] == "viewed"]
+
+
+BY_ACT = {
+    ("/v1/sessions/{session}", "look"): "list",
+    ("/v1/exchanges?session={session}", "look"): "search",
+    ("/v1/search?session={session}", "look"): "search",
+    ("/v1/leaks?run={run}", "look"): "search",
+    ("/v1/sessions/{session}/transcript", "look"): "play",
+    ("/v1/tail?session={session}", "look"): "tail",
+    ("/v1/exchanges?session={session}", "export"): "export",
+    ("/v1/sessions/{session}/transcript", "export"): "export",
+}
+
+
+@pytest.mark.parametrize("act", [one.value for one in Act])
+async def test_an_act_opens_its_routes_and_no_others(world: World, act: str) -> None:
+    await adopt(world, REVIEWED.replace("{name: prod,", f"{{name: prod, acts: [{act}],"))
+    world.context.closing.set()  # a stream ends at once: only its status is looked at
+    run = (await world.start_run())["run"]["id"]
+    session = session_of(world, run)
+    world.archivist.events[session] = []
+    for (path, purpose), needed in BY_ACT.items():
+        filled = path.format(session=session, run=run)
+        filled += f"{'&' if '?' in filled else '?'}purpose={purpose}"
+        answer = await world.call("eve", "GET", filled)
+        assert answer.status_code == (200 if needed in ("list", act) else 403), (path, purpose)
 
 
 async def test_a_deleted_recording_was_never_there_for_a_reviewer(reviewed: World) -> None:

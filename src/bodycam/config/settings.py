@@ -15,7 +15,7 @@ from bodycam.config.rules import Judging, Rule
 from bodycam.config.section import Section, absent, written
 from bodycam.config.targets import TargetSettings
 from bodycam.config.types import FilePath, Name
-from bodycam.config.viewing import MAX_GRANTS, Grant
+from bodycam.config.viewing import MAX_GRANTS, ViewingGrant
 
 
 class Settings(Section):
@@ -42,7 +42,7 @@ class Settings(Section):
     access: tuple[Access, ...] = Field(
         default=(), description="Who may open what; what no entry grants is denied."
     )
-    viewing: tuple[Grant, ...] = Field(
+    viewing: tuple[ViewingGrant, ...] = Field(
         default=(),
         max_length=MAX_GRANTS,
         description="Which recordings reviewers may look at; what no grant names they don't see.",

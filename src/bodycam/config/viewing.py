@@ -35,7 +35,7 @@ class View(StrEnum):
     MASKED = "masked"  # no values
 
 
-class Grant(Section):
+class ViewingGrant(Section):
     """One grant: reviewers that `who` names may do `acts` with recordings for which `when` holds."""
 
     name: Name = Field(

@@ -12,7 +12,7 @@ from typing import Any, Final
 import cel
 
 from bodycam.config.settings import Settings
-from bodycam.config.viewing import OWN, Act, Grant, View
+from bodycam.config.viewing import OWN, Act, View, ViewingGrant
 from bodycam.model.identity import Principal
 from bodycam.model.provenance import Provenance
 from bodycam.policy.access import Role, matches
@@ -67,7 +67,7 @@ class Permit:
 class _Compiled:
     """A grant with its condition; None holds always."""
 
-    grant: Grant
+    grant: ViewingGrant
     when: Condition | None
     reads: frozenset[str] = frozenset()
     """Of a provenance, what the condition can see: principal, agent, target."""
@@ -76,7 +76,7 @@ class _Compiled:
         return act is Act.LIST or act in self.grant.acts
 
 
-_DEFAULT_OWN: Final = Grant(name=OWN)
+_DEFAULT_OWN: Final = ViewingGrant(name=OWN)
 
 
 class ViewingPolicy:

@@ -77,6 +77,7 @@ def test_listings_tell_of_what_may_be_seen(filled: Engine) -> None:
         cases = [
             (EVERYTHING, {"ses_a", "ses_b", "ses_c", "ses_d"}, {"run_a", "run_c", "run_d"}),
             (NOTHING, set(), set()),
+            (Visible(), set(), set()),
             (Visible("ann@corp"), {"ses_a", "ses_b", "ses_d"}, set()),
             (Visible(provenances=ledger), {"ses_a", "ses_d"}, {"run_a", "run_d"}),
             (Visible(provenances=shop), {"ses_b", "ses_c"}, {"run_a", "run_c"}),

@@ -8,6 +8,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field
+from operator import itemgetter
 from typing import Final
 
 import structlog
@@ -28,6 +29,9 @@ log = structlog.get_logger(__name__)
 
 MOST_PROVENANCES: Final = 50_000
 """What reviewers see is decided for the newest so many; recordings from elsewhere they don't see."""
+
+LATE_KEYS: Final = 100
+"""Of two provenances added at once the one with the higher key may come first: so many are asked again."""
 
 MOST_VIEWERS: Final = 64
 
@@ -148,7 +152,13 @@ class Sights:
     def _learn(self, connection: Connection) -> None:
         """Take up the provenances that are new."""
         newest = self._known[-1][0] if self._known else 0
-        self._known += newer(connection, newest, MOST_PROVENANCES)
+        lately = {key for key, _ in self._known[-LATE_KEYS:]}
+        told = newer(connection, max(0, newest - LATE_KEYS), MOST_PROVENANCES)
+        fresh = [one for one in told if one[0] not in lately]
+        self._known += fresh
+        if fresh and fresh[0][0] < newest:
+            self._known.sort(key=itemgetter(0))
+            self._evaluated.clear()
         if len(self._known) > MOST_PROVENANCES:
             log.error("recordings come from so many places that reviewers don't see the oldest")
             del self._known[: len(self._known) - MOST_PROVENANCES]

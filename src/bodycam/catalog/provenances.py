@@ -1,9 +1,11 @@
 """Where recordings come from, a row each for however many sessions: what viewing is decided by.
 
-Keys only grow and none is given twice, so that whoever remembers them needs to ask for the newer ones only.
+Keys only grow and none is given twice, so that whoever remembers them needs to ask for the newer ones only,
+and for a few before them: of two that are added at once the later one may be seen first.
 """
 
-from sqlalchemy import Connection, and_, delete, insert, select
+from sqlalchemy import Connection, and_, delete, select
+from sqlalchemy.dialects import postgresql, sqlite
 
 from bodycam.catalog.tables import provenances, sessions
 from bodycam.model.provenance import Provenance
@@ -19,8 +21,9 @@ def key_of(connection: Connection, provenance: Provenance) -> int:
     if known is not None:
         return int(known)
     values = {name: getattr(provenance, name) for name in _PARTS}
-    added = connection.execute(insert(provenances).values(**values).returning(provenances.c.key))
-    return int(added.scalar_one())
+    insert = sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert
+    connection.execute(insert(provenances).values(**values).on_conflict_do_nothing())
+    return int(connection.execute(held).scalar_one())
 
 
 def newer(connection: Connection, after: int, most: int) -> list[tuple[int, Provenance]]:

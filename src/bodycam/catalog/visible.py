@@ -15,26 +15,23 @@ _FEW = 2000
 
 @dataclass(frozen=True, slots=True)
 class Visible:
-    """What somebody may see. Without anything: all there is.
+    """What somebody may see. Without anything: nothing.
 
     Attributes:
         principal: sessions of runs that this principal started.
         provenances: sessions with one of these keys, those of `principal` included; None for no others than
             those of `principal`.
+        everything: all there is, whatever the others say.
     """
 
     principal: str | None = None
     provenances: tuple[int, ...] | None = None
-
-    @property
-    def everything(self) -> bool:
-        """Whether nothing is hidden."""
-        return self.principal is None and self.provenances is None
+    everything: bool = False
 
 
-EVERYTHING: Final = Visible()
+EVERYTHING: Final = Visible(everything=True)
 NOTHING: Final = Visible(provenances=())
-_NEVER: Final = runs.c.key < 0
+_NO_SESSION, _NO_RUN = sessions.c.key < 0, runs.c.key < 0
 
 
 def of_sessions(
@@ -48,7 +45,7 @@ def of_sessions(
     if visible.everything:
         return []
     if visible.provenances is None:
-        return [sessions.c.principal == visible.principal]
+        return [_NO_SESSION if visible.principal is None else sessions.c.principal == visible.principal]
     few = _few(connection, visible, sessions.c.key)
     if few is not None:
         return [documents.one_of("sessions.key", {row[0] for row in few}, connection.dialect.name)]
@@ -71,7 +68,7 @@ def of_runs(connection: Connection, visible: Visible) -> list[ColumnElement[bool
                 sessions.c.run == runs.c.key, among(connection, visible.provenances)
             )
             found.append(inside.correlate(runs).exists())
-    return [or_(*found)] if found else [_NEVER]
+    return [or_(*found)] if found else [_NO_RUN]
 
 
 def among(

@@ -5,6 +5,7 @@ import json
 from typing import get_args
 
 import pytest
+from sqlalchemy import insert
 
 from bodycam.api import masked_view, sights, tail
 from bodycam.api.looks import SAME_SECONDS, Looks, words
@@ -12,10 +13,12 @@ from bodycam.catalog.engine import writing
 from bodycam.catalog.paging import BadCursor, decode, encode
 from bodycam.catalog.retention import DeletionRecord, note
 from bodycam.catalog.sessions import Opening, open_session
+from bodycam.catalog.tables import provenances
 from bodycam.catalog.tail import Arrival, announce
 from bodycam.config import parse
 from bodycam.config.viewing import Act
 from bodycam.model.event import Kind
+from bodycam.model.identity import Principal, PrincipalKind
 from bodycam.model.ids import SESSION, new_id
 from bodycam.model.transcript import (
     Asked,
@@ -30,6 +33,7 @@ from bodycam.model.transcript import (
     Rows,
     Shown,
 )
+from bodycam.policy.access import Role
 from bodycam.policy.sql.literals import without_literals
 from tests.unit.api.test_finding import index
 from tests.unit.api.world import SETTINGS, World
@@ -186,6 +190,27 @@ async def test_beyond_the_bound_recordings_are_hidden(
     assert set(await listed(reviewed, "eve")) == {second, third}
     reviewed.context.sights.__init__(reviewed.context.catalog, reviewed.context.settings)  # type: ignore[misc]
     assert set(await listed(reviewed, "eve")) == {second, third}
+
+
+async def test_a_provenance_that_comes_late_is_seen_too(reviewed: World) -> None:
+    eve = Principal("bodycam", "eve", PrincipalKind.SERVICE)
+
+    async def told() -> tuple[int, ...] | None:
+        sight = await reviewed.context.sights.of(eve, frozenset({Role.REVIEWER}))
+        return sight.visible(Act.PLAY).provenances
+
+    for key, right in ((7, (7,)), (5, (5, 7)), (9, (5, 7, 9))):
+        with writing(reviewed.context.catalog) as connection:
+            row = {
+                "key": key,
+                "principal": f"p{key}@corp",
+                "agent": "bot",
+                "target": "orders",
+                "protocol": "postgres",
+            }
+            connection.execute(insert(provenances).values(**row))
+        assert await told() == right
+        assert await told() == right
 
 
 async def test_own_runs_can_be_masked_with_what_waits_for_people(world: World) -> None:

@@ -11,6 +11,7 @@ from bodycam.api.approval_desk import ApprovalDesk
 from bodycam.api.archivist import Archivist
 from bodycam.api.audit_export import AuditExport
 from bodycam.api.settings_in_use import SettingsInUse
+from bodycam.api.sign_in_desk import SignInDesk
 from bodycam.api.trail import Trail
 from bodycam.api.workers import Workers
 from bodycam.config import Settings, snapshot
@@ -41,6 +42,7 @@ class Control:
     audit_export: AuditExport
     keys: KeyStore
     providers: Providers
+    sign_ins: SignInDesk
     transcripts: Mapping[str, Transcript]
     version: str
     ca_pem: str | None = None
@@ -54,6 +56,7 @@ class Control:
         self.settings.adopt(settings)
         self.admission.adopt(settings)
         self.providers.adopt(settings)
+        self.sign_ins.adopt(settings)
         self.workers.limits_changed()
         detail = {
             "settings": hashlib.sha256(snapshot(settings)).hexdigest(),

@@ -15,6 +15,7 @@ from bodycam.api.audit_export import AuditExport
 from bodycam.api.context import Control
 from bodycam.api.server import serve as serve_control
 from bodycam.api.settings_in_use import SettingsInUse
+from bodycam.api.sign_in_desk import SignInDesk
 from bodycam.api.trail import Trail
 from bodycam.api.webhooks import Notifier
 from bodycam.api.workers import Workers
@@ -29,9 +30,11 @@ from bodycam.app.shared import ARCHIVIST_SOCKET, open_catalog, snapshot_file
 from bodycam.archive.keys import read_secret
 from bodycam.config import Settings, from_snapshot
 from bodycam.identity.catalog_store import CatalogStore
+from bodycam.identity.flows import Flows
 from bodycam.identity.oidc.providers import Providers
 from bodycam.identity.run_certificates import RunCertificates
 from bodycam.identity.run_prover import RunProver
+from bodycam.identity.saml.providers import SamlProviders
 from bodycam.net.authority import Authority, request
 from bodycam.net.tls import server_context
 from bodycam.registry import TRANSCRIPTS
@@ -51,11 +54,12 @@ async def run_control(settings: Settings, stop: asyncio.Event) -> None:
     archivist = ArchivistClient(settings.storage.sockets / ARCHIVIST_SOCKET)
     in_use = SettingsInUse(settings)
     certificates = _run_certificates(settings)
+    login_key = read_secret(settings.keys / LOGIN_KEY)
     admission = Admission(
         settings,
         catalog,
         [RunProver(catalog)],
-        read_secret(settings.keys / LOGIN_KEY),
+        login_key,
         certificates=certificates,
     )
     names = (*ALWAYS_NAMED, *settings.tls.names)
@@ -79,6 +83,7 @@ async def run_control(settings: Settings, stop: asyncio.Event) -> None:
         audit_export=exported,
         keys=catalog,
         providers=Providers(settings),
+        sign_ins=SignInDesk(engine, in_use, trail, Flows(login_key), SamlProviders(settings)),
         transcripts=TRANSCRIPTS,
         version=__version__,
         ca_pem=None if authority is None else authority.certificate_pem.decode(),

@@ -90,7 +90,7 @@ async def test_whoami_says_what_a_token_proves_and_what_a_key_does(world: World)
     world.keys["ann"] = ISSUED.token(groups=["devs", "admins"], exp=now + 60, auth_time=now - 3)
     assert (await world.call("ann", "GET", "/v1/whoami")).json() == {
         "principal": "ann@corp", "kind": "human", "groups": ["admins", "devs"], "role": "admin", "key": None,
-        "provider": "corp", "expires": now + 60, "signed_in": now - 3,
+        "provider": "corp", "expires": now + 60, "signed_in": now - 3, "sign_in": None,
     }  # fmt: skip
     said = (await world.call("dev", "GET", "/v1/whoami")).json()
     assert (said["principal"], said["kind"], said["provider"]) == ("dev@bodycam", "service", None)
@@ -101,8 +101,8 @@ async def test_the_providers_of_people_are_told_to_anybody(world: World) -> None
     assert (await world.call(None, "GET", "/v1/providers")).json() == {
         "providers": [
             {
-                "name": "corp", "issuer": ISSUER, "client_id": CLIENT, "scopes": ["openid", "offline_access"],
-                "ca_pem": None,
+                "name": "corp", "type": "oidc", "issuer": ISSUER, "client_id": CLIENT,
+                "scopes": ["openid", "offline_access"], "ca_pem": None, "page": None,
             }
         ]
     }  # fmt: skip

@@ -78,7 +78,9 @@ async def begin(
             sent = await _asked_by_saml(context, chosen, flow, fresh)
         case ProviderType.OIDC:
             back = oidc_address(ours, chosen.name)
-            sent = Sent(await page_of(chosen, flow, back, max_age=_FRESH_SECONDS if fresh else None), None)
+            # with some bound it has to say when the person signed in (OpenID Connect Core, 3.1.2.1)
+            bound = _FRESH_SECONDS if fresh else int(ours.lasts)
+            sent = Sent(await page_of(chosen, flow, back, max_age=bound), None)
     answer = carried(chosen.name, sent)
     cookies.keep_flow(answer, ours, context.sign_ins.flows.sealed(flow), SECONDS)
     return answer

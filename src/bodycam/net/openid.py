@@ -62,7 +62,7 @@ def authorization_page(
     state: str,
     nonce: str,
     verifier: str,
-    max_age: int | None = None,
+    max_age: int,
 ) -> str:
     """Where a browser is sent to sign in, and from there `back` (RFC 6749, 4.1.1; RFC 7636, 4.3).
 
@@ -78,9 +78,8 @@ def authorization_page(
         "nonce": nonce,
         "code_challenge": challenge_of(verifier),
         "code_challenge_method": "S256",
+        "max_age": str(max_age),
     }
-    if max_age is not None:
-        query["max_age"] = str(max_age)
     if "offline_access" in wanted:
         query["prompt"] = "consent"  # OpenID Connect Core, section 11: else it is ignored
     return f"{endpoint}{'&' if urlsplit(endpoint).query else '?'}{urlencode(query)}"

@@ -1,16 +1,12 @@
-"""A real SAML identity provider (pysaml2's), started by the test, and a person's browser at it and the gateway."""
+"""A real SAML identity provider (pysaml2's), started by the test."""
 
 import json
-import re
 import shutil
-import ssl
 import subprocess
 import sys
 import time
-from html import unescape
 from pathlib import Path
 from typing import Any
-from urllib.parse import urljoin
 
 import httpx
 from cryptography.hazmat.primitives.asymmetric import rsa
@@ -100,64 +96,3 @@ class SamlProvider:
     def _told(self, what: str, body: bytes) -> None:
         answer = httpx.post(f"{self.url}/test/{what}", content=body, trust_env=False, timeout=20)
         assert answer.status_code == 200, self.log.read_text()
-
-
-class Browser:
-    """What a browser does with pages: keeps cookies by host, follows redirects, sends forms by hand."""
-
-    def __init__(self, gateway: stage.Gateway, person: str) -> None:
-        self.person = person
-        self._trust = ssl.create_default_context(cafile=str(gateway.listener_ca))
-        # cookies know no ports: the provider is 127.0.0.1 and the gateway localhost
-        self.home = f"https://localhost:{gateway.control}"
-        self.http = httpx.Client(verify=self._trust, trust_env=False, timeout=30)
-        self.seen: list[str] = []
-
-    def __enter__(self) -> "Browser":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.http.close()
-
-    def go(self, url: str, *, until: str = "") -> httpx.Response:
-        """Go to a page and on, as the person would, until an address begins with `until`, or a page asks nothing."""
-        answer = self.http.get(urljoin(self.home, url), headers={"Sec-Fetch-Site": "none"})
-        return self.on(answer, until=until)
-
-    def on(self, answer: httpx.Response, *, until: str = "") -> httpx.Response:
-        """Go on from an answer."""
-        for _ in range(12):
-            self.seen.append(str(answer.url))
-            if answer.has_redirect_location:
-                where = urljoin(str(answer.url), answer.headers["location"])
-                if until and where.startswith(until):
-                    return answer
-                answer = self.http.get(where)
-                continue
-            form = re.search(r"<form[^>]*>.*?</form>", answer.text, re.DOTALL)
-            link = re.search(r'id="carry" href="([^"]*)"', answer.text)
-            if link is not None:
-                answer = self.http.get(unescape(link[1]))
-            elif form is not None and "/sign-out" not in form[0]:
-                answer = self.send(answer, form[0])
-            else:
-                return answer
-        raise AssertionError(f"it goes round and round: {self.seen}")
-
-    def send(self, page: httpx.Response, form: str, **changed: str) -> httpx.Response:
-        """Send a form as it stands on a page."""
-        action = re.search(r'action="([^"]*)"', form)
-        assert action is not None, form
-        fields = {
-            unescape(name): unescape(value)
-            for name, value in re.findall(r'<input[^>]*name="([^"]*)"[^>]*value="([^"]*)"', form)
-        }
-        if "/login" in action[1]:
-            fields["person"] = self.person
-        where = urljoin(str(page.url), unescape(action[1]))
-        own = where.startswith(self.home)
-        origin = f"{page.url.scheme}://{page.url.netloc.decode()}"
-        site = "same-origin" if origin == self.home else "cross-site"
-        return self.http.post(
-            where, data=fields | changed, headers={"Origin": origin, "Sec-Fetch-Site": site} if own else {}
-        )

@@ -33,7 +33,7 @@ SIGNING = {
 
 # it knows how to encrypt by triple DES only
 sigver.pre_encryption_part.__kwdefaults__["msg_enc"] = "http://www.w3.org/2009/xmlenc11#aes256-gcm"
-sigver.CryptoBackendXmlSec1.encrypt_assertion.__defaults__ = ("aes-256", None, None)
+sigver.SecurityContext.encrypt_assertion.__defaults__ = ("aes-256", None)
 
 
 def configuration(metadata: Mapping[str, Any]) -> IdPConfig:
@@ -66,13 +66,14 @@ class Provider:
     def __init__(self) -> None:
         self.answers: dict[str, Any] = {"assertion": True, "response": False, "encrypt": False, "lasts": None}
         self.signed_in: dict[str, float] = {}
+        self.files: list[str] = []
         self.metadata = str(entity_descriptor(configuration({}))).encode()
 
     def knows(self, document: bytes) -> None:
-        file = Path(SETTINGS["folder"]) / "gateway.xml"
-        file.write_bytes(document)
-        self.server = Server(config=configuration({"local": [str(file)]}))
-        (self.gateway,) = self.server.metadata.keys()
+        self.files.append(str(Path(SETTINGS["folder"]) / f"gateway-{len(self.files)}.xml"))
+        Path(self.files[-1]).write_bytes(document)
+        self.server = Server(config=configuration({"local": self.files}))
+        self.gateway = list(self.server.metadata.keys())[0]
 
     def page_for(self, query: Mapping[str, str], binding: str, cookie: str) -> tuple[str, str | None]:
         request = self._request(query, binding)

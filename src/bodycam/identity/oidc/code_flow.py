@@ -20,7 +20,7 @@ DEADLINE_SECONDS = 4.0
 _OFFLINE = "offline_access"
 
 
-async def page_of(provider: Provider, flow: Flow, back: str, *, max_age: int | None) -> str:
+async def page_of(provider: Provider, flow: Flow, back: str, *, max_age: int) -> str:
     """Where the browser goes to sign in.
 
     Raises:

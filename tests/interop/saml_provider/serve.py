@@ -73,7 +73,7 @@ class Provider:
         self.files.append(str(Path(SETTINGS["folder"]) / f"gateway-{len(self.files)}.xml"))
         Path(self.files[-1]).write_bytes(document)
         self.server = Server(config=configuration({"local": self.files}))
-        self.gateway = list(self.server.metadata.keys())[0]
+        self.gateway = next(iter(self.server.metadata.keys()))
 
     def page_for(self, query: Mapping[str, str], binding: str, cookie: str) -> tuple[str, str | None]:
         request = self._request(query, binding)

@@ -12,6 +12,9 @@ MAX_BYTES = 256 * 1024
 MAX_METADATA = 2 * 1024 * 1024
 MAX_DEPTH = 64
 MAX_ELEMENTS = 5000
+MAX_ATTRIBUTES = 50
+"""Of one element: to put them in order, as a signature wants them, costs the square of their number."""
+
 _MAX_NAMESPACES = 2500
 
 Element = Any
@@ -92,7 +95,7 @@ def _plain(root: Element) -> None:
             raise SamlRefused(Reason.DTD)
         if not isinstance(one.tag, str):
             raise SamlRefused(Reason.COMMENT)
-        if depth > MAX_DEPTH:
+        if depth > MAX_DEPTH or len(one.attrib) > MAX_ATTRIBUTES:
             raise SamlRefused(Reason.TOO_LARGE)
         waiting.extend((child, depth + 1) for child in one)
 

@@ -5,6 +5,7 @@ from typing import Any
 
 import structlog
 from fastapi import Request, Response
+from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 from sqlalchemy.exc import OperationalError
 
@@ -19,6 +20,7 @@ from bodycam.identity.saml.failure import Reason, SamlRefused
 log = structlog.get_logger(__name__)
 
 _AWAY = (Reason.PROVIDER_AWAY.value, TokenReason.PROVIDER_AWAY.value)
+_START = "Begin again at the sign-in page, or with `bodycam login`."
 _BACK = "Try again in a moment; the gateway's log says what failed."
 
 
@@ -34,6 +36,8 @@ class PageRoute(APIRoute):
                 return await handler(request)
             except (SamlRefused, TokenRefused) as error:
                 return _refused(request, error)
+            except RequestValidationError:
+                return _message(422, "This can't be done", "the address says something that can't be", _START)
             except ApiError as error:
                 return _message(error.status, "This can't be done", error.message, error.hint)
             except (ArchivistAway, ArchivistRefused) as error:

@@ -161,7 +161,8 @@ class Provider(Section):
         return self
 
     def _whole_oidc(self) -> None:
-        self._without("metadata_file", "metadata_url", "entity_id", "own_entity_id", "certificate", "key")
+        self._without("metadata_file", "metadata_url", "entity_id", "own_entity_id", "name_id_format")
+        self._without("certificate", "key")
         if not self.issuer:
             raise ValueError("expected issuer, by which its tokens are known")
         if not self.audiences:

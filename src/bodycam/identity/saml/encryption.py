@@ -109,7 +109,7 @@ def _assertion(plain: bytes, data: Element) -> Element:
         raise SamlRefused(Reason.TOO_LARGE)
     # what was encrypted may use prefixes that were declared around it
     around = etree.Element("around", nsmap=data.nsmap)
-    opening = etree.tostring(around).decode().removesuffix("/>")
+    opening = etree.tostring(around, encoding="unicode").removesuffix("/>")
     root = parse(f"{opening}>".encode() + plain + b"</around>", most=MAX_BYTES + 8192)
     if len(root) != 1 or root[0].tag != name(SAML, "Assertion"):
         raise SamlRefused(Reason.ENCRYPTION)

@@ -101,8 +101,16 @@ def _plain(root: Element) -> None:
 
 
 def alone(element: Element) -> Element:
-    """The element as the root of a document of its own, with the namespaces that it stood in."""
-    return etree.fromstring(etree.tostring(element, with_tail=False), _parser())
+    """The element as the root of a document of its own, with the namespaces that it stood in.
+
+    Raises:
+        SamlRefused: it can't be written and read again.
+    """
+    try:
+        # in UTF-8, because names can't be written as references
+        return etree.fromstring(etree.tostring(element, with_tail=False, encoding="utf-8"), _parser())
+    except etree.XMLSyntaxError as error:
+        raise SamlRefused(Reason.MALFORMED) from error
 
 
 def name(namespace: str, local: str) -> str:

@@ -18,7 +18,6 @@ from bodycam.catalog.sign_ins import SignIn, Use
 from bodycam.config.providers import Provider, ProviderType
 from bodycam.config.sign_ins import SignIns
 from bodycam.identity.flows import SECONDS, CommandLine, Flow, relay_of
-from bodycam.identity.oidc.code_flow import page_of
 from bodycam.identity.oidc.providers import people
 from bodycam.identity.saml.bindings import Sent, send
 from bodycam.identity.saml.failure import Reason, SamlRefused
@@ -80,7 +79,7 @@ async def begin(
             back = oidc_address(ours, chosen.name)
             # with some bound it has to say when the person signed in (OpenID Connect Core, 3.1.2.1)
             bound = _FRESH_SECONDS if fresh else int(ours.lasts)
-            sent = Sent(await page_of(chosen, flow, back, max_age=bound), None)
+            sent = Sent(await context.sign_ins.openid.page_of(chosen, flow, back, max_age=bound), None)
     answer = carried(chosen.name, sent)
     cookies.keep_flow(answer, ours, context.sign_ins.flows.sealed(flow), SECONDS)
     return answer

@@ -17,7 +17,6 @@ from bodycam.api.pages import said
 from bodycam.api.sign_in_desk import named
 from bodycam.config.providers import Provider, ProviderType
 from bodycam.identity.flows import nonce_of, relay_of
-from bodycam.identity.oidc.code_flow import traded
 from bodycam.identity.oidc.failure import Reason as TokenReason
 from bodycam.identity.oidc.failure import TokenRefused
 from bodycam.identity.saml.assertions import read_response
@@ -50,7 +49,7 @@ async def consume(provider: str, context: In, request: Request) -> Response:
         raise SamlRefused(Reason.UNSOLICITED, provider)
     known = await context.sign_ins.saml.known(provider)
     flows = context.sign_ins.flows
-    found = await asyncio.to_thread(
+    found = await context.sign_ins.checked(
         read_response,
         came.document,
         chosen,
@@ -96,8 +95,8 @@ async def callback(
         raise SamlRefused(Reason.BROWSER, provider)
     if error or not code or iss not in ("", chosen.issuer):
         # RFC 9207: the answer of another provider, to be traded at this one
-        raise SamlRefused(Reason.STATUS, provider)
-    token = await traded(chosen, flow, code, oidc_address(ours, provider))
+        raise SamlRefused(Reason.REFUSED, provider)
+    token = await context.sign_ins.openid.traded(chosen, flow, code, oidc_address(ours, provider))
     proved = await context.providers.verify(token, nonce=nonce_of(flow))
     if proved.provider != provider:
         raise TokenRefused(TokenReason.ISSUER, provider)
@@ -108,9 +107,9 @@ async def _logout(context: Control, provider: str, came: Came, binding: str) -> 
     known = await context.sign_ins.saml.known(provider)
     now = time.time()
     if not came.request:
-        await asyncio.to_thread(read_logout_response, came, known.idp, known.own)
+        await context.sign_ins.checked(read_logout_response, came, known.idp, known.own)
         return said("You are signed out", "You are signed out.")
-    wanted = await asyncio.to_thread(read_logout_request, came, known.idp, known.own, now)
+    wanted = await context.sign_ins.checked(read_logout_request, came, known.idp, known.own, now)
     await context.sign_ins.took(provider, wanted.identifier)
     await context.sign_ins.end_named(provider, wanted.name.text, wanted.sessions)
     where = known.idp.answers_at(binding)

@@ -1,8 +1,10 @@
 """Where sign-ins in the browser are made and ended, between a provider's answer and the token for it."""
 
+import asyncio
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import ParamSpec, TypeVar
 
 from sqlalchemy import Connection, Engine
 
@@ -16,6 +18,7 @@ from bodycam.config.settings import Settings
 from bodycam.identity import sign_ins
 from bodycam.identity.attempts import Attempts
 from bodycam.identity.flows import Flow, Flows, relay_of
+from bodycam.identity.oidc.code_flow import CodeFlow
 from bodycam.identity.oidc.providers import ProvedToken
 from bodycam.identity.saml.assertions import Asserted
 from bodycam.identity.saml.failure import Reason, SamlRefused
@@ -25,12 +28,16 @@ from bodycam.identity.sign_ins import ProvedSignIn
 from bodycam.model.identity import Principal
 from bodycam.net.openid import challenge_of
 
+P = ParamSpec("P")
+T = TypeVar("T")
+
 OUTCOME_SECONDS = 120.0
 CODE_SECONDS = 60.0
 MESSAGE_SECONDS = 3600.0
 """How long a provider's message is remembered: longer than any is taken."""
 
 _MOST_WAITING = 10_000
+_READERS = 2
 _NOTE_SECONDS = 60.0
 
 
@@ -82,13 +89,19 @@ class SignInDesk:
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._engine, self._settings, self._trail, self._wall = engine, settings, trail, wall
-        self.flows, self.saml = flows, saml
+        self.flows, self.saml, self.openid = flows, saml, CodeFlow()
+        self._readers = asyncio.Semaphore(_READERS)
         self._outcomes: Attempts[Outcome] = Attempts(_MOST_WAITING, OUTCOME_SECONDS, monotonic)
         self._codes: Attempts[_Waiting] = Attempts(_MOST_WAITING, CODE_SECONDS, monotonic)
 
     def adopt(self, settings: Settings) -> None:
         """Use these settings from here on."""
         self.saml.adopt(settings)
+
+    async def checked(self, check: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """What a check of a provider's message says, in a thread; few at once, for anybody may send one."""
+        async with self._readers:
+            return await asyncio.to_thread(check, *args, **kwargs)
 
     async def proved(self, text: str) -> ProvedSignIn | None:
         """Whom a token proves now, which counts as a use of it; None if nobody."""

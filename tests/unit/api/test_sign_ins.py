@@ -202,34 +202,29 @@ async def test_names_are_text_on_the_pages(world: World) -> None:
     await eve.http.aclose()
 
 
-@pytest.mark.parametrize(
-    ("changed", "reason"),
-    [
-        ({"by": OTHER}, "saml-signature"),
-        ({"audience": "https://other.example"}, "saml-audience"),
-        ({"recipient": "https://other.example"}, "saml-recipient"),
-        ({"confirmed_until": -60}, "saml-expired"),
-        ({"name": "a<!-- -->b"}, "saml-comment"),
-        ({"request": "_unsolicited"}, "saml-unsolicited"),
-    ],
-)
-async def test_a_refusal_is_counted_in_the_audit_and_said_in_plain_words(
-    world: World, ann: Person, changed: dict[str, Any], reason: str
-) -> None:
-    await ann.begin()
-    for _ in range(2):
-        answer = await ann.bring(ann.form(**changed))
-        assert (answer.status_code, reason in answer.text) == (403, True)
-        assert "You are not signed in" in answer.text
-        assert "other.example" not in answer.text
-    assert await reasons(world) == {reason: 2}
+async def test_a_refusal_is_counted_in_the_audit_and_said_in_plain_words(world: World, ann: Person) -> None:
+    rows: dict[str, dict[str, Any]] = {
+        "saml-signature": {"by": OTHER},
+        "saml-audience": {"audience": "https://other.example"},
+        "saml-recipient": {"recipient": "https://other.example"},
+        "saml-expired": {"confirmed_until": -60},
+        "saml-comment": {"name": "a<!-- -->b"},
+        "saml-unsolicited": {"request": "_unsolicited"},
+    }
+    for reason, changed in rows.items():
+        await ann.begin()
+        for _ in range(2):
+            answer = await ann.bring(ann.form(**changed))
+            assert (answer.status_code, reason in answer.text) == (403, True)
+            assert "You are not signed in" in answer.text
+            assert "other.example" not in answer.text
+    assert await reasons(world) == dict.fromkeys(rows, 2)
     assert "__Host-bodycam-session" not in ann.http.cookies
     assert world.archivist.entered == []
 
 
-@pytest.mark.parametrize(
-    ("form", "reason"),
-    [
+async def test_a_form_that_is_none(world: World, ann: Person) -> None:
+    rows: tuple[tuple[dict[str, str], str], ...] = (
         ({}, "saml-malformed"),
         ({"SAMLResponse": "!", "RelayState": "x"}, "saml-malformed"),
         ({"SAMLResponse": "PGEvPg==", "RelayState": "x"}, "saml-malformed"),
@@ -238,11 +233,11 @@ async def test_a_refusal_is_counted_in_the_audit_and_said_in_plain_words(
         ({"SAMLRequest": "PGEvPg==", "SAMLResponse": "PGEvPg=="}, "saml-malformed"),
         ({"SAMLResponse": "A" * 400_000, "RelayState": "x"}, "saml-too-large"),
         ({"SAMLResponse": "A" * 600_000, "RelayState": "x"}, "saml-too-large"),
-    ],
-)
-async def test_a_form_that_is_none(world: World, ann: Person, form: dict[str, str], reason: str) -> None:
-    assert (await ann.bring(form)).status_code == 403
-    assert await reasons(world) == {reason: 1}
+    )
+    for form, reason in rows:
+        answer = await ann.bring(form)
+        assert (answer.status_code, reason in answer.text) == (403, True), (form, answer.text)
+    assert await reasons(world) == {"saml-malformed": 4, "saml-unsolicited": 2, "saml-too-large": 2}
 
 
 async def test_a_response_is_good_once_also_after_a_restart(

@@ -27,6 +27,8 @@ from bodycam.model.identity import Principal, PrincipalKind
 
 _BEARER = "urn:oasis:names:tc:SAML:2.0:cm:bearer"
 _TRANSIENT = "urn:oasis:names:tc:SAML:2.0:nameid-format:transient"
+_ABOUT = ("Format", "NameQualifier", "SPNameQualifier")
+_MAX_URI = 1024
 _LATEST = 253402300799.0
 
 
@@ -68,7 +70,7 @@ def read_response(
     if text_of(only(assertion, "saml:Issuer")) != idp.entity_id:
         raise SamlRefused(Reason.ISSUER)
     conditions = only(assertion, "saml:Conditions")
-    if conditions is None or assertion.get("Version") != "2.0":
+    if conditions is None or assertion.get("Version") != "2.0" or not assertion.get("ID"):
         raise SamlRefused(Reason.MALFORMED)
     _within(conditions, now)
     _check_audience(conditions, own)
@@ -188,8 +190,10 @@ def _name_id(subject: Element, session: str | None) -> NameId:
     text = text_of(named)
     if named is None or text is None or not _sound(text):
         raise SamlRefused(Reason.NO_SUBJECT)
-    qualifiers = named.get("NameQualifier"), named.get("SPNameQualifier")
-    return NameId(text, named.get("Format"), *qualifiers, session)
+    about = form, qualifier, own = [named.get(one) for one in _ABOUT]
+    if not all(one is None or (len(one) <= _MAX_URI and one.isprintable()) for one in about):
+        raise SamlRefused(Reason.NO_SUBJECT)
+    return NameId(text, form, qualifier, own, session)
 
 
 def _principal(assertion: Element, named: NameId, provider: Provider) -> Principal:

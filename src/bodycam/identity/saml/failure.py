@@ -26,6 +26,7 @@ class Reason(StrEnum):
     REPLAYED = "saml-replayed"
     NO_SUBJECT = "saml-no-subject"
     ATTRIBUTES = "saml-attributes"
+    REFUSED = "sign-in-refused"
     BROWSER = "sign-in-browser"
     PROVIDER_AWAY = "provider-away"
 
@@ -48,6 +49,7 @@ class SamlRefused(Exception):
 
 _SAID = {
     Reason.STATUS: "the identity provider did not sign you in",
+    Reason.REFUSED: "the identity provider did not sign you in",
     Reason.EXPIRED: "what the identity provider sent is over",
     Reason.NOT_YET_VALID: "what the identity provider sent is not valid yet",
     Reason.REPLAYED: "this sign-in was used already",
@@ -59,6 +61,7 @@ _SAID = {
 _AGAIN = "Begin again at the gateway's own sign-in page, or with `bodycam login`."
 _HINTS = {
     Reason.STATUS: "Try again, or ask those who run the identity provider.",
+    Reason.REFUSED: "Try again, or ask those who run the identity provider.",
     Reason.EXPIRED: _AGAIN,
     Reason.NOT_YET_VALID: "Compare the clocks of the gateway and of the identity provider.",
     Reason.REPLAYED: _AGAIN,

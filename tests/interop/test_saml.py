@@ -153,12 +153,17 @@ def test_a_run_after_a_sign_in_shows_the_person_and_the_agent(
     assert run is not None
     (session,) = ann.said("sessions", "--run", run[0])["sessions"]
     assert (session["principal"], session["agent"]) == ("ann@sso", "billing-bot")
+    (listed,) = ann.said("sign-ins", "list")["sign_ins"]
+    assert (listed["id"], listed["use"]) == (signed_in["sign_in"], "command")
+    assert gateway.bodycam("sign-ins", "end", "sgn_none").returncode == 1
     # freshly signed in, she may view it
     assert "4711" in ann.bodycam("show", session["id"]).stdout
     assert ann.said("logout") == {"signed_out": True, "revoked": True}
     assert ann.bodycam("whoami").returncode == 3
     refused = gateway.api("GET", "/v1/whoami", key=kept["id_token"])
     assert refused.json()["error"]["code"] == "signed-out"
+    over = gateway.bodycam("sign-ins", "list", "--all", "--principal", "ann@sso")
+    assert (over.returncode, listed["id"] in over.stdout, "signed out" in over.stdout) == (0, True, True)
 
 
 @pytest.mark.parametrize(

@@ -167,7 +167,8 @@ def carried(provider: str, sent: Sent) -> Response:
 
 
 def _carrying(provider: str, sent: Sent) -> Response:
-    to = origin_of(sent.address)
+    # browsers hold form-action against redirects too, and a provider may send people on to where it asks them
+    to = f"{origin_of(sent.address)} https:"
     return page("carry", to=to, provider=provider, address=sent.address, fields=sent.fields)
 
 

@@ -62,6 +62,7 @@ def test_of_several_providers_the_named_one_counts() -> None:
         (GOOD.replace("<ds:X509Certificate>", "<ds:X509Certificate>!"), "certificate that can't be read"),
         (GOOD.replace("https://idp", "http://idp"), "not https"),
         (GOOD.replace("https://idp", "javascript:idp"), "not https"),
+        (GOOD.replace("https://idp", "https://idp; script-src *"), "not https"),
         (GOOD.replace('entityID="', 'validUntil="never" entityID="'), "validUntil"),
         (GOOD.replace("SingleSignOnService", "NoService"), "no address to go to"),
     ],

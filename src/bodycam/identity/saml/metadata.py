@@ -2,9 +2,11 @@
 
 import base64
 import binascii
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from urllib.parse import urlsplit
 
 from cryptography import x509
 
@@ -17,6 +19,7 @@ from bodycam.identity.saml.xml import MAX_METADATA, MD, SAMLP, Element, children
 REDIRECT = "urn:oasis:names:tc:SAML:2.0:bindings:HTTP-Redirect"
 POST = "urn:oasis:names:tc:SAML:2.0:bindings:HTTP-POST"
 MAX_KEYS = 10
+_HOST = re.compile(r"[A-Za-z0-9.:\[\]-]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +115,9 @@ def _endpoints(part: Element, path: str, attribute: str = "Location") -> Mapping
         binding, location = one.get("Binding"), one.get(attribute)
         if binding not in (REDIRECT, POST) or location is None:
             continue
-        if len(location) > 2000 or not provider_url(location):
+        # the host also stands in a header of ours
+        plain = _HOST.fullmatch(urlsplit(location).netloc) if provider_url(location) else None
+        if len(location) > 2000 or plain is None:
             raise ProviderAway("its metadata sends browsers to an address that is not https")
         found.setdefault(binding, location)
     return found

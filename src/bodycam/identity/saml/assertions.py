@@ -27,6 +27,7 @@ from bodycam.model.identity import Principal, PrincipalKind
 
 _BEARER = "urn:oasis:names:tc:SAML:2.0:cm:bearer"
 _TRANSIENT = "urn:oasis:names:tc:SAML:2.0:nameid-format:transient"
+_CONDITIONS = tuple(name(SAML, one) for one in ("AudienceRestriction", "OneTimeUse", "ProxyRestriction"))
 _ABOUT = ("Format", "NameQualifier", "SPNameQualifier")
 _MAX_URI = 1024
 _LATEST = 253402300799.0
@@ -73,7 +74,7 @@ def read_response(
     if conditions is None or assertion.get("Version") != "2.0" or not assertion.get("ID"):
         raise SamlRefused(Reason.MALFORMED)
     _within(conditions, now)
-    _check_audience(conditions, own)
+    _check_conditions(conditions, own)
     subject = only(assertion, "saml:Subject")
     if subject is None:
         raise SamlRefused(Reason.NO_SUBJECT)
@@ -134,7 +135,10 @@ def _within(element: Element, now: float) -> None:
         raise SamlRefused(Reason.EXPIRED)
 
 
-def _check_audience(conditions: Element, own: Ourselves) -> None:
+def _check_conditions(conditions: Element, own: Ourselves) -> None:
+    if any(one.tag not in _CONDITIONS for one in conditions):
+        # Core, section 2.5.1.1: what is not understood makes the assertion one that can't be relied on
+        raise SamlRefused(Reason.MALFORMED)
     restrictions = children(conditions, "saml:AudienceRestriction")
     for one in restrictions:
         meant = [text_of(audience) for audience in children(one, "saml:Audience")]

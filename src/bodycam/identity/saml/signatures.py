@@ -39,7 +39,7 @@ METHODS = frozenset(
 DIGESTS = frozenset({DigestAlgorithm.SHA256, DigestAlgorithm.SHA384, DigestAlgorithm.SHA512})
 _EXCLUSIVE = CanonicalizationMethod.EXCLUSIVE_XML_CANONICALIZATION_1_0
 _ENVELOPED = SignatureConstructionMethod.enveloped.value
-_CURVES = (256, 384, 521)
+_CURVES = ("secp256r1", "secp384r1", "secp521r1")
 _MIN_RSA_BITS, _MAX_RSA_BITS = 2048, 8192
 
 
@@ -49,7 +49,7 @@ def usable(certificate: x509.Certificate) -> bool:
         case rsa.RSAPublicKey() as key:
             return _MIN_RSA_BITS <= key.key_size <= _MAX_RSA_BITS
         case ec.EllipticCurvePublicKey() as key:
-            return key.curve.key_size in _CURVES and key.curve.name.startswith("secp")
+            return key.curve.name in _CURVES
         case _:
             return False
 

@@ -176,7 +176,7 @@ async def form_of(request: Request) -> dict[str, str]:
     """A form's fields, each once.
 
     Raises:
-        ApiError: it is no form, or too long.
+        SamlRefused: it is no form, or too long.
     """
     data = await request.body()
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()

@@ -79,11 +79,7 @@ class SamlProviders:
         Raises:
             SamlRefused: its key can't be used.
         """
-        one = self._all[name]
-        try:
-            return ourselves(one.provider, self._url)
-        except ProviderAway as error:
-            raise _away(one.provider, error) from error
+        return self._ourselves(self._one(name).provider)
 
     async def known(self, name: str) -> Known:
         """The provider of that name with its metadata.
@@ -91,11 +87,25 @@ class SamlProviders:
         Raises:
             SamlRefused: the metadata can't be had; within DEADLINE_SECONDS.
         """
-        one = self._all[name]
+        one = self._one(name)
         try:
-            return Known(one.provider, await one.metadata(), await asyncio.to_thread(self.own, name))
+            idp = await one.metadata()
         except ProviderAway as error:
             raise _away(one.provider, error) from error
+        return Known(one.provider, idp, await asyncio.to_thread(self._ourselves, one.provider))
+
+    def _one(self, name: str) -> "_One":
+        # a reload may have taken it away a moment ago
+        found = self._all.get(name)
+        if found is None:
+            raise SamlRefused(Reason.PROVIDER_AWAY, name)
+        return found
+
+    def _ourselves(self, provider: Provider) -> Ourselves:
+        try:
+            return ourselves(provider, self._url)
+        except ProviderAway as error:
+            raise _away(provider, error) from error
 
 
 class _One:
@@ -108,7 +118,7 @@ class _One:
     ) -> None:
         self.provider, self._source, self._wall, self._monotonic = provider, source, wall, monotonic
         self._found: tuple[float, IdentityProvider] | None = None
-        self._failed: tuple[float, ProviderAway] | None = None
+        self._failed: tuple[float, str] | None = None
         self._one_at_a_time = asyncio.Lock()
 
     async def metadata(self) -> IdentityProvider:
@@ -116,7 +126,7 @@ class _One:
             if self._found is None or self._monotonic() - self._found[0] >= FRESH_SECONDS:
                 await self._renew()
             if self._found is None or self._monotonic() - self._found[0] >= KEPT_SECONDS:
-                raise self._failed[1] if self._failed is not None else ProviderAway("it was not asked yet")
+                raise ProviderAway("it can't be had" if self._failed is None else self._failed[1])
             idp = self._found[1]
         if idp.until is not None and self._wall() >= idp.until:
             raise ProviderAway("its metadata has expired (validUntil)")
@@ -136,7 +146,7 @@ class _One:
             self._fail(error)
 
     def _fail(self, error: ProviderAway) -> None:
-        self._failed = (self._monotonic(), error)
+        self._failed = (self._monotonic(), str(error))
         log.warning("a provider's metadata can't be had", provider=self.provider.name, error=str(error))
 
 

@@ -207,6 +207,10 @@ class Gateway:
         self._process: subprocess.Popen[bytes] | None = None
         self.log = folder / "serve.log"
 
+    def more(self, **settings: Any) -> None:
+        """Settings that need to know the gateway's ports; before `init`."""
+        self._settings = {**self._settings, **settings}
+
     @property
     def data(self) -> Path:
         """The data folder."""

@@ -16,19 +16,26 @@ import pytest
 import yaml
 
 from tests import stage
+from tests.browser import HOST, Browser, settings_of
 from tests.interop.identity_provider import IdentityProvider, Unavailable, claims_of, installed
 
 SECONDS = 60
 
 
 @pytest.fixture(scope="module")
-def provider() -> Iterator[IdentityProvider]:
+def control() -> int:
+    """The port of the control API, which the provider has to know beforehand."""
+    return stage.free_port()
+
+
+@pytest.fixture(scope="module")
+def provider(control: int) -> Iterator[IdentityProvider]:
     try:
         installed()
     except Unavailable as error:
         pytest.skip(str(error))
     with stage.folder() as folder:
-        one = IdentityProvider(folder)
+        one = IdentityProvider(folder, back=(f"https://{HOST}:{control}/sign-in/oidc/corp/callback",))
         one.start()
         yield one
         one.stop()
@@ -58,19 +65,20 @@ def setting(one: IdentityProvider, name: str, **more: Any) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def gateway(
-    server: stage.Postgres, provider: IdentityProvider, quick: IdentityProvider
+    server: stage.Postgres, provider: IdentityProvider, quick: IdentityProvider, control: int
 ) -> Iterator[stage.Gateway]:
     with stage.folder() as folder:
         one = stage.Gateway(
             folder / "g",
             {"shop": stage.shop(server)},
-            identity={"providers": [setting(provider, "corp"), setting(quick, "quick")]},
             roles={"admin": {"groups": ["admins"]}},
             agents={
                 "billing-bot": {"owner": "payments", "may_start": {"groups": ["admins", "devs"]}},
                 "idle-bot": {"may_start": {"groups": ["admins"]}},
             },
         )
+        one.control = control
+        one.more(**settings_of(one, [setting(provider, "corp"), setting(quick, "quick")]))
         one.init()
         one.start()
         try:
@@ -204,6 +212,26 @@ def test_somebody_else_who_signed_in_by_device_sees_nothing_of_it(
     assert (refused.returncode, "there is no run" in refused.stderr) == (1, True)
     refused = bob.bodycam("run", "--agent", "billing-bot", "--", "true")
     assert (refused.returncode, "bob@corp may not start agent" in refused.stderr) == (125, True)
+
+
+def test_a_person_signs_in_in_the_browser_by_authorization_code(
+    gateway: stage.Gateway, provider: IdentityProvider
+) -> None:
+    with Browser(gateway, "ann", provider.ca_file) as browser, Browser(gateway, "eve") as other:
+        page = browser.go("/sign-in/start?provider=corp")
+        assert "You are signed in" in page.text, page.text
+        # where it comes back to is good in the browser that began it alone
+        stolen = next(one for one in browser.seen if "/callback?" in one)
+        assert "sign-in-browser" in other.get(stolen).text
+        said = browser.get("/v1/whoami").json()
+        assert (said["principal"], said["role"], said["provider"]) == ("ann@corp", "admin", "corp")
+        assert time.time() - said["signed_in"] < SECONDS
+        assert said["expires"] - time.time() > 3600
+        # and once
+        again = browser.get(stolen)
+        assert (again.status_code, "sign-in-browser" in again.text) == (403, True)
+        assert "You are signed out" in browser.on(browser.send(page)).text
+        assert browser.get("/v1/whoami").status_code == 401
 
 
 def test_a_token_that_ends_is_renewed_by_the_command_that_needs_it_until_the_sign_out(

@@ -7,6 +7,7 @@ from bodycam.api import (
     accounts,
     approvals,
     audits,
+    browser,
     errors,
     exchanges,
     gateways,
@@ -14,12 +15,14 @@ from bodycam.api import (
     leaks,
     ledger,
     legal_holds,
+    provider_answers,
     retention,
     run_endings,
     runs,
     searching,
     sessions,
     sign_in,
+    sign_ins,
     tail,
     transcripts,
 )
@@ -47,6 +50,9 @@ RESOURCES = (
     legal_holds,
     retention,
     sign_in,
+    sign_ins,
+    browser,
+    provider_answers,
 )
 
 _STATUS = {"not-found": 404, "no-such-head": 404, "deleted": 410}

@@ -37,6 +37,8 @@ ACTIONS: Mapping[str, Kind] = {
     "key-issued": Kind(ACCOUNT_CHANGE, _OTHER),
     "key-revoked": Kind(ACCOUNT_CHANGE, _OTHER, 2),
     "login-failed": Kind(AUTHENTICATION, 1, 2, _FAILURE),
+    "signed-in": Kind(AUTHENTICATION, 1),
+    "signed-out": Kind(AUTHENTICATION, 2),
     "viewed": Kind(API_ACTIVITY, 2),
     "exported": Kind(API_ACTIVITY, 2, 2),
     "searched": Kind(API_ACTIVITY, 2),

@@ -1,4 +1,4 @@
-"""Who calls: an API key or a provider's token as bearer, proved anew at each request, and the role it gives.
+"""Who calls: an API key, a provider's token or a sign-in, proved anew at each request, and the role it gives.
 
 A run credential is never taken here: it is good at the data listeners only.
 """
@@ -9,6 +9,7 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 
+from bodycam.api import cookies
 from bodycam.api.context import Control
 from bodycam.api.errors import ApiError
 from bodycam.identity import api_keys
@@ -17,10 +18,12 @@ from bodycam.identity.oidc.failure import Reason, TokenRefused
 from bodycam.identity.oidc.providers import ProvedToken
 from bodycam.identity.oidc.tokens import PREFIX as TOKEN
 from bodycam.identity.run_credentials import PREFIX as RUN_CREDENTIAL
+from bodycam.identity.sign_ins import PREFIX as SIGN_IN
+from bodycam.identity.sign_ins import ProvedSignIn
 from bodycam.model.identity import Principal
 from bodycam.policy.access import Role
 
-Proof = ProvedKey | ProvedToken
+Proof = ProvedKey | ProvedToken | ProvedSignIn
 """What proved a caller, and who it was."""
 
 
@@ -61,12 +64,16 @@ def control(request: Request) -> Control:
 
 
 async def caller(request: Request) -> Caller:
-    """Prove the request's bearer token.
+    """Prove the request's bearer token, or the cookie of the gateway's own pages where there is none.
 
     Raises:
-        ApiError: 401, without telling which part was wrong.
+        ApiError: 401, without telling which part was wrong; 403, another site made the browser ask.
     """
     context = control(request)
+    ours = context.settings.settings.identity.sign_ins
+    if "authorization" not in request.headers and (kept := cookies.session_of(request, ours)):
+        cookies.from_own_page(request, ours)
+        return _caller(context, await _by_sign_in(context, kept, request))
     scheme, _, token = request.headers.get("authorization", "").partition(" ")
     token = token.strip()
     if scheme.lower() != "bearer" or not token:
@@ -86,8 +93,14 @@ async def caller(request: Request) -> Caller:
     proof: Proof
     if token.startswith(TOKEN):
         proof = await _by_token(context, token, request)
+    elif token.startswith(SIGN_IN):
+        proof = await _by_sign_in(context, token, request)
     else:
         proof = await _by_key(context, token)
+    return _caller(context, proof)
+
+
+def _caller(context: Control, proof: Proof) -> Caller:
     return Caller(proof.principal, context.settings.access.roles(proof.principal), proof)
 
 
@@ -107,6 +120,25 @@ async def _by_token(context: Control, text: str, request: Request) -> ProvedToke
         address = "" if request.client is None else request.client.host
         context.admission.stranger(error.reason, address, name=error.provider)
         raise bad_token(error) from error
+
+
+async def _by_sign_in(context: Control, text: str, request: Request) -> ProvedSignIn:
+    proved = await context.sign_ins.proved(text)
+    if proved is None:
+        address = "" if request.client is None else request.client.host
+        context.admission.stranger("sign-in-over", address)
+        raise signed_out()
+    return proved
+
+
+def signed_out() -> ApiError:
+    """What is said of a sign-in that proves nobody."""
+    return ApiError(
+        401,
+        "signed-out",
+        "the sign-in is over",
+        "Sign in again: `bodycam login`, or the page /sign-in in the browser.",
+    )
 
 
 def bad_credential() -> ApiError:

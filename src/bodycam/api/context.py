@@ -14,6 +14,7 @@ from bodycam.api.looks import Looks
 from bodycam.api.masked_view import Literals
 from bodycam.api.settings_in_use import SettingsInUse
 from bodycam.api.sights import Sights
+from bodycam.api.sign_in_desk import SignInDesk
 from bodycam.api.trail import Trail
 from bodycam.api.workers import Workers
 from bodycam.config import Settings, snapshot
@@ -47,6 +48,7 @@ class Control:
     audit_export: AuditExport
     keys: KeyStore
     providers: Providers
+    sign_ins: SignInDesk
     transcripts: Mapping[str, Transcript]
     literals: Mapping[str, Literals]
     version: str
@@ -61,6 +63,7 @@ class Control:
         self.settings.adopt(settings)
         self.admission.adopt(settings)
         self.providers.adopt(settings)
+        self.sign_ins.adopt(settings)
         self.workers.limits_changed()
         detail = {
             "settings": hashlib.sha256(snapshot(settings)).hexdigest(),

@@ -5,7 +5,7 @@ import time
 from bodycam.api.caller import Caller
 from bodycam.api.context import Control
 from bodycam.api.errors import ApiError
-from bodycam.identity.oidc.providers import ProvedToken
+from bodycam.identity.api_keys import ProvedKey
 from bodycam.identity.oidc.tokens import LEEWAY_SECONDS
 from bodycam.model.identity import PrincipalKind
 
@@ -16,7 +16,7 @@ def must_be_fresh(context: Control, who: Caller) -> None:
     Raises:
         ApiError: 403, they did longer ago, or the provider doesn't say when.
     """
-    if not isinstance(who.proof, ProvedToken) or who.principal.kind is not PrincipalKind.HUMAN:
+    if isinstance(who.proof, ProvedKey) or who.principal.kind is not PrincipalKind.HUMAN:
         return
     bound = context.settings.settings.identity.fresh_sign_in
     since = who.proof.signed_in
@@ -32,5 +32,5 @@ def must_be_fresh(context: Control, who: Caller) -> None:
             403,
             "sign-in-too-old",
             f"this needs a sign-in of the last {bound:g} seconds, and yours is older",
-            "Run `bodycam login` again.",
+            "Run `bodycam login` again; in the browser, sign in afresh at /sign-in.",
         )

@@ -8,8 +8,10 @@ from pydantic import BaseModel
 
 from bodycam.api.caller import In, Who
 from bodycam.api.errors import ApiError
-from bodycam.config.providers import Provider
-from bodycam.identity.oidc.providers import ProvedToken, people
+from bodycam.config.providers import Provider, ProviderType
+from bodycam.identity.api_keys import ProvedKey
+from bodycam.identity.oidc.providers import people
+from bodycam.identity.sign_ins import ProvedSignIn
 from bodycam.model.identity import PrincipalKind
 from bodycam.policy.access import Role
 
@@ -17,11 +19,16 @@ router = APIRouter()
 
 
 class ProviderOut(BaseModel):
-    """A provider by which people sign in; `ca_pem` vouches for it, the system's CAs if it is null."""
+    """A provider by which people sign in; `ca_pem` vouches for it, the system's CAs if it is null.
+
+    One of type saml is asked by the gateway itself, and has no issuer and no client: people begin at `page`.
+    """
 
     name: str
+    type: ProviderType
     issuer: str
     client_id: str
+    page: str | None
     scopes: list[str]
     ca_pem: str | None
 
@@ -33,9 +40,10 @@ class ProvidersOut(BaseModel):
 
 
 class WhoamiOut(BaseModel):
-    """The caller, with the id of their API key or what their token says; `signed_in` is when they did.
+    """The caller, with the id of their API key or what their token or sign-in says.
 
-    `role` is the strongest of their `roles`.
+    `role` is the strongest of their `roles`; `signed_in` is when they did; `sign_in` is the id of a sign-in
+    that the gateway keeps.
     """
 
     principal: str
@@ -47,38 +55,42 @@ class WhoamiOut(BaseModel):
     provider: str | None
     expires: float | None
     signed_in: float | None
+    sign_in: str | None
 
 
 @router.get("/v1/providers")
 async def providers(context: In) -> ProvidersOut:
     """The identity providers by which people sign in."""
-    listed = [await _shown(one) for one in people(context.settings.settings)]
+    url = context.settings.settings.identity.sign_ins.url
+    listed = [await _shown(one, url) for one in people(context.settings.settings)]
     return ProvidersOut(providers=listed)
 
 
 @router.get("/v1/whoami")
 async def whoami(who: Who) -> WhoamiOut:
     """Who the caller is to policy and record."""
-    token = who.proof if isinstance(who.proof, ProvedToken) else None
+    proof = None if isinstance(who.proof, ProvedKey) else who.proof
     return WhoamiOut(
         principal=str(who.principal),
         kind=who.principal.kind,
         groups=sorted(who.principal.groups),
         role=who.role,
         roles=[role for role in Role if role in who.roles],
-        key=None if isinstance(who.proof, ProvedToken) else who.proof.key,
-        provider=None if token is None else token.provider,
-        expires=None if token is None else token.expires,
-        signed_in=None if token is None else token.signed_in,
+        key=who.proof.key if isinstance(who.proof, ProvedKey) else None,
+        provider=None if proof is None else proof.provider,
+        expires=None if proof is None else proof.expires,
+        signed_in=None if proof is None else proof.signed_in,
+        sign_in=proof.id if isinstance(proof, ProvedSignIn) else None,
     )
 
 
-async def _shown(provider: Provider) -> ProviderOut:
-    assert provider.client_id is not None
+async def _shown(provider: Provider, url: str) -> ProviderOut:
     return ProviderOut(
         name=provider.name,
+        type=provider.type,
         issuer=provider.issuer,
-        client_id=provider.client_id,
+        client_id=provider.client_id or "",
+        page=f"{url}/sign-in/start" if url else None,
         scopes=list(provider.scopes),
         ca_pem=None if provider.ca_file is None else await _text(provider.ca_file, provider.name),
     )

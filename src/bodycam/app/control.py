@@ -17,6 +17,7 @@ from bodycam.api.looks import Looks
 from bodycam.api.server import serve as serve_control
 from bodycam.api.settings_in_use import SettingsInUse
 from bodycam.api.sights import Sights
+from bodycam.api.sign_in_desk import SignInDesk
 from bodycam.api.trail import Trail
 from bodycam.api.webhooks import Notifier
 from bodycam.api.workers import Workers
@@ -31,9 +32,11 @@ from bodycam.app.shared import ARCHIVIST_SOCKET, open_catalog, snapshot_file
 from bodycam.archive.keys import read_secret
 from bodycam.config import Settings, from_snapshot
 from bodycam.identity.catalog_store import CatalogStore
+from bodycam.identity.flows import Flows
 from bodycam.identity.oidc.providers import Providers
 from bodycam.identity.run_certificates import RunCertificates
 from bodycam.identity.run_prover import RunProver
+from bodycam.identity.saml.providers import SamlProviders
 from bodycam.net.authority import Authority, request
 from bodycam.net.tls import server_context
 from bodycam.registry import LITERALS, TRANSCRIPTS
@@ -53,11 +56,12 @@ async def run_control(settings: Settings, stop: asyncio.Event) -> None:
     archivist = ArchivistClient(settings.storage.sockets / ARCHIVIST_SOCKET)
     in_use = SettingsInUse(settings)
     certificates = _run_certificates(settings)
+    login_key = read_secret(settings.keys / LOGIN_KEY)
     admission = Admission(
         settings,
         catalog,
         [RunProver(catalog)],
-        read_secret(settings.keys / LOGIN_KEY),
+        login_key,
         certificates=certificates,
     )
     names = (*ALWAYS_NAMED, *settings.tls.names)
@@ -83,6 +87,7 @@ async def run_control(settings: Settings, stop: asyncio.Event) -> None:
         audit_export=exported,
         keys=catalog,
         providers=Providers(settings),
+        sign_ins=SignInDesk(engine, in_use, trail, Flows(login_key), SamlProviders(settings)),
         transcripts=TRANSCRIPTS,
         literals=LITERALS,
         version=__version__,

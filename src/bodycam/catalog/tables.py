@@ -346,3 +346,40 @@ arrivals = Table(
     Column("items", JSON, nullable=False),  # [[kind, id]...], in order
     sqlite_autoincrement=True,
 )
+
+# Sign-ins in the browser, which the gateway itself keeps: the token only as a hash. See `sign_ins`.
+sign_ins = Table(
+    "sign_ins",
+    metadata,
+    Column("key", Key, primary_key=True, autoincrement=True),
+    Column("id", String(64), nullable=False, unique=True),
+    Column("digest", LargeBinary, nullable=False),
+    Column("provider", String(255), nullable=False),
+    Column("terms", LargeBinary, nullable=False),  # the provider's settings then, hashed
+    Column("subject", Text, nullable=False),
+    Column("groups", JSON, nullable=False),
+    Column("principal", Text, nullable=False),  # subject@provider, what people filter by
+    Column("use", String(16), nullable=False),
+    Column("address", Text, nullable=False),
+    Column("signed_in", BigInteger),  # at the provider; None: it didn't say
+    Column("created", BigInteger, nullable=False),
+    Column("expires", BigInteger, nullable=False),
+    Column("used", BigInteger, nullable=False),  # to within a minute
+    Column("ended", BigInteger),
+    Column("reason", Text),
+    Column("named", JSON(none_as_null=True)),  # how a SAML provider names the person, for a logout
+    Column("name_digest", LargeBinary),  # provider and name, hashed
+    Index("ix_sign_ins_principal", "principal", "key"),
+    Index("ix_sign_ins_name_digest", "name_digest"),
+    Index("ix_sign_ins_expires", "expires"),
+    sqlite_autoincrement=True,
+)
+
+# Messages of SAML providers that were taken, by a hash of sender and identifier: each is good once.
+sign_in_messages = Table(
+    "sign_in_messages",
+    metadata,
+    Column("digest", LargeBinary, primary_key=True),
+    Column("until", BigInteger, nullable=False),
+    Index("ix_sign_in_messages_until", "until"),
+)

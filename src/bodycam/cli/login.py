@@ -18,6 +18,7 @@ from bodycam.net.control_access import ControlAccess, find_gateway
 from bodycam.net.control_client import ControlClient
 from bodycam.net.openid import Metadata
 from bodycam.net.sign_in.browser import by_browser
+from bodycam.net.sign_in.by_gateway import by_gateway
 from bodycam.net.sign_in.device import by_device
 from bodycam.net.sign_in.kept import Kept, SignInFile, sign_in_file
 from bodycam.net.sign_in.provider import Provider, discover
@@ -44,26 +45,48 @@ def command(
     access = find_gateway(os.environ, url=url)
     with ControlClient(access) as client:
         chosen = _chosen(client.get("/v1/providers"), provider)
-    metadata = discover(chosen)
-    if device:
-        tokens = by_device(chosen, metadata, tell, max_age=MAX_AGE_SECONDS)
+    file = sign_in_file(os.environ, access.url)
+    if chosen.asked_by_gateway:
+        kept = _through_gateway(access, chosen, file, device)
     else:
-        tokens = by_browser(chosen, metadata, _show, max_age=MAX_AGE_SECONDS)
+        metadata = discover(chosen)
+        if device:
+            tokens = by_device(chosen, metadata, tell, max_age=MAX_AGE_SECONDS)
+        else:
+            tokens = by_browser(chosen, metadata, _show, max_age=MAX_AGE_SECONDS)
+        kept = _kept(file, chosen, metadata, tokens)
     # the gateway has to take it before it is kept
-    with ControlClient(replace(access, key=tokens.id_token)) as client:
+    with ControlClient(replace(access, key=kept.id_token)) as client:
         answer = client.get("/v1/whoami")
-    _keep(sign_in_file(os.environ, access.url), access, chosen, metadata, tokens)
+    with file.locked():
+        file.write(kept)
     if as_json:
         print_json(answer)
     else:
         tell(f"signed in: {said(answer)}")
 
 
-def _keep(
-    file: SignInFile, access: ControlAccess, chosen: Provider, metadata: Metadata, tokens: Tokens
-) -> None:
+def _through_gateway(access: ControlAccess, chosen: Provider, file: SignInFile, device: bool) -> Kept:
+    if device or chosen.page is None:
+        raise Failure(
+            f"{chosen.name} is asked by the gateway, for a browser on this machine only",
+            hint="run `bodycam login` without --device; identity.sign_ins.url has to be set at the gateway",
+        )
+
+    def redeem(body: Mapping[str, str]) -> Mapping[str, Any]:
+        with ControlClient(access) as client:
+            return client.post("/v1/sign-ins", body)
+
+    def show(page: str, code: str) -> None:
+        _show(page)
+        tell(f"in the browser you are asked whether this is your command; its code is {code}")
+
+    return by_gateway(chosen.name, chosen.page, file.gateway, redeem, show)
+
+
+def _kept(file: SignInFile, chosen: Provider, metadata: Metadata, tokens: Tokens) -> Kept:
     assert metadata.token is not None
-    kept = Kept(
+    return Kept(
         gateway=file.gateway,
         provider=chosen.name,
         issuer=chosen.issuer,
@@ -77,8 +100,6 @@ def _keep(
         id_token=tokens.id_token,
         refresh_token=tokens.refresh_token,
     )
-    with file.locked():
-        file.write(kept)
 
 
 def _chosen(answer: Mapping[str, Any], name: str | None) -> Provider:
@@ -105,6 +126,8 @@ def _provider(plain: Mapping[str, Any]) -> Provider:
             str(plain["client_id"]),
             tuple(map(str, plain["scopes"])),
             None if plain["ca_pem"] is None else str(plain["ca_pem"]),
+            asked_by_gateway=plain.get("type", "oidc") != "oidc",
+            page=None if plain.get("page") is None else str(plain["page"]),
         )
     except (KeyError, TypeError) as error:
         raise Failure("what the gateway says of its identity providers can't be understood") from error

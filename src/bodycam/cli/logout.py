@@ -1,28 +1,42 @@
-"""`bodycam logout`: forgets the sign-in on this machine, and takes it back at the provider."""
+"""`bodycam logout`: forgets the sign-in on this machine, and takes it back where it was given."""
 
 import os
+from dataclasses import replace
 
 from bodycam.cli.options import Json, Url
 from bodycam.cli.printing import print_json, tell
-from bodycam.net.control_access import find_gateway
+from bodycam.net.control_access import ControlAccess, find_gateway
+from bodycam.net.control_client import ControlClient, ControlError
 from bodycam.net.sign_in.failure import SignInFailed
 from bodycam.net.sign_in.kept import Kept, sign_in_file
 from bodycam.net.sign_in.provider import post
 
 
 def command(as_json: Json = False, url: Url = None) -> None:
-    """Forget the sign-in for this gateway, and take it back at the provider; runs go on."""
-    file = sign_in_file(os.environ, find_gateway(os.environ, url=url).url)
+    """Forget the sign-in for this gateway, and take it back where it was given; runs go on."""
+    access = find_gateway(os.environ, url=url)
+    file = sign_in_file(os.environ, access.url)
     with file.locked():
         kept = file.read()
         was = file.forget()
-    revoked = kept is not None and _revoked(kept)
+    revoked = kept is not None and (_ended(access, kept) if kept.by_gateway else _revoked(kept))
     if as_json:
         print_json({"signed_out": was, "revoked": revoked})
     elif not was:
         tell("you were not signed in here")
     else:
-        tell("signed out" if revoked else "signed out; the provider did not take the sign-in back")
+        by = "the gateway" if kept is not None and kept.by_gateway else "the provider"
+        tell("signed out" if revoked else f"signed out; {by} did not take the sign-in back")
+
+
+def _ended(access: ControlAccess, kept: Kept) -> bool:
+    """Ask the gateway to end the sign-in that it keeps; whether it is over."""
+    try:
+        with ControlClient(replace(access, key=kept.id_token)) as client:
+            client.delete("/v1/sign-ins/own")
+    except ControlError as error:
+        return error.code == "signed-out"
+    return True
 
 
 def _revoked(kept: Kept) -> bool:

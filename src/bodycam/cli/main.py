@@ -41,6 +41,7 @@ COMMANDS: Mapping[str, str] = {
     "login": "login",
     "logout": "logout",
     "whoami": "whoami",
+    "sign-ins": "sign_ins",
 }
 
 

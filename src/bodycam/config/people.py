@@ -5,8 +5,9 @@ from typing import Self
 
 from pydantic import Field, model_validator
 
-from bodycam.config.providers import MAX_PROVIDERS, Provider
+from bodycam.config.providers import MAX_PROVIDERS, Provider, ProviderType
 from bodycam.config.section import Section, written
+from bodycam.config.sign_ins import SignIns
 from bodycam.config.types import Duration, Name, Text
 
 ANY = "*"
@@ -47,8 +48,9 @@ class Identity(Section):
         description="How lately people of a provider must have signed in to approve, to view a recording "
         "and to issue keys.",
     )
+    sign_ins: SignIns = Field(default_factory=SignIns, description="Sign-ins in the browser.")
     providers: tuple[Provider, ...] = Field(
-        default=(), max_length=MAX_PROVIDERS, description="The identity providers whose tokens are taken."
+        default=(), max_length=MAX_PROVIDERS, description="The identity providers whose word is taken."
     )
 
     @model_validator(mode="after")
@@ -63,6 +65,8 @@ class Identity(Section):
             raise ValueError("expected a fresh_sign_in of at least 30s")
         if len({one.name for one in self.providers}) != len(self.providers):
             raise ValueError("expected another name for each of the providers")
+        if not self.sign_ins.url and any(one.type is ProviderType.SAML for one in self.providers):
+            raise ValueError("expected sign_ins.url, to which a provider of type saml sends browsers back")
         return self
 
 

@@ -1,4 +1,4 @@
-"""Settings of identity providers: whose tokens are taken, and what their claims mean here."""
+"""Settings of identity providers: whose word is taken, and what it means here."""
 
 from collections.abc import Mapping
 from enum import StrEnum
@@ -19,6 +19,14 @@ class ProviderType(StrEnum):
     """How a provider proves who somebody is."""
 
     OIDC = "oidc"
+    SAML = "saml"
+
+
+class Binding(StrEnum):
+    """How a browser carries our requests to a SAML provider."""
+
+    REDIRECT = "redirect"
+    POST = "post"
 
 
 class ProviderKind(StrEnum):
@@ -55,7 +63,7 @@ class Workload(Section):
 
 
 class Provider(Section):
-    """One identity provider, whose signed tokens prove people or workloads."""
+    """One identity provider, whose signed tokens or assertions prove people or workloads."""
 
     name: Name = Field(description="What principals are called by here: `subject@name`.")
     type: ProviderType = Field(description="How it proves who somebody is.")
@@ -63,8 +71,10 @@ class Provider(Section):
         default=ProviderKind.PEOPLE, description="Whether it vouches for people or for workloads."
     )
     issuer: str = Field(
+        default="",
         max_length=2000,
-        description="Its issuer URL, letter for letter as its tokens say it; https, or http to this machine.",
+        description="Of oidc, needed: its issuer URL, letter for letter as its tokens say it; https, or http "
+        "to this machine.",
     )
     client_id: Text | None = Field(
         default=None, description="The client, a public one, by which people sign in; needed for people."
@@ -72,15 +82,18 @@ class Provider(Section):
     audience: tuple[Text, ...] = Field(
         default=(), description="Whom its tokens must be meant for, one of these; absent: `client_id`."
     )
-    subject: Text = Field(
-        default="sub", description="The claim that names the principal; it must never be given anew."
+    subject: Text | None = Field(
+        default=None,
+        description="The claim or attribute that names the principal, which must never be given anew; "
+        "absent: `sub` of oidc, the NameID of saml.",
     )
     groups: Text | None = Field(
         default=None,
-        description="The claim with the groups, a path such as `realm_access.roles`; absent: no groups.",
+        description="The claim with the groups, a path such as `realm_access.roles`, or the name of the "
+        "attribute; absent: no groups.",
     )
     group_prefix: str = Field(
-        default="", max_length=63, description="What is put before the name of each group of its claims."
+        default="", max_length=63, description="What is put before the name of each group that it gives."
     )
     scopes: tuple[Text, ...] = Field(
         default=("openid", "offline_access"),
@@ -97,11 +110,42 @@ class Provider(Section):
     workloads: tuple[Workload, ...] = Field(
         default=(), description="Which workloads are taken; the first that fits counts."
     )
+    metadata_file: FilePath | None = Field(
+        default=None, description="Of saml: the file with its metadata, read again every few minutes."
+    )
+    metadata_url: str | None = Field(
+        default=None,
+        max_length=2000,
+        description="Of saml, instead: where its metadata is; https, or http to this machine.",
+    )
+    entity_id: str | None = Field(
+        default=None,
+        max_length=1024,
+        description="Of saml: its entity ID; needed where the metadata has several.",
+    )
+    own_entity_id: str | None = Field(
+        default=None,
+        max_length=1024,
+        description="Of saml: the gateway's own entity ID there; absent: where its own metadata is.",
+    )
+    binding: Binding = Field(
+        default=Binding.REDIRECT, description="Of saml: how requests go there, `redirect` or `post`."
+    )
+    name_id_format: Text | None = Field(
+        default=None, description="Of saml: the format of NameID to ask for; absent: its own choice."
+    )
+    certificate: FilePath | None = Field(
+        default=None, description="Of saml: the certificate of `key`, in PEM, for the gateway's metadata."
+    )
+    key: FilePath | None = Field(
+        default=None,
+        description="Of saml: an RSA key in PEM, which signs requests and opens encrypted assertions.",
+    )
 
-    @field_validator("issuer", "jwks_uri")
+    @field_validator("issuer", "jwks_uri", "metadata_url")
     @classmethod
     def _private(cls, value: str | None) -> str | None:
-        if value is not None and not provider_url(value):
+        if value and not provider_url(value):
             raise ValueError("expected https://host/path, or http:// to this machine")
         return value
 
@@ -109,6 +153,18 @@ class Provider(Section):
     def _whole(self) -> Self:
         if self.name == OWN_NAME:
             raise ValueError(f"expected another name than {OWN_NAME}, which the gateway's own accounts have")
+        match self.type:
+            case ProviderType.OIDC:
+                self._whole_oidc()
+            case ProviderType.SAML:
+                self._whole_saml()
+        return self
+
+    def _whole_oidc(self) -> None:
+        self._without("metadata_file", "metadata_url", "entity_id", "own_entity_id", "name_id_format")
+        self._without("certificate", "key")
+        if not self.issuer:
+            raise ValueError("expected issuer, by which its tokens are known")
         if not self.audiences:
             raise ValueError("expected client_id or audience: whom the tokens must be meant for")
         match self.kind:
@@ -122,12 +178,31 @@ class Provider(Section):
             case ProviderKind.WORKLOADS:
                 if not self.workloads:
                     raise ValueError("expected workloads: which of its tokens are taken, and for which agent")
-        return self
+
+    def _whole_saml(self) -> None:
+        self._without("issuer", "client_id", "audience", "jwks_uri", "workloads")
+        if self.kind is not ProviderKind.PEOPLE:
+            raise ValueError("expected kind: people; workloads don't sign in by SAML")
+        if (self.metadata_file is None) == (self.metadata_url is None):
+            raise ValueError("expected either metadata_file or metadata_url")
+        if (self.certificate is None) != (self.key is None):
+            raise ValueError("expected both certificate and key, or neither")
+
+    def _without(self, *keys: str) -> None:
+        # by their values: settings that were written down and read again have every key
+        for key in keys:
+            if getattr(self, key):
+                raise ValueError(f"expected no {key}: a provider of type {self.type.value} has none")
 
     @property
     def audiences(self) -> frozenset[str]:
         """Whom a token must be meant for, one of these."""
         return frozenset(self.audience or ((self.client_id,) if self.client_id else ()))
+
+
+def own_url(text: str) -> bool:
+    """Whether a browser may be told to come back there: like `provider_url`, without a query."""
+    return provider_url(text) and "?" not in text
 
 
 def provider_url(text: str) -> bool:

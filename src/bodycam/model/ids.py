@@ -14,8 +14,18 @@ API_KEY = "key"
 CONTAINER = "rec"
 APPROVAL = "apr"
 LEGAL_HOLD = "hld"
+SIGN_IN = "sgn"
 
-_SIZES = {RUN: 10, SESSION: 16, SERVICE_ACCOUNT: 10, API_KEY: 10, CONTAINER: 16, APPROVAL: 10, LEGAL_HOLD: 10}
+_SIZES = {
+    RUN: 10,
+    SESSION: 16,
+    SERVICE_ACCOUNT: 10,
+    API_KEY: 10,
+    CONTAINER: 16,
+    APPROVAL: 10,
+    LEGAL_HOLD: 10,
+    SIGN_IN: 10,
+}
 
 
 def new_id(prefix: str) -> str:

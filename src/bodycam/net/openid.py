@@ -1,9 +1,12 @@
 """What an OpenID provider says of itself (OpenID Connect Discovery 1.0), for gateway and command line."""
 
+import base64
+import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlencode, urlsplit
 
 from bodycam.config.providers import provider_url
 
@@ -48,6 +51,49 @@ def read_metadata(data: bytes, issuer: str) -> Metadata:
         _address(plain, "device_authorization_endpoint"),
         _address(plain, "revocation_endpoint"),
     )
+
+
+def authorization_page(
+    endpoint: str,
+    *,
+    client_id: str,
+    back: str,
+    scopes: Iterable[str],
+    state: str,
+    nonce: str,
+    verifier: str,
+    max_age: int,
+) -> str:
+    """Where a browser is sent to sign in, and from there `back` (RFC 6749, 4.1.1; RFC 7636, 4.3).
+
+    Who signed in longer than `max_age` seconds ago is asked to do it again.
+    """
+    wanted = tuple(scopes)
+    query = {
+        "response_type": "code",
+        "client_id": client_id,
+        "redirect_uri": back,
+        "scope": " ".join(wanted),
+        "state": state,
+        "nonce": nonce,
+        "code_challenge": challenge_of(verifier),
+        "code_challenge_method": "S256",
+        "max_age": str(max_age),
+    }
+    if "offline_access" in wanted:
+        query["prompt"] = "consent"  # OpenID Connect Core, section 11: else it is ignored
+    return f"{endpoint}{'&' if urlsplit(endpoint).query else '?'}{urlencode(query)}"
+
+
+def challenge_of(verifier: str) -> str:
+    """What a verifier hashes to (RFC 7636, S256)."""
+    return base64.urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest()).rstrip(b"=").decode()
+
+
+def spoken(challenge: str) -> str:
+    """Eight characters that stand for a challenge, for people to compare on two screens."""
+    short = base64.b32encode(hashlib.sha256(challenge.encode()).digest())[:8].decode()
+    return f"{short[:4]}-{short[4:]}"
 
 
 def plain_object(data: bytes) -> dict[str, Any]:

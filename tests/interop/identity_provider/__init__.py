@@ -73,7 +73,9 @@ def installed() -> Path:
 class IdentityProvider:
     """The running provider."""
 
-    def __init__(self, folder: Path, *, id_token_seconds: int = 600, job_seconds: int = 600) -> None:
+    def __init__(
+        self, folder: Path, *, id_token_seconds: int = 600, job_seconds: int = 600, back: tuple[str, ...] = ()
+    ) -> None:
         self.port = stage.free_port()
         self.issuer = f"https://127.0.0.1:{self.port}"
         self.ca_file, self._folder = folder / "idp-ca.pem", folder
@@ -85,6 +87,7 @@ class IdentityProvider:
             "idTokenSeconds": id_token_seconds,
             "jobSeconds": job_seconds,
             "job": JOB,
+            "back": back,
         }
         authority, made = Authority.create("test identity provider"), request("127.0.0.1")
         self.ca_file.write_bytes(authority.certificate_pem)

@@ -1,5 +1,6 @@
 // The certified provider of the npm package oidc-provider, over TLS, with people and one job.
-// Its one argument is a JSON object: port, cert, key, people (name -> groups), idTokenSeconds, job (claims).
+// Its one argument is a JSON object: port, cert, key, people (name -> groups), idTokenSeconds, job (claims),
+// back (more redirect addresses).
 // SIGUSR2 gives it new signing keys, and the old ones are gone.
 import { generateKeyPairSync, randomUUID } from 'node:crypto';
 import { readFileSync } from 'node:fs';
@@ -27,7 +28,7 @@ function provider() {
         token_endpoint_auth_method: 'none',
         grant_types: ['authorization_code', 'refresh_token', 'urn:ietf:params:oauth:grant-type:device_code'],
         response_types: ['code'],
-        redirect_uris: ['http://127.0.0.1/callback'],
+        redirect_uris: ['http://127.0.0.1/callback', ...given.back],
       },
       {
         client_id: 'nightly-job',

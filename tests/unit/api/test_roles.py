@@ -55,6 +55,22 @@ TABLE: dict[tuple[str, str], tuple[Any, tuple[int, int, int, int, int, int]]] = 
     # all of these callers are services, and only people decide
     ("POST", "/v1/approvals/{approval}/approve"): ({}, (401, 401, 404, 403, 403, 403)),
     ("POST", "/v1/approvals/{approval}/deny"): ({"reason": "no"}, (401, 401, 404, 403, 403, 403)),
+    ("POST", "/v1/sign-ins"): ({"code": "none", "verifier": "v" * 43}, (401,) * 6),
+    ("GET", "/v1/sign-ins"): (None, (401, 401, 200, 200, 200, 200)),
+    ("DELETE", "/v1/sign-ins/{sign_in}"): (None, (401, 401, 404, 404, 404, 404)),
+    # pages are for browsers: no bearer makes a difference
+    ("GET", "/sign-in"): (None, (200,) * 6),
+    ("GET", "/sign-in/start"): (None, (422,) * 6),
+    ("GET", "/sign-in/finish"): (None, (422,) * 6),
+    ("POST", "/sign-in/command"): (None, (403,) * 6),
+    ("POST", "/sign-out"): (None, (403,) * 6),
+    ("GET", "/sign-in/style.css"): (None, (200,) * 6),
+    ("GET", "/sign-in/submit.js"): (None, (200,) * 6),
+    ("GET", "/sign-in/saml/{provider}/metadata"): (None, (404,) * 6),
+    ("POST", "/sign-in/saml/{provider}/acs"): (None, (404,) * 6),
+    ("GET", "/sign-in/saml/{provider}/logout"): (None, (404,) * 6),
+    ("POST", "/sign-in/saml/{provider}/logout"): (None, (404,) * 6),
+    ("GET", "/sign-in/oidc/{provider}/callback"): (None, (404,) * 6),
 }
 CALLERS = (None, "run", "eve", "dev", "aud", "ada")
 QUERIES = {
@@ -94,10 +110,12 @@ async def test_each_role_gets_its_status(world: World, method: str, path: str) -
             key="key_none",
             approval=approval,
             hold="hld_none",
+            sign_in="sgn_none",
+            provider="none",
         )
         answer = await world.call(who, method, filled, json=body, params=QUERIES.get(path))
         got.append(answer.status_code)
-        if answer.status_code >= 400 and path != "/readyz":
+        if answer.status_code >= 400 and path.startswith("/v1/"):
             assert set(answer.json()["error"]) == {"code", "message", "hint"}
     assert tuple(got) == expected
 

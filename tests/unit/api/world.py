@@ -18,6 +18,7 @@ from bodycam.api.context import Control
 from bodycam.api.looks import Looks
 from bodycam.api.settings_in_use import SettingsInUse
 from bodycam.api.sights import Sights
+from bodycam.api.sign_in_desk import SignInDesk
 from bodycam.api.trail import Trail
 from bodycam.api.webhooks import Notifier, Patience
 from bodycam.api.workers import Workers
@@ -29,8 +30,11 @@ from bodycam.catalog.sessions import Opening, open_session
 from bodycam.config import parse
 from bodycam.identity import api_keys
 from bodycam.identity.catalog_store import CatalogStore
+from bodycam.identity.flows import Flows
 from bodycam.identity.oidc.providers import Providers, Source, ask_for_keys
 from bodycam.identity.run_prover import RunProver
+from bodycam.identity.saml.providers import SamlProviders
+from bodycam.identity.saml.providers import Source as MetadataSource
 from bodycam.model.event import Event, Kind
 from bodycam.model.ids import APPROVAL, SERVICE_ACCOUNT, SESSION, new_id
 from bodycam.model.transcript import Asked, Entry, Noted
@@ -267,7 +271,11 @@ def _people(engine: Any) -> dict[str, str]:
 
 @contextlib.asynccontextmanager
 async def living(
-    folder: Path, settings: str = SETTINGS, *, source: Source = ask_for_keys
+    folder: Path,
+    settings: str = SETTINGS,
+    *,
+    source: Source = ask_for_keys,
+    metadata: MetadataSource | None = None,
 ) -> AsyncIterator[World]:
     """A world in `folder` (short, for the socket's path) until the block ends."""
     engine = make_engine(f"sqlite:///{folder / 'catalog.db'}")
@@ -293,6 +301,7 @@ async def living(
         ),
         keys=store,
         providers=Providers(tree, source=source),
+        sign_ins=SignInDesk(engine, in_use, trail, Flows(bytes(32)), SamlProviders(tree, source=metadata)),
         transcripts={"postgres": PlainTranscript()},
         literals={"postgres": without_literals},
         version="1.2.3",

@@ -55,7 +55,7 @@ def fits(claims: Mapping[str, Any], workload: Workload) -> bool:
 def _subject(claims: Mapping[str, Any], provider: Provider) -> str:
     if not _sound(claims.get("sub")):
         raise TokenRefused(Reason.NO_SUBJECT, provider.name)
-    subject = claim_at(claims, provider.subject)
+    subject = claim_at(claims, provider.subject or "sub")
     if not _sound(subject):
         raise TokenRefused(Reason.NO_SUBJECT, provider.name)
     if provider.subject == "email" and claims.get("email_verified", True) is not True:

@@ -18,6 +18,8 @@ class Reason(StrEnum):
     NOT_YET_VALID = "token-not-yet-valid"
     NO_SUBJECT = "token-no-subject"
     CLAIMS = "token-claims"
+    NONCE = "token-nonce"
+    CODE = "token-code"
     NO_WORKLOAD = "token-no-workload"
     PROVIDER_AWAY = "provider-away"
 
@@ -39,7 +41,11 @@ class TokenRefused(Exception):
 
 
 class ProviderAway(Exception):
-    """A provider can't be asked for its keys now; the text says why and names no secret."""
+    """A provider can't be asked now; the text says why and names no secret."""
+
+
+class ProviderRefuses(ProviderAway):
+    """A provider answered, and what was asked for is not there or not given."""
 
 
 _SAID = {

@@ -1,25 +1,36 @@
 """One bounded question to a provider: so many bytes, uncompressed, no redirects."""
 
 import ssl
+from collections.abc import Mapping
 from pathlib import Path
 
 import httpx
 
-from bodycam.identity.oidc.failure import ProviderAway
+from bodycam.identity.oidc.failure import ProviderAway, ProviderRefuses
 
 
-async def fetch(url: str, *, most: int, trust: ssl.SSLContext) -> bytes:
-    """The body at `url`, at most `most` bytes of it; the caller sets the deadline.
+async def fetch(
+    url: str,
+    *,
+    most: int,
+    trust: ssl.SSLContext,
+    accept: str = "application/json",
+    form: Mapping[str, str] | None = None,
+) -> bytes:
+    """The body at `url`, at most `most` bytes of it; the caller sets the deadline. A `form` is posted there.
 
     Raises:
+        ProviderRefuses: it answered with a status from 400 to 499.
         ProviderAway: nobody answered, not with 200, with more than that, or compressed.
     """
-    headers = {"Accept": "application/json", "Accept-Encoding": "identity", "User-Agent": "bodycam"}
+    headers = {"Accept": accept, "Accept-Encoding": "identity", "User-Agent": "bodycam"}
     try:
         async with (
             httpx.AsyncClient(verify=trust, trust_env=False, follow_redirects=False) as client,
-            client.stream("GET", url, headers=headers) as answer,
+            client.stream("GET" if form is None else "POST", url, headers=headers, data=form) as answer,
         ):
+            if 400 <= answer.status_code < 500:
+                raise ProviderRefuses(f"{_host(url)} answered with status {answer.status_code}")
             if answer.status_code != 200:
                 raise ProviderAway(f"{_host(url)} answered with status {answer.status_code}")
             if "content-encoding" in answer.headers:

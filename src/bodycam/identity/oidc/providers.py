@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from bodycam.config.providers import Provider, ProviderKind
+from bodycam.config.providers import Provider, ProviderKind, ProviderType
 from bodycam.config.settings import Settings
 from bodycam.identity.oidc.claims import principal_of
 from bodycam.identity.oidc.failure import ProviderAway, Reason, TokenRefused
@@ -50,10 +50,14 @@ class Providers:
 
     def adopt(self, settings: Settings) -> None:
         """Use these settings from here on; what is known of a provider that is the same as before is kept."""
-        self._all = tuple((one, self._known(one) or self._keys(one)) for one in settings.identity.providers)
+        self._all = tuple(
+            (one, self._known(one) or self._keys(one))
+            for one in settings.identity.providers
+            if one.type is ProviderType.OIDC
+        )
 
-    async def verify(self, text: str) -> ProvedToken:
-        """Whom a token proves now.
+    async def verify(self, text: str, *, nonce: str | None = None) -> ProvedToken:
+        """Whom a token proves now; with `nonce` it must be an ID token of the sign-in that it was made for.
 
         Raises:
             TokenRefused: nobody, with the reason; within a bounded time, whatever the provider does.
@@ -67,6 +71,8 @@ class Providers:
         if key is None:
             raise TokenRefused(Reason.UNKNOWN_KEY, provider.name)
         claims = verify(token, key, provider, self._wall())
+        if nonce is not None and claims.get("nonce") != nonce:
+            raise TokenRefused(Reason.NONCE, provider.name)
         principal, workload = principal_of(claims, provider)
         return ProvedToken(
             principal,
@@ -120,7 +126,7 @@ async def _jwks_uri(provider: Provider, trust: ssl.SSLContext) -> str:
 
 
 def people(settings: Settings) -> list[Provider]:
-    """The providers by which people sign in."""
+    """The providers by which people sign in, of every type."""
     return [one for one in settings.identity.providers if one.kind is ProviderKind.PEOPLE]
 
 

@@ -19,7 +19,11 @@ _MAX_BYTES = 256 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """A sign-in at a provider for one gateway; `since` and `expires` are of the ID token, in Unix seconds."""
+    """A sign-in at a provider for one gateway; `since` and `expires` are of the token, in Unix seconds.
+
+    `id_token` is what is sent: an ID token, or the token of a sign-in that the gateway itself keeps, which
+    has no issuer and nothing that renews it.
+    """
 
     gateway: str
     provider: str
@@ -33,6 +37,11 @@ class Kept:
     expires: float
     id_token: str = field(repr=False)
     refresh_token: str | None = field(repr=False)
+
+    @property
+    def by_gateway(self) -> bool:
+        """Whether the gateway itself keeps the sign-in."""
+        return not self.issuer
 
     def at(self) -> Provider:
         """The provider that it is of."""

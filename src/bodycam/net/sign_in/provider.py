@@ -16,13 +16,18 @@ _SHOWN = 200
 
 @dataclass(frozen=True, slots=True)
 class Provider:
-    """By whom to sign in, as the gateway tells it; `ca_pem` vouches for it, the system's CAs if None."""
+    """By whom to sign in, as the gateway tells it; `ca_pem` vouches for it, the system's CAs if None.
+
+    `asked_by_gateway` says that only the gateway can ask it (SAML): people begin at `page`.
+    """
 
     name: str
     issuer: str
     client_id: str
     scopes: tuple[str, ...] = ("openid",)
     ca_pem: str | None = None
+    asked_by_gateway: bool = False
+    page: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

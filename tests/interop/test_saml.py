@@ -1,7 +1,9 @@
 """People sign in at a real SAML provider, in the browser and for the command line, and runs bear their names."""
 
 import json
+import os
 import re
+import signal
 import subprocess
 import sys
 import time
@@ -241,13 +243,24 @@ def test_a_logout_at_the_provider_ends_every_sign_in_of_that_person_here(
 
 
 def test_a_response_is_good_once_and_in_the_browser_that_asked(gateway: stage.Gateway) -> None:
-    with Browser(gateway, "ann") as browser, Browser(gateway, "eve") as other:
+    with Browser(gateway, "ann") as browser, Browser(gateway, "bob") as other:
         page = browser.go("/sign-in/start?provider=sso", until="SAMLResponse")
         # somebody else's browser gets as far as the question who began it
         stolen = other.on(other.send(page))
         assert "sign-in-browser" in stolen.text, stolen.text
         again = browser.on(browser.send(page))
         assert "saml-replayed" in again.text, again.text
+        # also when the control process was lost meanwhile, and what is signed in stays so
+        other.go("/sign-in/start?provider=sso")
+        (control,) = gateway.children()["control"]
+        os.kill(control, signal.SIGKILL)
+        deadline = time.monotonic() + SECONDS
+        while gateway.children()["control"] in ([], [control]):
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        gateway.wait_ready()
+        assert "saml-replayed" in browser.on(browser.send(page)).text
+        assert other.get("/v1/whoami").status_code == 200
 
 
 def test_a_provider_that_is_away_is_said_so_and_who_is_signed_in_stays_so(

@@ -5,6 +5,8 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Mapping
 
+import structlog
+
 from bodycam.config.providers import Provider
 from bodycam.identity.flows import Flow, nonce_of, relay_of
 from bodycam.identity.oidc.failure import ProviderAway, ProviderRefuses, Reason, TokenRefused
@@ -18,6 +20,8 @@ from bodycam.net.openid import (
     plain_object,
     read_metadata,
 )
+
+log = structlog.get_logger(__name__)
 
 DEADLINE_SECONDS = 4.0
 KEPT_SECONDS = 300.0
@@ -75,8 +79,10 @@ class CodeFlow:
         try:
             token = plain_object(await _asked(provider, endpoint, form)).get("id_token")
         except ProviderRefuses as error:
+            log.info("an identity provider refuses a code", provider=provider.name, error=str(error))
             raise TokenRefused(Reason.CODE, provider.name) from error
         except (ProviderAway, NotOpenId) as error:
+            log.warning("an identity provider gives no token", provider=provider.name, error=str(error))
             raise TokenRefused(Reason.PROVIDER_AWAY, provider.name) from error
         if not isinstance(token, str):
             raise TokenRefused(Reason.MALFORMED, provider.name)
@@ -96,7 +102,8 @@ class CodeFlow:
 async def _described(provider: Provider) -> Metadata | None:
     try:
         return read_metadata(await _asked(provider, metadata_url(provider.issuer), None), provider.issuer)
-    except (ProviderAway, NotOpenId):
+    except (ProviderAway, NotOpenId) as error:
+        log.warning("an identity provider can't be asked", provider=provider.name, error=str(error))
         return None
 
 

@@ -59,7 +59,11 @@ READS_ALL = ("ada", "aud")
 # routes that tell of no recording, or of all of them to admins and auditors alone
 APART = {
     "/healthz", "/readyz", "/metrics", "/v1/providers", "/v1/whoami", "/v1/gateway", "/v1/targets",
-    "/v1/agents", "/v1/ledger/head", "/v1/ledger/consistency",
+    "/v1/agents", "/v1/ledger/head", "/v1/ledger/consistency", "/v1/sign-ins",
+}  # fmt: skip
+PAGES = {
+    "/sign-in", "/sign-in/start", "/sign-in/finish", "/sign-in/style.css", "/sign-in/submit.js",
+    "/sign-in/oidc/{provider}/callback", "/sign-in/saml/{provider}/metadata", "/sign-in/saml/{provider}/logout",
 }  # fmt: skip
 READERS_ONLY = {"/v1/audit", "/v1/service-accounts", "/v1/retention/plan", "/v1/legal-holds"}
 WITH_ID = {"/v1/runs/{run}", "/v1/sessions/{session}", "/v1/sessions/{session}/transcript",
@@ -181,7 +185,7 @@ def reading_routes() -> set[str]:
 
 
 def test_every_reading_route_is_in_this_matrix() -> None:
-    assert reading_routes() == APART | READERS_ONLY | WITH_ID | set(LISTS) | STREAMS
+    assert reading_routes() == APART | PAGES | READERS_ONLY | WITH_ID | set(LISTS) | STREAMS
 
 
 def texts(house: House, who: str, path: str, **params: Any) -> list[str]:
@@ -297,7 +301,7 @@ def test_each_recording_is_played_and_exported_by_whom_it_may_and_is_not_there_f
 
 
 def test_a_run_credential_and_nobody_get_nothing(house: House) -> None:
-    for path in sorted(reading_routes() - {"/healthz", "/readyz", "/metrics", "/v1/providers"}):
+    for path in sorted(reading_routes() - PAGES - {"/healthz", "/readyz", "/metrics", "/v1/providers"}):
         filled = path.format(run=house.runs[0], session=house.sessions[0], approval="apr_x")
         for key in (False, house.credential):
             answer = house.gateway.api("GET", filled, key=key, params={"agent": "pay-bot", "leak": "x"})

@@ -159,7 +159,7 @@ async def test_a_sign_in_is_in_the_ledger_and_its_token_only_as_a_hash_in_the_ca
     token = await ann.sign_in()
     said = (await ann.call("GET", "/v1/whoami")).json()
     assert (said["principal"], said["kind"], said["groups"], said["role"]) == (
-        "ann@sso", "human", ["devs"], "member",
+        "ann@sso", "human", ["devs"], "user",
     )  # fmt: skip
     assert said["provider"] == "sso"
     assert abs(said["expires"] - time.time() - 7200) < 30

@@ -38,6 +38,7 @@ ACTIONS: Mapping[str, Kind] = {
     "key-revoked": Kind(ACCOUNT_CHANGE, _OTHER, 2),
     "login-failed": Kind(AUTHENTICATION, 1, 2, _FAILURE),
     "viewed": Kind(API_ACTIVITY, 2),
+    "exported": Kind(API_ACTIVITY, 2, 2),
     "hunted": Kind(API_ACTIVITY, 2, 2),
     "run-ended": Kind(API_ACTIVITY, 3),
     "run-revoked": Kind(API_ACTIVITY, 3, 3),

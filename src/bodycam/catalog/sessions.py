@@ -149,6 +149,12 @@ def sessions_by_id(connection: Connection, ids: Iterable[str]) -> dict[str, Sess
     return {row.id: of_row(row) for row in connection.execute(query().where(sessions.c.id.in_(list(ids))))}
 
 
+def runs_of_sessions(connection: Connection, ids: Iterable[str]) -> dict[str, str]:
+    """The runs that these sessions are of; unknown ids are left out."""
+    named = select(sessions.c.id, runs.c.id).join(runs, runs.c.key == sessions.c.run)
+    return dict(connection.execute(named.where(sessions.c.id.in_(list(ids)))).tuples().all())
+
+
 def list_sessions(
     connection: Connection, wanted: SessionFilter, *, limit: int = 100, cursor: str | None = None
 ) -> Page[SessionRecord]:

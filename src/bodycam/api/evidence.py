@@ -1,0 +1,73 @@
+"""/v1/runs/{run}/evidence: all that proves what happened in a run, as one file."""
+
+import contextlib
+from collections.abc import AsyncIterator
+from typing import Annotated, Any
+
+import structlog
+from fastapi import APIRouter
+from fastapi.responses import StreamingResponse
+from pydantic import BaseModel, ConfigDict, Field
+
+from bodycam.api.archivist import ArchivistAway, ArchivistRefused
+from bodycam.api.caller import In, Reader
+from bodycam.api.found import visible_run
+from bodycam.api.fresh import must_be_fresh
+
+log = structlog.get_logger(__name__)
+router = APIRouter()
+
+MEDIA_TYPE = "application/x-tar"
+SESSIONS = "Bodycam-Sessions"
+"""The header that says how many sessions the bundle tells of."""
+
+MOST_HEADS = 200
+
+
+class EvidenceIn(BaseModel):
+    """`kept` are the sizes of ledger heads that were kept outside: the bundle proves that the ledger has only
+    grown since each."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    kept: list[Annotated[int, Field(ge=0, lt=2**63)]] = Field(default_factory=list, max_length=MOST_HEADS)
+
+
+@router.post(
+    "/v1/runs/{run}/evidence",
+    response_class=StreamingResponse,
+    responses={200: {"content": {MEDIA_TYPE: {}}, "description": "The bundle, a tar file."}},
+)
+async def evidence(run: str, context: In, who: Reader, body: EvidenceIn | None = None) -> StreamingResponse:
+    """A run's bundle of evidence. That it was exported enters the ledger first, and so is in the bundle."""
+    record = await visible_run(context, who, run)
+    must_be_fresh(context, who)
+    await context.trail.before("exported", str(who.principal), record.id, {"kind": "evidence"})
+    pieces = context.archivist.evidence(record.id, body.kept if body else ())
+    try:
+        # awaited here, so that a bundle that can't be made is an error, not a cut answer
+        sessions = int(await anext(pieces))
+    except BaseException:
+        await _close(pieces)
+        raise
+    headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no", SESSIONS: str(sessions)}
+    return StreamingResponse(_bytes(pieces), media_type=MEDIA_TYPE, headers=headers)
+
+
+async def _bytes(pieces: AsyncIterator[Any]) -> AsyncIterator[bytes]:
+    try:
+        async for piece in pieces:
+            yield bytes(piece)
+    except (ArchivistAway, ArchivistRefused) as error:
+        # the connection is broken off without the answer's end: half a bundle must not pass for one
+        log.error("a bundle of evidence broke off", error=str(error))
+        raise
+    finally:
+        await _close(pieces)
+
+
+async def _close(pieces: AsyncIterator[Any]) -> None:
+    close = getattr(pieces, "aclose", None)
+    if close is not None:
+        with contextlib.suppress(ArchivistAway):
+            await close()

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from sqlalchemy import Engine
 
+from bodycam.api.anchoring import Anchoring
 from bodycam.api.approval_desk import ApprovalDesk
 from bodycam.api.archivist import Archivist
 from bodycam.api.audit_export import AuditExport
@@ -39,6 +40,7 @@ class Control:
     approvals: ApprovalDesk
     trail: Trail
     audit_export: AuditExport
+    anchoring: Anchoring
     keys: KeyStore
     providers: Providers
     transcripts: Mapping[str, Transcript]

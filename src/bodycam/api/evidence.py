@@ -43,7 +43,8 @@ async def evidence(run: str, context: In, who: Reader, body: EvidenceIn | None =
     record = await visible_run(context, who, run)
     must_be_fresh(context, who)
     await context.trail.before("exported", str(who.principal), record.id, {"kind": "evidence"})
-    pieces = context.archivist.evidence(record.id, body.kept if body else ())
+    kept = [*(body.kept if body else ()), *context.anchoring.sizes]
+    pieces = context.archivist.evidence(record.id, kept)
     try:
         # awaited here, so that a bundle that can't be made is an error, not a cut answer
         sessions = int(await anext(pieces))

@@ -12,6 +12,7 @@ from bodycam.archive.evidence.checking import BundleVerifier
 from bodycam.archive.kept import KeptHead
 from bodycam.cli.failure import USAGE, Failure
 from bodycam.cli.printing import print_line, tell, when
+from bodycam.cli.stamped import print_stamps
 from bodycam.registry import TRANSCRIPTS
 
 
@@ -53,6 +54,7 @@ def print_bundle(report: dict[str, Any]) -> None:
             print_line(f"extends the head over {one['size']} leaves kept in {one['file']}")
         elif one["ok"] is None:
             print_line(f"the head over {one['size']} leaves in {one['file']} {one['what']}")
+    print_stamps(report)
     for note in report["notes"]:
         print_line(f"note: {note}")
     for one in report["findings"]:

@@ -24,6 +24,7 @@ from bodycam.cli.heads_folder import heads_folder
 from bodycam.cli.kept_heads import check, kept_for, read_heads
 from bodycam.cli.options import Json, Settings, Url
 from bodycam.cli.printing import print_json, print_line, tell
+from bodycam.cli.stamped import check_stamps, print_stamps
 from bodycam.net.control_client import ControlClient, ControlError
 
 VERIFY_SECONDS = 3600.0
@@ -46,6 +47,10 @@ def command(
         list[Path] | None,
         typer.Option("--head", help="A file with ledger heads that were kept outside; may be repeated."),
     ] = None,
+    authority: Annotated[
+        Path | None,
+        typer.Option("--authority", help="Certificates of the authority that stamped kept heads, in PEM."),
+    ] = None,
     settings: Settings = "bodycam.yaml",
     as_json: Json = False,
     url: Url = None,
@@ -56,14 +61,15 @@ def command(
 
     It says `authentic` only with a pinned key and a head that was kept outside, else `self-consistent`.
     """
-    pinned = _key(key) if key else None
+    pinned, given = _key(key) if key else None, read_heads(head or [])
     if bundle is not None:
-        report = verify_bundle(bundle, pinned, read_heads(head or []))
+        report = verify_bundle(bundle, pinned, given)
     elif offline:
-        report = _offline(data, pinned, read_heads(head or []), Path(settings))
+        report = _offline(data, pinned, given, Path(settings))
     else:
         with knock(url) as client:
-            report = _online(client, pinned, read_heads(head or []))
+            report = _online(client, pinned, given)
+    report = check_stamps(report, given, authority)
     if as_json:
         print_json(report)
     elif bundle is not None:
@@ -129,6 +135,7 @@ def _online(
 def _print(report: dict[str, Any]) -> None:
     counts = report.get("counts") or {}
     print_line(f"{report.get('state')}: " + ", ".join(f"{number} {name}" for name, number in counts.items()))
+    print_stamps(report)
     kept = report.get("kept_heads")
     if kept:
         print_line(

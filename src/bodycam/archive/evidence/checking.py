@@ -178,6 +178,8 @@ class BundleVerifier:
     def _cover(
         self, opened: OpenedBundle, run: Mapping[str, Any], said: Statement | None
     ) -> Iterator[tuple[str, str]]:
+        if not run:
+            return  # which is a finding already
         cover = Cover()
         made = said.predicate.get("made") if said is not None else None
         version = said.predicate.get("version") if said is not None else None

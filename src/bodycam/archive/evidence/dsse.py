@@ -46,25 +46,37 @@ def key_id(key: Ed25519PublicKey) -> str:
 
 def signed(kind: str, payload: bytes, key: Ed25519PrivateKey) -> bytes:
     """The envelope over a payload, as JSON."""
-    signature = {"keyid": key_id(key.public_key()), "sig": _text(key.sign(pae(kind, payload)))}
-    plain = {"payload": _text(payload), "payloadType": kind, "signatures": [signature]}
-    return json.dumps(plain, sort_keys=True, separators=(",", ":")).encode() + b"\n"
+    signature = key_id(key.public_key()), key.sign(pae(kind, payload))
+    return _encode(Envelope(kind, payload, (signature,)))
 
 
 def read(data: bytes) -> Envelope:
     """The envelope in these bytes, whoever signed it.
 
+    Others' envelopes may be written otherwise; of ours not a blank may differ.
+
     Raises:
-        BadEnvelope: they are none.
+        BadEnvelope: they are none, or not in the form in which `signed` writes them.
     """
     try:
         match json.loads(data):
             case {"payload": str(payload), "payloadType": str(kind), "signatures": [_, *_] as found}:
-                signatures = tuple((str(one.get("keyid", "")), _bytes(one["sig"])) for one in found[:16])
-                return Envelope(kind, _bytes(payload), signatures)
+                signatures = tuple((str(one.get("keyid", "")), _bytes(one["sig"])) for one in found)
+                envelope = Envelope(kind, _bytes(payload), signatures)
+                if _encode(envelope) != data:
+                    raise BadEnvelope("not a DSSE envelope in the form that was written")
+                return envelope
+    except BadEnvelope:
+        raise
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise BadEnvelope(f"not a DSSE envelope: {error!r}") from error
     raise BadEnvelope("not a DSSE envelope: it lacks payload, payloadType or signatures")
+
+
+def _encode(envelope: Envelope) -> bytes:
+    signatures = [{"keyid": key, "sig": _text(signature)} for key, signature in envelope.signatures]
+    plain = {"payload": _text(envelope.payload), "payloadType": envelope.kind, "signatures": signatures}
+    return json.dumps(plain, sort_keys=True, separators=(",", ":")).encode() + b"\n"
 
 
 def _verifies(key: Ed25519PublicKey, signature: bytes, envelope: Envelope) -> bool:
@@ -81,7 +93,6 @@ def _text(data: bytes) -> str:
 
 def _bytes(text: str) -> bytes:
     try:
-        # readers have to take both alphabets
-        return base64.b64decode(text.translate(str.maketrans("-_", "+/")), validate=True)
+        return base64.b64decode(text, validate=True)
     except binascii.Error as error:
         raise ValueError(f"not base64: {error}") from error

@@ -4,6 +4,7 @@ A page is made whole in memory and has a bound; a long session has many. The sam
 so that a verification can make them again and compare.
 """
 
+import functools
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
@@ -58,6 +59,7 @@ def moment(micros: int) -> str:
         return f"{micros} us"
 
 
+@functools.cache
 def environment() -> Environment:
     """Templates in which every text is made visible, then escaped."""
     made = Environment(

@@ -9,11 +9,16 @@ from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from sqlalchemy import update
 
 from bodycam.archive import frames
-from bodycam.archive.evidence import bundle
+from bodycam.archive.evidence import bundle, preparing
 from bodycam.archive.findings import Verified
 from bodycam.archive.head import Head, decode_head
+from bodycam.archive.leaf import Leaf
+from bodycam.catalog import tables
+from bodycam.catalog.engine import writing
+from bodycam.model import ids
 from tests.unit.archive.evidence.made import Bundle, Made, told, verified
 
 OTHER = Ed25519PrivateKey.generate()
@@ -96,6 +101,10 @@ class TestAWholeOne:
             "groups": [],
         }
         assert [(one["decision"], one["rule"]) for one in sheet["verdicts"]] == [("deny", "no-drop")]
+
+    def test_what_came_later_is_proved_leaf_by_leaf(self, whole: Bundle) -> None:
+        assert len(whole["ledger/leaves.jsonl"].splitlines()) == 3
+        assert len(whole["trail.jsonl"].splitlines()) == 5
 
     def test_the_same_is_made_twice(self, made: Made, whole: Bundle) -> None:
         again = made.export(kept=[2, 5])
@@ -313,9 +322,29 @@ STOLEN_KEY: dict[str, tuple[Callable[[Bundle], None], str]] = {
     "a detail altered": (act(1, detail={"run": "x"}), "is not what its leaf is the hash of"),
     "an act with another leaf": (act(1, leaf=0), "its leaf is not that of an act"),
     "an act without a salt": (act(1, salt=None), "has no salt"),
+    "a leaf behind the run altered": (
+        lambda b: b.change_lines(
+            "ledger/leaves.jsonl", lambda lines: [one | {"leaf": "8204" + one["leaf"][4:]} for one in lines]
+        ),
+        "is not under the signed head",
+    ),
+    "a proof altered": (
+        lambda b: b.change_lines(
+            "ledger/leaves.jsonl", lambda lines: [one | {"proof": one["proof"][1:]} for one in lines]
+        ),
+        "is not under the signed head",
+    ),
+    "leaves behind the run reordered": (
+        lambda b: b.change_lines("ledger/leaves.jsonl", lambda lines: lines[::-1]),
+        "is out of its order",
+    ),
+    "a leaf of no form": (
+        lambda b: b.change_lines("ledger/leaves.jsonl", lambda lines: [{"index": "x"}]),
+        "is no leaf with its proof",
+    ),
     "an act of which nothing is proved": (
-        lambda b: b.change_lines("ledger/leaves.jsonl", lambda _: []) or act(1, leaf=1)(b),
-        "trail.jsonl: line 2",
+        lambda b: b.change_lines("ledger/leaves.jsonl", lambda lines: lines[:-1]),
+        "nothing proves leaf",
     ),
     "a cover altered": (
         lambda b: b.change("index.html", ALTER["grow"]),
@@ -411,6 +440,10 @@ class TestHeadsKeptOutside:
     ) -> None:
         key, file = made.kept.house.keys.signing.public_key(), whole.write(tmp_path / "b.tar")
         report = verified(file, key, *heads.values())
+        assert {one["ok"] for one in report.kept_heads if one["size"] <= 9} == {True}
+        # heads of later need a proof, which is in the bundle when it was asked for
+        file = made.export(kept=list(heads)).write(tmp_path / "b.tar")
+        report = verified(file, key, *heads.values())
         assert (told(report), {one["ok"] for one in report.kept_heads}) == ([], {True})
         last = max(heads)
         assert verified(file, key, heads[last]).state is Verified.AUTHENTIC
@@ -453,8 +486,10 @@ class TestHeadsKeptOutside:
     def test_a_fork_that_is_whole_in_itself(self, made: Made, whole: Bundle, tmp_path: Path) -> None:
         """The ledger of a copy that went another way: same name, same key, other leaves."""
         now, signing = made.head(), made.kept.house.keys.signing
-        fork = Head.sign(signing, now.log, now.size - 1, secrets.token_bytes(32), now.at)
-        assert any("another root" in one for one in check(made, whole, tmp_path / "b.tar", fork))
+        for size in (2, now.size - 1):
+            fork = Head.sign(signing, now.log, size, secrets.token_bytes(32), now.at)
+            found = check(made, made.export(kept=[now.size - 1]), tmp_path / "b.tar", fork)
+            assert any("another root" in one for one in found), found
 
 
 def test_pages_of_another_version_are_said_not_to_be_compared(
@@ -465,3 +500,63 @@ def test_pages_of_another_version_are_said_not_to_be_compared(
     report = verified(whole.write(tmp_path / "b.tar"), made.kept.house.keys.signing.public_key(), made.head())
     assert report.findings == ()
     assert "9.9" in report.notes[0]
+
+
+class TestWhatTheCatalogLost:
+    @pytest.fixture(autouse=True)
+    def hurried(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(preparing, "PATIENCE", 0.1)
+
+    def test_a_session_without_its_row_is_named(self, made: Made, tmp_path: Path) -> None:
+        """Whoever deletes a session's row keeps it out of the bundle, and not out of the ledger."""
+        session, sessions = made.names["second"], tables.sessions
+        with writing(made.kept.engine) as connection:
+            connection.execute(update(sessions).where(sessions.c.id == session).values(id="ses_" + "a" * 26))
+        try:
+            lost = made.export()
+        finally:
+            with writing(made.kept.engine) as connection:
+                connection.execute(
+                    update(sessions).where(sessions.c.id == "ses_" + "a" * 26).values(id=session)
+                )
+        found = check(made, lost, tmp_path / "b.tar")
+        assert f"session {session}: was opened in the run's time, and of which run is not known" in found
+
+    def test_a_viewing_without_its_entry_is_named(self, made: Made, tmp_path: Path) -> None:
+        with made.archivist.lock:
+            leaf = made.archivist.ledger.append([Leaf.VIEWED, ids.raw(made.names["first"]), bytes(32)])
+            made.archivist.ledger.commit()
+        key = made.kept.house.keys.signing.public_key()
+        report = verified(made.export().write(tmp_path / "b.tar"), key, made.head())
+        assert (report.state, told(report)) == (Verified.AUTHENTIC, [])
+        assert report.notes == (
+            f"session {made.names['first']} was viewed (leaf {leaf}), and nothing tells by whom",
+        )
+
+    def test_a_recording_that_is_gone_is_named(self, made: Made, tmp_path: Path) -> None:
+        record = made.kept.row(made.names["second"])
+        assert record is not None
+        assert record.place is not None
+        made.archivist._recent.clear()
+        file = made.root / "recordings" / record.place.object
+        data = file.read_bytes()
+        for change, wanted in (
+            (b"", "could not be read"),
+            (data[:-200] + bytes([data[-200] ^ 1]) + data[-199:], "could not be read"),
+        ):
+            file.write_bytes(change)
+            try:
+                lost = made.export()
+            finally:
+                file.write_bytes(data)
+            found = check(made, lost, tmp_path / "b.tar")
+            assert any(made.names["second"] in one and wanted in one for one in found), found
+        damaged = bytearray(data)
+        damaged[record.place.offset + 200] ^= 1
+        file.write_bytes(damaged)
+        try:
+            lost = made.export()
+        finally:
+            file.write_bytes(data)
+        found = check(made, lost, tmp_path / "b.tar")
+        assert any("recording.bcs: at offset" in one for one in found), found

@@ -43,7 +43,7 @@ def test_the_page_describes_its_members(golden: Path) -> None:
     """docs/evidence.md has each member of a bundle, in order, and no other."""
     with (golden / "bundle.tar").open("rb") as stream:
         names = [one.name for one in bundle.members(stream)]
-    text = PAGE.read_text().split("## The bundle")[1].split("\n## ")[0]
+    text = PAGE.read_text().split("## The bundle")[1].split("| `state` |")[0]
     described = re.findall(r"^\| `([^`]+)` \|", text, re.MULTILINE)
     forms = [
         re.escape(one).replace("<session>", "ses_[a-z0-9]+").replace("<page>", "[0-9]{5,}")

@@ -1,8 +1,8 @@
 """Just enough DER to put the certificates of a time stamp into their order.
 
 DER wants the members of a SET sorted, the library that reads stamps insists on it, and OpenSSL's authorities
-send them as they come. Their order is in no signature, so they may be sorted here (X.690, sections 8.1 and 11.6;
-RFC 5652, section 5.1).
+send them as they come. Their order is in no signature, so they may be sorted here (X.690, sections 8.1 and
+11.6; RFC 5652, section 5.1).
 """
 
 from collections.abc import Iterator

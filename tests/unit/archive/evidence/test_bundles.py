@@ -3,6 +3,7 @@
 import copy
 import json
 import secrets
+import tracemalloc
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from sqlalchemy import update
 
 from bodycam.archive import frames
 from bodycam.archive.evidence import bundle, preparing
+from bodycam.archive.evidence.writing import evidence
 from bodycam.archive.findings import Verified
 from bodycam.archive.head import Head, decode_head
 from bodycam.archive.leaf import Leaf
@@ -560,3 +562,34 @@ class TestWhatTheCatalogLost:
             file.write_bytes(data)
         found = check(made, lost, tmp_path / "b.tar")
         assert any("recording.bcs: at offset" in one for one in found), found
+
+
+def test_memory_is_bounded_whatever_a_sessions_size(tmp_path: Path) -> None:
+    """A session of many blocks and pages takes no more than a few of them, to write and to verify."""
+    made = Made(tmp_path / "made")
+    try:
+        session = made.open(made.run, "orders")
+        for number in range(20, 300):
+            made.kept.worker.query(session, number, 60_000)
+        made.kept.worker.close(session)
+        made.kept.house.until_sealed(session)
+        made.kept.settle(session)
+        # the first makes what stays: templates, compiled expressions
+        made.export("run_bbbbbbbbbbbbbbbb")
+        tracemalloc.start()
+        try:
+            file, size = tmp_path / "b.tar", 0
+            with file.open("wb") as stream:
+                for piece in evidence(made.sources, made.run, ())[1]:
+                    size += stream.write(piece)
+            written = tracemalloc.get_traced_memory()[1]
+            tracemalloc.reset_peak()
+            report = verified(file, made.kept.house.keys.signing.public_key(), made.head())
+            read = tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+    finally:
+        made.close()
+    assert (report.state, told(report)) == (Verified.AUTHENTIC, [])
+    assert size > 16 << 20
+    assert max(written, read) < size // 2, (written, read, size)

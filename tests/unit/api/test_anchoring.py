@@ -76,15 +76,16 @@ async def test_a_file_gets_a_changed_head_in_time_and_a_grown_one_at_once(tmp_pa
     file = tmp_path / "heads.jsonl"
     played = Played(tmp_path, {"name": "f", "type": "file", "path": str(file), "leaves": 10})
     try:
-        await played.until(lambda: sizes(file) == [1], "the first head")
+        await played.until(lambda: played.anchoring.told.sent == 1, "the first head")
         played.grown(5)
         await played.until(lambda: played.anchoring.most_behind == 4, "it lacks four")
         assert sizes(file) == [1], "four leaves wait for the interval"
         played.grown(11)
-        await played.until(lambda: sizes(file) == [1, 11], "ten leaves go at once")
+        await played.until(lambda: played.anchoring.told.sent == 2, "ten leaves go at once")
+        assert sizes(file) == [1, 11]
         played.grown(12)
         played.now += 1.1
-        await played.until(lambda: sizes(file) == [1, 11, 12], "one leaf goes in time")
+        await played.until(lambda: played.anchoring.told.sent == 3, "one leaf goes in time")
         played.now += 5
         await asyncio.sleep(0.05)
         assert sizes(file) == [1, 11, 12], "an unchanged head is not put there again"

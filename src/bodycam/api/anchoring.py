@@ -16,7 +16,7 @@ from typing import Final
 
 import structlog
 
-from bodycam.api.anchors import AnchorFailed, Place, place
+from bodycam.api.anchors import Place, place
 from bodycam.api.archivist import Archivist, ArchivistAway, ArchivistRefused
 from bodycam.api.settings_in_use import SettingsInUse
 from bodycam.archive.head import Head
@@ -110,7 +110,7 @@ class Anchoring:
                 pause, state.failure = self._first_pause, ""
             except (ArchivistAway, ArchivistRefused):
                 pass  # without an archivist nothing is sealed, and there is no new head
-            except (AnchorFailed, OSError, ValueError) as error:
+            except Exception as error:  # whatever it trips over: it is tried again, and the others go on
                 self.told.failed += 1
                 state.failure = str(error)
                 log.error("a ledger head waits for an anchor", anchor=anchor.name, error=str(error))

@@ -70,5 +70,7 @@ def check(
         return response.tst_info.gen_time
     except VerificationError as error:
         raise StampRefused(f"does not hold: {error}") from error
-    except ValueError as error:
+    except StampRefused:
+        raise
+    except Exception as error:  # a decoder of hostile bytes: whatever it trips over, they are no stamp
         raise StampRefused(f"is no time stamp: {error}") from error

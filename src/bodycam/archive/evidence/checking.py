@@ -126,7 +126,7 @@ class BundleVerifier:
         try:
             envelope = dsse.read(opened.whole(bundle.MANIFEST))
             if envelope.kind != dsse.IN_TOTO:
-                raise ValueError(f"is no in-toto statement, but {envelope.kind!a}")
+                raise ValueError(f"is no in-toto statement, but {envelope.kind[:100]!a}")
             if not envelope.holds(key):
                 add(bundle.MANIFEST, f"is not signed by {'the pinned' if self._pinned else 'its own'} key")
             said = statement.decode(envelope.payload)
@@ -202,7 +202,7 @@ class BundleVerifier:
             for where, what in found:
                 self._findings.add(where, what)
         elif found and said is not None:
-            version = said.predicate.get("version")
+            version = str(said.predicate.get("version"))[:60]
             self._notes.append(
                 f"{len(found)} pages and sheets are not those that this version ({__version__}) makes of the "
                 f"recordings; compare them with the version that made them, {version!a}"
@@ -248,7 +248,8 @@ class BundleVerifier:
         newest = max((fit.kept.head.size for fit in fits if fit.ok), default=None)
         if self._pinned is None or newest is None or ledger is None:
             return Verified.SELF_CONSISTENT
-        last = max((index for index, _ in ledger.sealed.values()), default=-1)
+        end = 0 if ledger.proofs is None else ledger.proofs.end
+        last = max((index for index, _ in ledger.sealed.values()), default=end - 1)
         if newest <= last:
             self._notes.append(
                 f"the newest head kept outside that fits is over {newest} leaves, and a recording of this "

@@ -64,6 +64,14 @@ class OpenedBundle:
             raise ValueError(f"has {member.size} bytes, more than it may")
         return b"".join(self.pieces(name))
 
+    def too_large(self, name: str) -> bool:
+        """Whether a member is larger than one that is kept in memory may be, which is a finding."""
+        member = self.members.get(name)
+        if member is None or member.size <= bundle.MOST_META:
+            return False
+        self._findings.add(name, f"has {member.size} bytes, more than it may")
+        return True
+
     def lines(self, name: str) -> Iterator[dict[str, Any]]:
         """The lines of a member of lines, each a map; what is none is a finding, once, and ends it."""
         try:

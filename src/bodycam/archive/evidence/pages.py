@@ -35,6 +35,7 @@ TEXT_MOST: Final = 100_000
 """Characters of one text that a page shows; the recording has all."""
 
 _ENTRY: Final = 200
+_NUMBER_MOST: Final = 100
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 # control characters, what turns the direction of writing, what is invisible, and halves of characters
 _ODD = re.compile(
@@ -56,7 +57,7 @@ def moment(micros: int) -> str:
     try:
         return (_EPOCH + timedelta(microseconds=micros)).strftime("%Y-%m-%d %H:%M:%S.%f UTC")
     except OverflowError:
-        return f"{micros} us"
+        return "at no time"
 
 
 @functools.cache
@@ -152,8 +153,11 @@ def _weight(body: Body) -> int:
 
 
 def _finalized(value: object) -> object:
-    # what is markup already was made by a macro or a template of ours; numbers are compared before
-    return visible(value) if isinstance(value, str) and not isinstance(value, Markup) else value
+    # what is markup already was made by a macro or a template of ours
+    if isinstance(value, str):
+        return value if isinstance(value, Markup) else visible(value)
+    # Python refuses to write very large numbers, which a hostile worker may have recorded
+    return hex(value)[:_NUMBER_MOST] if isinstance(value, int) and abs(value) >= 1 << 64 else value
 
 
 def _cell(text: str | None) -> Markup:

@@ -193,7 +193,7 @@ def _decode(data: bytes) -> Proofs:
     plain = bounded_json(data)
     try:
         begin, end = plain["begin"], plain["end"]
-        kept = {int(one["size"]): _hashes(one["proof"]) for one in plain["kept"]}
+        kept = {one["size"]: _hashes(one["proof"]) for one in plain["kept"] if isinstance(one["size"], int)}
         before, after = _hashes(plain["before"]), _hashes(plain["after"])
         head = Head.from_plain(plain["head"])
     except (KeyError, TypeError, ValueError, AttributeError) as error:

@@ -22,12 +22,16 @@ from bodycam.archive.story import Story
 from bodycam.model import ids
 from bodycam.model.transcript import Transcript
 
+_KEPT = ("rule", "deleted", "actor", "salt", "detail", "what")
+_SHOWN = 200
+"""Characters of what a bundle says that a finding repeats."""
+
 Differing = Iterator[tuple[str, str]]
 
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """A session that the bundle tells of, in the words of its line."""
+    """A session that the bundle tells of, and what of its line is looked at again."""
 
     session: str
     state: str
@@ -37,6 +41,8 @@ class Told:
 def read_told(opened: OpenedBundle, findings: Findings) -> dict[bytes, Told]:
     """The lines of `sessions.jsonl` by the session's raw id."""
     found: dict[bytes, Told] = {}
+    if opened.too_large(bundle.SESSIONS):
+        return found
     for number, one in enumerate(opened.lines(bundle.SESSIONS), 1):
         where, session = f"{bundle.SESSIONS}: line {number}", one.get("session")
         try:
@@ -51,7 +57,8 @@ def read_told(opened: OpenedBundle, findings: Findings) -> dict[bytes, Told]:
             findings.add(where, "more sessions than a bundle can have")
             break
         else:
-            found[raw] = Told(str(session), str(one.get("state")), one)
+            kept = {name: one[name] for name in _KEPT if name in one}
+            found[raw] = Told(str(session), str(one.get("state"))[:_SHOWN], kept)
     return found
 
 
@@ -93,7 +100,9 @@ class RecordingsCheck:
                 case "deleted":
                     self._deleted(raw, one, label)
                 case "unreadable":
-                    self._findings.add(label, f"its recording could not be read: {one.line.get('what')!a}")
+                    self._findings.add(
+                        label, f"its recording could not be read: {_cut(one.line.get('what'))}"
+                    )
                 case _:
                     self._findings.add(label, f"is in no known state: {one.state!a}")
             member = self._opened.members.get(bundle.recording_name(one.session))
@@ -103,14 +112,16 @@ class RecordingsCheck:
                 self._findings.add(name, "is of no session that was sealed, as far as the bundle tells")
 
     def _read_keys(self) -> None:
+        if self._opened.too_large(bundle.KEYS):
+            return
         for one in self._opened.lines(bundle.KEYS):
             try:
                 key = bytes.fromhex(one["key"])
                 if len(key) != v1.KEY_BYTES:
                     raise ValueError("of another length")
-                self._data_keys[str(one["session"])] = key
+                self._data_keys[str(one["session"])[:_SHOWN]] = key
             except (KeyError, TypeError, ValueError):
-                self._findings.add(bundle.KEYS, f"no key of a session: {one.get('session')!a}")
+                self._findings.add(bundle.KEYS, f"no key of a session: {_cut(one.get('session'))}")
 
     def _deleted(self, raw: bytes, one: Told, label: str) -> None:
         digest, line = self._ledger.deleted.get(raw), one.line
@@ -177,12 +188,19 @@ class RecordingsCheck:
         except v1.FormatDamaged as error:
             self._findings.add(name, f"does not open with the key in {bundle.KEYS}: {error}")
             return
+        except Exception as error:  # what is sealed may be hostile: whatever it trips over, the rest goes on
+            self._findings.add(name, f"can't be decoded: {error!r}"[:_SHOWN])
+            return
         yield from self._compared(bundle.page_name(one.session, number + 1), pages.finish())
         yield from self._compared(bundle.sheet_name(one.session), sheet.encode(manifest, root))
         if sheet.run != self._run:
-            self._findings.add(name, f"is of another run, {sheet.run!a}")
+            self._findings.add(name, f"is of another run, {_cut(sheet.run)}")
 
     def _compared(self, name: str, made: bytes) -> Differing:
         self._used.add(name)
         if self._opened.digests.get(name) != hashlib.sha256(made).hexdigest():
             yield name, "is missing" if name not in self._opened else "is not what the recording says"
+
+
+def _cut(value: object) -> str:
+    return ascii(value)[:_SHOWN] if isinstance(value, str) else "nothing"

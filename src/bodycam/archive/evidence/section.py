@@ -92,10 +92,13 @@ def _leaves(
     file: Path, until: int, index: int = 0, start: int = 0
 ) -> Iterator[tuple[int, int, bytes, list[Any]]]:
     with file.open("rb") as stream:
-        for offset, data in frames.read(stream, start):
-            if index >= until:
-                return
-            yield index, offset, data, decode_leaf(data)
+        leaves = frames.read(stream, start)
+        # what is behind the last of them may be half written just now
+        while index < until:
+            found = next(leaves, None)
+            if found is None:
+                raise ValueError(f"it ends after {index} leaves, and a head was signed over more")
+            yield index, *found, decode_leaf(found[1])
             index += 1
 
 

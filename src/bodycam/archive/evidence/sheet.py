@@ -57,7 +57,7 @@ class Sheet:
         if len(to) >= MOST_LISTED:
             self._more += 1
             return
-        to.append({"at": at, "exchange": exchange} | plain(told))
+        to.append({"at": plain(at), "exchange": plain(exchange)} | plain(told))
 
     @property
     def run(self) -> str:

@@ -200,7 +200,10 @@ class _Writer:
         for act in spooled_lines(prepared.trail):
             self._cover.act(act)
         yield from self._whole(bundle.RUN, line(run))
-        yield from self._put(bundle.SESSIONS, *spooled(self._lines))
+        size, lines = spooled(self._lines)
+        if size > bundle.MOST_META:
+            raise EvidenceRefused("too-large", "a bundle can't tell of so many sessions")
+        yield from self._put(bundle.SESSIONS, size, lines)
         yield from self._put(bundle.APPROVALS, *spooled(prepared.approvals))
         yield from self._put(bundle.TRAIL, *spooled(prepared.trail))
         yield from self._ledger()

@@ -125,6 +125,7 @@ def test_a_sheet_holds_what_a_hostile_worker_wrote() -> None:
     )
     assert len(plain("x" * 10_000)) == 4000
     sheet = Sheet()
+    sheet.feed([2, 1 << 90_000, 1 << 90_000, ["query", "", [], {}, "statement", ["deny", "r", "p", "m"], 0]])
     for event in (
         [1, 0, 0, {"run": ["no"], "started": "x"}],
         [1, 0, 0, 5],
@@ -137,8 +138,12 @@ def test_a_sheet_holds_what_a_hostile_worker_wrote() -> None:
     assert (sheet.run, sheet.started) == ("['no']", 0)
     for number in range(MOST_LISTED + 5):
         sheet.feed([2, number, number, ["query", "", [], {}, "statement", ["deny", "r", "p", "m"], 0]])
-    assert sheet._more == 5
+    assert sheet._more == 6
+    assert json.dumps(sheet._verdicts)
 
+
+HUGE = 1 << 90_000
+"""Python refuses to write numbers of more than some thousand digits."""
 
 OPENED = {"principal": {"issuer": "i", "subject": "s"}, "target": {"name": "t", "protocol": "postgres"}, "run": "r",
           "agent": "a", "database": "d", "address": "x", "started": 1}  # fmt: skip
@@ -169,7 +174,17 @@ def test_what_can_not_be_seen_is_shown_and_a_very_long_text_cut() -> None:
 
 
 @pytest.mark.parametrize(
-    "event", [[1, 0, 0, {}], [1, 0, 0, None], [2, 0, 1, "?"], [4, 0, 1, [1, 1, b"\xff" * 9]], [77, 0, 0, {}]]
+    "event",
+    [
+        [1, 0, 0, {}],
+        [1, 0, 0, None],
+        [2, 0, 1, "?"],
+        [4, 0, 1, [1, 1, b"\xff" * 9]],
+        [77, 0, 0, {}],
+        [2, HUGE, HUGE, ["query", "x", [], {}, "statement", ["deny", "r", "p", "m"], HUGE]],
+        [5, 0, 1, ["ok", HUGE, 0, 0, None, None]],
+        [2, 0, 1, ["query", "x", [[HUGE, 0, b"y"]], {}, 1, None, 0]],
+    ],
 )
 def test_an_event_that_makes_no_sense_is_a_page_all_the_same(event: list[Any]) -> None:
     assert "Session ses_a" in pages([1, 0, 0, OPENED], event)[0]

@@ -2,6 +2,7 @@
 
 import copy
 import json
+import os
 import secrets
 import tracemalloc
 from collections.abc import Callable, Iterator
@@ -502,6 +503,19 @@ def test_pages_of_another_version_are_said_not_to_be_compared(
     report = verified(whole.write(tmp_path / "b.tar"), made.kept.house.keys.signing.public_key(), made.head())
     assert report.findings == ()
     assert "9.9" in report.notes[0]
+
+
+def test_a_leaf_that_is_half_written_just_now_is_no_matter(made: Made, tmp_path: Path) -> None:
+    entries = made.root / "ledger" / "entries"
+    size = entries.stat().st_size
+    with entries.open("ab") as stream:
+        stream.write(b"\0\0\0\x40half")
+    try:
+        whole = made.export()
+    finally:
+        os.truncate(entries, size)
+    report = verified(whole.write(tmp_path / "b.tar"), made.kept.house.keys.signing.public_key(), made.head())
+    assert (told(report), report.state) == ([], Verified.AUTHENTIC)
 
 
 class TestWhatTheCatalogLost:

@@ -17,11 +17,14 @@ import psycopg
 import pytest
 
 from bodycam.archive import frames
+from bodycam.archive.evidence import bundle
 from bodycam.archive.head import decode_head
 from bodycam.archive.kept import read_kept
 from bodycam.archive.keys import load_archivist
 from bodycam.archive.ledger import Leaf, Ledger
 from bodycam.cli.main import build, invoke
+from bodycam.net.control_access import ControlAccess
+from bodycam.net.control_client import ControlClient, ControlError
 from tests import stage
 from tests.interop.raw import until
 from tests.unit.api.authority import Authority, authority
@@ -284,6 +287,26 @@ def test_anchors_show_in_metrics_and_health(house: House) -> None:
     assert "bodycam_anchors_failing 0.0" in metrics
     checks = {one["name"]: one for one in house.gateway.api("GET", "/readyz").json()["checks"]}
     assert checks["anchors"] == {"name": "anchors", "ok": True, "detail": ""}
+
+
+def test_an_archivist_that_dies_in_the_midst_gives_no_half_bundle(house: House, tmp_path: Path) -> None:
+    [archivist] = house.gateway.children()["archivist"]
+    key = (house.gateway.folder / "keys" / "admin.key").read_text().strip()
+    access = ControlAccess(
+        f"https://127.0.0.1:{house.gateway.control}", key, ca_file=house.gateway.listener_ca
+    )
+    got, said = b"", ""
+    with ControlClient(access) as client:
+        try:
+            # the first byte comes before the pages are made
+            with client.download(f"/v1/runs/{house.run}/evidence", {}, read_seconds=30) as (_, pieces):
+                os.kill(archivist, signal.SIGKILL)
+                got = b"".join(pieces)
+        except ControlError as error:
+            said = error.message
+    # whoever was too slow to kill it in time has all of it
+    assert "cut off" in said or got.endswith(bundle.END)
+    house.gateway.wait_ready()
 
 
 def test_what_is_not_exported(house: House, tmp_path: Path) -> None:

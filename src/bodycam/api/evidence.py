@@ -8,6 +8,7 @@ import structlog
 from fastapi import APIRouter
 from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, ConfigDict, Field
+from starlette.types import Send
 
 from bodycam.api.archivist import ArchivistAway, ArchivistRefused
 from bodycam.api.caller import In, Reader
@@ -52,7 +53,20 @@ async def evidence(run: str, context: In, who: Reader, body: EvidenceIn | None =
         await _close(pieces)
         raise
     headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no", SESSIONS: str(sessions)}
-    return StreamingResponse(_bytes(pieces), media_type=MEDIA_TYPE, headers=headers)
+    return _Unended(_bytes(pieces), media_type=MEDIA_TYPE, headers=headers)
+
+
+class _BrokenOff(Exception):
+    """There is no more of a bundle, and it is not whole."""
+
+
+class _Unended(StreamingResponse):
+    """An answer that has no end when what it is made of breaks off: the server closes the connection then."""
+
+    async def stream_response(self, send: Send) -> None:
+        """Send what comes, and the end only behind all of it."""
+        with contextlib.suppress(_BrokenOff):
+            await super().stream_response(send)
 
 
 async def _bytes(pieces: AsyncIterator[Any]) -> AsyncIterator[bytes]:
@@ -60,9 +74,9 @@ async def _bytes(pieces: AsyncIterator[Any]) -> AsyncIterator[bytes]:
         async for piece in pieces:
             yield bytes(piece)
     except (ArchivistAway, ArchivistRefused) as error:
-        # the connection is broken off without the answer's end: half a bundle must not pass for one
+        # half a bundle must not pass for one
         log.error("a bundle of evidence broke off", error=str(error))
-        raise
+        raise _BrokenOff from error
     finally:
         await _close(pieces)
 

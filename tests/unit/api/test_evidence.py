@@ -1,8 +1,5 @@
 """Exporting evidence by the API: who may, what enters the ledger first, and what a bundle cut short looks like."""
 
-import time
-
-import httpx
 import pytest
 
 from bodycam.api.anchoring import State
@@ -58,9 +55,6 @@ async def test_what_is_refused(world: World) -> None:
 async def test_a_bundle_that_breaks_off_has_no_end(world: World) -> None:
     run = (await world.start_run("dev"))["run"]["id"]
     world.archivist.bundle = [b"half", ArchivistAway("it died")]
-    started = time.monotonic()
-    with pytest.raises(httpx.HTTPError):
-        # the transport has no connection to break: it shows what the server is left with
-        answer = await world.call("aud", "POST", f"/v1/runs/{run}/evidence")
-        raise httpx.ReadError("cut") if answer.content == b"half" else AssertionError(answer.content)
-    assert time.monotonic() - started < 30
+    with pytest.raises(AssertionError):
+        # this transport asserts that every answer has its end; a server closes the connection without it
+        await world.call("aud", "POST", f"/v1/runs/{run}/evidence")

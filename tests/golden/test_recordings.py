@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from bodycam.archive.findings import Verified
 from bodycam.archive.format.container import SessionReader, read_footer
+from bodycam.archive.kept import KeptHead
 from bodycam.archive.keystore import KeyGone, KeyStore
 from bodycam.archive.ledger import Head, Ledger
 from bodycam.archive.store.local import LocalStore
@@ -72,7 +73,13 @@ def test_keys_are_unwrapped_and_the_destroyed_one_is_gone(golden: Path) -> None:
 def test_it_verifies_with_its_kept_head(golden: Path) -> None:
     key = Ed25519PublicKey.from_public_bytes(bytes.fromhex((golden / "signing.hex").read_text()))
     kept = Head.from_plain(json.loads((golden / "kept_head.json").read_text()))
-    report = Verifier(golden / "ledger", LocalStore(golden / "recordings"), key, pinned=True, kept=kept).run()
+    report = Verifier(
+        golden / "ledger",
+        LocalStore(golden / "recordings"),
+        key,
+        pinned=True,
+        kept=[KeptHead("kept_head.json", kept)],
+    ).run()
     assert report.findings == ()
     assert report.state is Verified.AUTHENTIC
     assert (report.counts["sealed"], report.counts["deleted"]) == (3, 1)

@@ -74,6 +74,13 @@ class Archivist(Protocol):
         """Return once nothing is deleted any more that legal holds of the catalog keep by now."""
         ...
 
+    def evidence(self, run: str, kept: Sequence[int]) -> AsyncIterator[Any]:
+        """How many sessions the run has, then its bundle of evidence, piece by piece.
+
+        `kept` are the sizes of heads from which the bundle is to prove that the ledger only grew.
+        """
+        ...
+
     async def verify(self) -> dict[str, Any]:
         """Check recordings and ledger against each other."""
         ...

@@ -22,6 +22,8 @@ SETTLE_SECONDS = 60.0
 RETENTION_SECONDS = 3600.0
 VERIFY_SECONDS = 3600.0
 TRANSCRIPT_SECONDS = 60.0
+EVIDENCE_SECONDS = 600.0
+"""For one piece: before the first, the ledger is looked through."""
 RECONNECT_FIRST, RECONNECT_MOST = 0.05, 1.0
 
 
@@ -55,8 +57,15 @@ class ArchivistClient:
                 self._channel = None
                 channel.close()
 
-    async def transcript(self, session: str) -> AsyncIterator[Sequence[Any]]:
+    def transcript(self, session: str) -> AsyncIterator[Sequence[Any]]:
         """The decrypted events of a session; the archivist stops when the iterator is closed."""
+        return self._stream("transcript", {"session": session}, TRANSCRIPT_SECONDS)
+
+    def evidence(self, run: str, kept: Sequence[int]) -> AsyncIterator[Any]:
+        """How many sessions, then the pieces; the archivist stops when the iterator is closed."""
+        return self._stream("evidence", {"run": run, "kept": list(kept)}, EVIDENCE_SECONDS)
+
+    async def _stream(self, verb: str, body: Any, timeout: float) -> AsyncIterator[Any]:
         try:
             channel = await connect(self._path, _hear)
         except ChannelClosed as error:
@@ -64,10 +73,8 @@ class ArchivistClient:
         reading = asyncio.create_task(channel.run())
         try:
             with _said():
-                async for event in channel.stream(
-                    "transcript", {"session": session}, timeout=TRANSCRIPT_SECONDS
-                ):
-                    yield event
+                async for one in channel.stream(verb, body, timeout=timeout):
+                    yield one
         finally:
             channel.close()
             reading.cancel()

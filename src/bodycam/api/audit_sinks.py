@@ -63,7 +63,7 @@ class _File:
     async def send(self, events: Sequence[tuple[int, int, bytes]]) -> None:
         lines = b"".join(line + b"\n" for _, _, line in events)
         try:
-            await asyncio.to_thread(_append, self._path, lines)
+            await asyncio.to_thread(append_lines, self._path, lines)
         except OSError as error:
             raise SinkFailed(f"{self._path}: {error.strerror or error}") from error
 
@@ -71,8 +71,12 @@ class _File:
         return
 
 
-def _append(path: Path, lines: bytes) -> None:
-    """Append whole lines and sync them; a line that a crash cut is ended first."""
+def append_lines(path: Path, lines: bytes) -> None:
+    """Append whole lines and sync them; a line that a crash cut is ended first.
+
+    Raises:
+        OSError: they are not there for certain.
+    """
     descriptor = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
     with os.fdopen(descriptor, "r+b", buffering=0) as file:
         size = file.seek(0, os.SEEK_END)

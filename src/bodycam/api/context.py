@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from sqlalchemy import Engine
 
+from bodycam.api.anchoring import Anchoring
 from bodycam.api.approval_desk import ApprovalDesk
 from bodycam.api.archivist import Archivist
 from bodycam.api.audit_export import AuditExport
@@ -46,6 +47,7 @@ class Control:
     looks: Looks
     sights: Sights
     audit_export: AuditExport
+    anchoring: Anchoring
     keys: KeyStore
     providers: Providers
     sign_ins: SignInDesk

@@ -53,7 +53,13 @@ async def healthz(context: In) -> HealthOut:
 @router.get("/readyz", responses={503: {"model": ReadyOut}})
 async def readyz(context: In, response: Response) -> ReadyOut:
     """Whether new sessions can be opened and recorded; 503 when not."""
-    checks = [await _archivist(context), _workers(context), await _catalog(context), _journal(context)]
+    checks = [
+        await _archivist(context),
+        _workers(context),
+        await _catalog(context),
+        _journal(context),
+        _anchors(context),
+    ]
     ready = all(check.ok for check in checks)
     response.status_code = 200 if ready else 503
     return ReadyOut(ready=ready, checks=checks)
@@ -76,6 +82,12 @@ async def metrics(context: In) -> Response:
         "watchers": len(context.watchers),
         "audit_owed": context.trail.owed,
         "audit_behind": context.audit_export.most_behind,
+        "anchors": {
+            "behind": context.anchoring.most_behind,
+            "failing": len(context.anchoring.failures),
+            "sent": context.anchoring.told.sent,
+            "failed": context.anchoring.told.failed,
+        },
         "approvals": await _approvals(context),
     }
     told = Snapshot({worker.number: worker.stats for worker in workers}, archivist, control)
@@ -125,6 +137,13 @@ async def _catalog(context: Control) -> CheckOut:
             name="catalog", ok=False, detail=f"the catalog does not answer ({type(error).__name__})"
         )
     return CheckOut(name="catalog", ok=True, detail="")
+
+
+def _anchors(context: Control) -> CheckOut:
+    # sessions need no anchor: it is said, and nothing is refused for it
+    failing = ", ".join(sorted(context.anchoring.failures))
+    detail = f"the ledger's head can't be put to {failing}; the log says why" if failing else ""
+    return CheckOut(name="anchors", ok=True, detail=detail)
 
 
 def _journal(context: Control) -> CheckOut:

@@ -200,6 +200,22 @@ METRICS: Sequence[Described] = (
         ("audit_behind",),
     ),
     Described(
+        "bodycam_anchors_behind",
+        False,
+        "Leaves of the ledger that the anchor which has least of them lacks.",
+        _C,
+        ("anchors", "behind"),
+    ),
+    Described(
+        "bodycam_anchors_failing",
+        False,
+        "Anchors that could not be given the ledger's head lately.",
+        _C,
+        ("anchors", "failing"),
+    ),
+    Described("bodycam_anchored_total", True, "Heads that anchors took.", _C, ("anchors", "sent")),
+    Described("bodycam_anchors_failed_total", True, "Tries that no anchor took.", _C, ("anchors", "failed")),
+    Described(
         "bodycam_approvals_pending", False, "Operations that wait for people.", _C, ("approvals", "pending")
     ),
     Described("bodycam_approvals_asked_total", True, "Approvals asked for.", _C, ("approvals", "asked")),

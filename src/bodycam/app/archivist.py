@@ -3,12 +3,16 @@
 import asyncio
 import gc
 import os
+from functools import partial
 from typing import Any
 
+from bodycam import __version__
 from bodycam.app.shared import ARCHIVIST_SOCKET, open_catalog, snapshot_file
 from bodycam.archive import deletions
 from bodycam.archive.archivist import ArchiveSettings, Archivist, Folders
 from bodycam.archive.due import Proposals
+from bodycam.archive.evidence.preparing import Sources
+from bodycam.archive.evidence.writing import evidence
 from bodycam.archive.index import Indexer, IndexSettings
 from bodycam.archive.indexing import ContainerIndexer, IndexThread, Markers
 from bodycam.archive.keeper import Keeper
@@ -87,8 +91,15 @@ async def run_archivist(settings: Settings, stop: asyncio.Event) -> None:
         unindexed=markers.names,
         interval=settings.archive.retention_interval,
     )
+    sources = Sources(archivist, store, keystore, engine, TRANSCRIPTS, keys.signing, data, __version__)
     service = ArchivistService(
-        archivist, store=store, keystore=keystore, find=find, verify=verify, keeper=keeper
+        archivist,
+        store=store,
+        keystore=keystore,
+        find=find,
+        verify=verify,
+        keeper=keeper,
+        evidence=partial(evidence, sources),
     )
     index.start()
     try:

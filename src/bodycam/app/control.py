@@ -9,6 +9,7 @@ from collections.abc import Callable
 import structlog
 
 from bodycam import __version__
+from bodycam.api.anchoring import Anchoring
 from bodycam.api.approval_desk import ApprovalDesk
 from bodycam.api.archivist_client import ArchivistClient
 from bodycam.api.audit_export import AuditExport
@@ -73,6 +74,7 @@ async def run_control(settings: Settings, stop: asyncio.Event) -> None:
     trail = Trail(engine, archivist)
     approvals = ApprovalDesk(engine, catalog, admission.sessions, in_use, trail, Notifier(in_use))
     exported = AuditExport(engine, in_use, settings.storage.data / "audit-sinks", __version__)
+    anchoring = Anchoring(archivist, in_use, settings.storage.data / "anchors")
     workers = Workers(admission, approvals=approvals.ask, certify=None if authority is None else certify)
     context = Control(
         catalog=engine,
@@ -85,6 +87,7 @@ async def run_control(settings: Settings, stop: asyncio.Event) -> None:
         looks=Looks(trail),
         sights=Sights(engine, in_use),
         audit_export=exported,
+        anchoring=anchoring,
         keys=catalog,
         providers=Providers(settings),
         sign_ins=SignInDesk(engine, in_use, trail, Flows(login_key), SamlProviders(settings)),
@@ -112,7 +115,7 @@ async def run_control(settings: Settings, stop: asyncio.Event) -> None:
             stop,
             sockets=settings.storage.sockets,
             tls=_control_tls(settings, certify),
-            beside=(archivist.run(), exported.run()),
+            beside=(archivist.run(), exported.run(), anchoring.run()),
         )
     finally:
         await approvals.ended()

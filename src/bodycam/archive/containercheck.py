@@ -129,6 +129,22 @@ class ContainerCheck:
         return Seen(session, name, v1.session_root(encoded), manifest.worker, manifest.opening, told)
 
 
+def sealed_bytes(
+    read: Read, begin: int, length: int, key: Ed25519PublicKey, chain: dict[int, bytes]
+) -> tuple[bytes, bytes]:
+    """The id of the session that these bytes are, and its manifest, once all is as it was sealed.
+
+    `chain` are heads of its chain that the ledger holds, by number of blocks.
+
+    Raises:
+        FormatDamaged: naming the place that is not.
+    """
+    scan = _scan(read, begin, length)
+    if scan.end != begin + length:
+        raise FormatDamaged(f"at offset {scan.end}: bytes that belong to no session")
+    return scan.session, _root(scan, key, chain)
+
+
 def _scan(read: Read, begin: int, length: int) -> _Scan:
     """Read a session's frames, hashing blocks as they go by.
 

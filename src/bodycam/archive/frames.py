@@ -2,7 +2,7 @@
 
 import struct
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
@@ -61,6 +61,32 @@ def read(stream: BinaryIO, start: int = 0) -> Iterator[tuple[int, bytes]]:
             raise BadFrame(offset, "the checksum does not hold", torn=torn, behind=behind)
         yield offset, data
         offset += OVERHEAD + length
+
+
+def of_pieces(pieces: Iterable[bytes]) -> Iterator[tuple[int, bytes]]:
+    """`(offset, data)` of each frame of what comes in pieces, whole to its end.
+
+    Raises:
+        BadFrame: something in it is no whole frame.
+    """
+    rest, offset = b"", 0
+    for piece in pieces:
+        rest += piece
+        position = 0
+        while len(rest) - position >= OVERHEAD:
+            length, check = _HEAD.unpack_from(rest, position)
+            if not 0 < length <= MAX_DATA:
+                raise BadFrame(offset, f"a length of {length} bytes", torn=False)
+            data = rest[position + OVERHEAD : position + OVERHEAD + length]
+            if len(data) < length:
+                break
+            if zlib.crc32(data) != check:
+                raise BadFrame(offset, "the checksum does not hold", torn=False)
+            yield offset, data
+            position, offset = position + OVERHEAD + length, offset + OVERHEAD + length
+        rest = rest[position:]
+    if rest:
+        raise BadFrame(offset, f"{len(rest)} bytes that are no whole frame", torn=True)
 
 
 def last(stream: BinaryIO, longest: int) -> tuple[int, bytes] | None:

@@ -123,6 +123,16 @@ class Ledger:
             raise ValueError(f"the ledger has {self._head.size} leaves")
         return merkle.inclusion_proof(index, size, self._tree.subtree)
 
+    def peaks(self, size: int) -> list[bytes]:
+        """The roots of the complete subtrees of the first `size` leaves, largest first.
+
+        Raises:
+            ValueError: the ledger has fewer leaves.
+        """
+        if not 0 <= size <= self._head.size:
+            raise ValueError(f"the ledger has {self._head.size} leaves")
+        return merkle.peaks(size, self._tree.subtree)
+
     def leaves(self) -> Iterator[list[Any]]:
         """Every leaf under the newest head, decoded, in order.
 

@@ -3,6 +3,7 @@
 import fcntl
 import os
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import BinaryIO
 
@@ -12,6 +13,7 @@ from bodycam.archive import frames, merkle
 from bodycam.archive.findings import Findings
 from bodycam.archive.frames import BadFrame
 from bodycam.archive.head import MAX_HEAD, Head, decode_head
+from bodycam.archive.kept import KeptHead
 from bodycam.archive.leaf import decode_leaf
 from bodycam.archive.story import Story
 from bodycam.model import ids
@@ -28,7 +30,12 @@ class LedgerCheck:
     """
 
     def __init__(
-        self, folder: Path, key: Ed25519PublicKey, kept: Head | None, story: Story, findings: Findings
+        self,
+        folder: Path,
+        key: Ed25519PublicKey,
+        kept: Sequence[KeptHead],
+        story: Story,
+        findings: Findings,
     ) -> None:
         self._entries, self._heads = folder / "entries", folder / "heads"
         self._lock, self._key, self._kept = folder / "lock", key, kept
@@ -37,7 +44,10 @@ class LedgerCheck:
         self._whole = True  # whether the tree is still worth comparing
         self._position = self._heads_position = 0
         self._stopped = False
-        self._kept_met = False
+        self._kept_at: dict[int, list[KeptHead]] = {}
+        for one in kept:
+            self._kept_at.setdefault(one.head.size, []).append(one)
+        self._met = set[str]()
         self.leaves = self.heads = 0
         self.newest: Head | None = None
 
@@ -62,8 +72,9 @@ class LedgerCheck:
         if self.newest is None:
             if not self._stopped:
                 self._findings.add(str(self._heads), "holds no signed head")
-        elif self._kept is not None:
-            self._check_kept(self._kept, self.newest)
+        else:
+            for one in self._kept:
+                self._check_kept(one, self.newest)
 
     def _settle(self) -> None:
         """A head that is being written is whole in a moment, or never was one."""
@@ -179,11 +190,12 @@ class LedgerCheck:
             self._findings.add(where, str(error))
         self.leaves += 1
         self._tree.add(merkle.leaf_hash(data))
-        if self._kept is not None and self._tree.size == self._kept.size and self._whole:
-            self._kept_met = self._tree.root == self._kept.root
+        if self._whole and (kept := self._kept_at.get(self._tree.size)):
+            root = self._tree.root
+            self._met |= {one.where for one in kept if one.head.root == root}
 
-    def _check_kept(self, kept: Head, newest: Head) -> None:
-        where = "the head kept outside"
+    def _check_kept(self, one: KeptHead, newest: Head) -> None:
+        kept, where = one.head, f"the head kept outside, {one.where}"
         if not kept.holds(self._key):
             self._findings.add(where, "is not signed by this key")
         elif kept.log != newest.log:
@@ -191,12 +203,13 @@ class LedgerCheck:
         elif kept.size > newest.size:
             self._findings.add(
                 str(self._entries),
-                f"the ledger was cut: a head over {kept.size} leaves was kept, {newest.size} are left",
+                f"the ledger was cut: a head over {kept.size} leaves was kept ({one.where}), "
+                f"{newest.size} are left",
             )
         elif kept.size == 0:
             if kept.root != merkle.EMPTY_ROOT:
                 self._findings.add(where, "has another root than an empty ledger")
-        elif not self._kept_met:
+        elif one.where not in self._met:
             self._findings.add(where, f"has another root over {kept.size} leaves than this ledger")
 
     def _being_written(self) -> bool:

@@ -26,6 +26,20 @@ class Frontier:
         self.size = 0
         self._peaks: list[tuple[int, bytes]] = []
 
+    @classmethod
+    def resumed(cls, size: int, peaks: Sequence[bytes]) -> "Frontier":
+        """The tree of `size` leaves of which these are the roots of its complete subtrees, largest first.
+
+        Raises:
+            ValueError: such a tree has another number of them.
+        """
+        heights = [height for height in reversed(range(size.bit_length())) if size >> height & 1]
+        if size < 0 or len(heights) != len(peaks):
+            raise ValueError(f"a tree of {size} leaves has {len(heights)} complete subtrees")
+        frontier = cls()
+        frontier.size, frontier._peaks = size, list(zip(heights, peaks, strict=True))
+        return frontier
+
     def add(self, leaf: bytes) -> None:
         """Append the hash of a leaf."""
         self.size += 1
@@ -39,6 +53,16 @@ class Frontier:
     def root(self) -> bytes:
         """The root over all leaves so far."""
         return fold([digest for _, digest in self._peaks])
+
+
+def peaks(size: int, subtree: "Subtree") -> list[bytes]:
+    """The roots of the complete subtrees of the first `size` leaves, largest first."""
+    found, begin = [], 0
+    for height in reversed(range(size.bit_length())):
+        if size >> height & 1:
+            found.append(subtree(begin, begin + (1 << height)))
+            begin += 1 << height
+    return found
 
 
 def root(hashes: Iterable[bytes]) -> bytes:

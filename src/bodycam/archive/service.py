@@ -11,12 +11,13 @@ from typing import Any
 import structlog
 
 from bodycam.archive.archivist import Archivist
+from bodycam.archive.evidence.preparing import EvidenceRefused
 from bodycam.archive.format.container import SessionReader
 from bodycam.archive.keeper import Failures, Keeper
 from bodycam.archive.keystore import KeyGone, KeyStore
 from bodycam.archive.leaf import detail_text
 from bodycam.archive.ledger import Leaf, new_salt, salted
-from bodycam.archive.store import Store
+from bodycam.archive.store import Store, StoreUnavailable
 from bodycam.catalog.sessions import Place
 from bodycam.model import ids
 from bodycam.net.channel import Channel, ChannelServer, RemoteError
@@ -30,10 +31,13 @@ An archivist that keeps up takes the longest: a step costs as much for ten excha
 """
 
 TRANSCRIPTS_AT_ONCE = 8
+BUNDLES_AT_ONCE = 2
 SETTLE_POLL = 0.02
 CHUNK = 256
 
 FindPlace = Callable[[str], Place | None]
+Evidence = Callable[[str, list[int]], tuple[int, Iterator[bytes]]]
+"""A run and sizes of kept heads -> how many sessions its bundle tells of, and the bundle."""
 
 
 class ArchivistService:
@@ -48,9 +52,11 @@ class ArchivistService:
         find: FindPlace,
         verify: Callable[[], dict[str, Any]],
         keeper: Keeper | None = None,
+        evidence: Evidence | None = None,
     ) -> None:
         self._archivist, self._store, self._keystore = archivist, store, keystore
         self._find, self._verify, self._keeper = find, verify, keeper
+        self._evidence, self._bundles = evidence, asyncio.Semaphore(BUNDLES_AT_ONCE)
         self._server = ChannelServer(self._answer)
         self._transcripts = asyncio.Semaphore(TRANSCRIPTS_AT_ONCE)
         self._verifying = asyncio.Lock()
@@ -117,6 +123,8 @@ class ArchivistService:
                 apply = partial(self._keeper.apply, str(body["actor"]), trust_clock=bool(body["trust_clock"]))
                 with _retention():
                     return (await asyncio.to_thread(apply)).to_plain()
+            case "evidence" if self._evidence is not None:
+                return self._bundle(self._evidence, str(body["run"]), [int(one) for one in body["kept"]])
             case "settle-holds" if self._keeper is not None:
                 return await asyncio.to_thread(self._keeper.settle)
             case _:
@@ -128,6 +136,15 @@ class ArchivistService:
             while chunk := await asyncio.to_thread(_take, events, CHUNK):
                 for event in chunk:
                     yield event
+
+    async def _bundle(self, evidence: Evidence, run: str, kept: list[int]) -> AsyncIterator[Any]:
+        """How many sessions there are, then the bundle, piece by piece."""
+        async with self._bundles:
+            with _evidence():
+                sessions, pieces = await asyncio.to_thread(evidence, run, kept)
+                yield sessions
+                while (piece := await asyncio.to_thread(next, pieces, None)) is not None:
+                    yield piece
 
     def _events(self, session: str) -> Iterator[list[Any]]:
         """The events of a session, live or sealed.
@@ -204,6 +221,17 @@ def _retention() -> Iterator[None]:
     except Failures as error:
         log.error("retention was asked for and did not come to its end", error=str(error))
         raise RemoteError("retention-failed", f"retention did not come to its end: {error}") from error
+
+
+@contextlib.contextmanager
+def _evidence() -> Iterator[None]:
+    try:
+        yield
+    except EvidenceRefused as error:
+        raise RemoteError(error.code, str(error)) from error
+    except (StoreUnavailable, OSError) as error:
+        log.error("a bundle of evidence could not be made", error=str(error))
+        raise RemoteError("evidence-failed", f"the bundle can't be made: {error}") from error
 
 
 def _take(events: Iterator[list[Any]], count: int) -> list[list[Any]]:

@@ -207,6 +207,17 @@ class Story:
             " HAVING count(*) <> max(opening) OR count(DISTINCT opening) <> count(*) OR min(opening) <> 1"
         )
 
+    def holes(self) -> Iterator[tuple[bytes, int, int, int]]:
+        """Workers of whose opening numbers some between two that were taken are missing, or are there twice.
+
+        Gives the worker, how many numbers were taken, the lowest and the highest.
+        """
+        yield from self._database.execute(
+            "SELECT worker, count(*), min(opening), max(opening) FROM ledger WHERE worker IS NOT NULL"
+            " GROUP BY worker HAVING count(*) <> max(opening) - min(opening) + 1"
+            " OR count(DISTINCT opening) <> count(*)"
+        )
+
     def openings(self, worker: bytes) -> Iterator[int]:
         """A worker's opening numbers, in order."""
         rows = self._database.execute(

@@ -5,7 +5,7 @@ archivist and workers may go on writing. Memory is bounded, whatever the sizes.
 """
 
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from bodycam.archive import deletions
 from bodycam.archive.containercheck import MARKERS, ContainerCheck
 from bodycam.archive.findings import MOST_FINDINGS, Finding, Findings, Report, Verified
 from bodycam.archive.journalcheck import JournalCheck
-from bodycam.archive.ledger import Head
+from bodycam.archive.kept import KeptHead
 from bodycam.archive.ledgercheck import LedgerCheck
 from bodycam.archive.stagingcheck import StagingCheck
 from bodycam.archive.store import ObjectMissing, Store, StoreUnavailable
@@ -33,8 +33,8 @@ _ROUNDS = 5
 class Verifier:
     """One verification of one data folder.
 
-    `pinned` says that the key came from elsewhere than the gateway that is verified; `kept` is a head that
-    was kept elsewhere. Sessions that were opened and not sealed are in order as long as the journals (in
+    `pinned` says that the key came from elsewhere than the gateway that is verified; `kept` are heads that
+    were kept elsewhere. Sessions that were opened and not sealed are in order as long as the journals (in
     `journals`, by default `journal` beside the ledger) or the staging files (in `staging`) hold them. With
     `journal_key`, the archivist's, the contents of journals are checked, else their structure.
     """
@@ -46,7 +46,7 @@ class Verifier:
         key: Ed25519PublicKey,
         *,
         pinned: bool,
-        kept: Head | None = None,
+        kept: Sequence[KeptHead] = (),
         journals: Path | None = None,
         staging: Path | None = None,
         journal_key: X25519PrivateKey | None = None,
@@ -128,7 +128,7 @@ class Verifier:
     def _state(self, findings: Findings) -> Verified:
         if findings.count:
             return Verified.BROKEN
-        if self._pinned and self._kept is not None:
+        if self._pinned and self._kept:
             return Verified.AUTHENTIC
         return Verified.SELF_CONSISTENT
 

@@ -56,6 +56,12 @@ def events_after(connection: Connection, after: int, before: int, limit: int) ->
     return found
 
 
+def events_from(connection: Connection, since: int, after: int, limit: int) -> list[AuditEvent]:
+    """Events of the time from `since` on, behind the one with the id `after`, oldest first."""
+    query = select(audit).where(audit.c.at >= since, audit.c.id > after).order_by(audit.c.id).limit(limit)
+    return [AuditEvent(**row._mapping) for row in connection.execute(query)]
+
+
 def newest_event(connection: Connection) -> int:
     """The id of the newest event; 0 without any."""
     return int(connection.execute(select(func.coalesce(func.max(audit.c.id), 0))).scalar_one())

@@ -164,6 +164,13 @@ def sessions_by_id(connection: Connection, ids: Iterable[str]) -> dict[str, Sess
     return {row.id: of_row(row) for row in connection.execute(query().where(sessions.c.id.in_(list(ids))))}
 
 
+def runs_of_sessions(connection: Connection, ids: Iterable[str]) -> dict[str, str]:
+    """The runs that these sessions are of; unknown ids are left out."""
+    named = select(sessions.c.id, runs.c.id.label("run_id")).join(runs, runs.c.key == sessions.c.run)
+    found = connection.execute(named.where(sessions.c.id.in_(list(ids))))
+    return {row.id: row.run_id for row in found}
+
+
 def list_sessions(
     connection: Connection, wanted: SessionFilter, *, limit: int = 100, cursor: str | None = None
 ) -> Page[SessionRecord]:

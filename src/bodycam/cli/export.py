@@ -16,6 +16,7 @@ from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn
 
 from bodycam.cli.door import kind_of, knock
+from bodycam.cli.evidence import write_bundle
 from bodycam.cli.failure import USAGE, Failure
 from bodycam.cli.options import Since, Until, Url, moment
 from bodycam.cli.printing import tell
@@ -63,10 +64,20 @@ def command(
     asides: Annotated[bool, typer.Option("--asides", help="Connections' own housekeeping too.")] = False,
     since: Since = None,
     until: Until = None,
-    output: Annotated[str, typer.Option("--output", "-o", help="A file; - is standard output.")] = "-",
+    evidence: Annotated[
+        bool, typer.Option("--evidence", help="One run's bundle of evidence, for `bodycam verify`.")
+    ] = False,
+    output: Annotated[
+        str | None,
+        typer.Option("--output", "-o", help="A file; - is standard output, the default but of a bundle."),
+    ] = None,
     url: Url = None,
 ) -> None:
     """Export what was recorded. A file is written whole or not at all, and never overwritten."""
+    if evidence:
+        _evidence(ids or [], output, url)
+        return
+    output = output or "-"
     wanted = {"since": moment(since, "--since"), "until": moment(until, "--until")}
     with knock(url) as client:
         for identifier in ids or []:
@@ -78,6 +89,15 @@ def command(
             records = _exchanges(client, ids or [], wanted, asides)
         count = _write(records, form, transcripts, output)
     tell(f"{count} {'entries' if transcripts else 'exchanges'}" + ("" if output == "-" else f" in {output}"))
+
+
+def _evidence(ids: list[str], output: str | None, url: str | None) -> None:
+    if len(ids) != 1 or kind_of(ids[0]) != "run":
+        raise Failure(
+            "a bundle of evidence is of one run", hint="bodycam export --evidence run_...", code=USAGE
+        )
+    with knock(url) as client:
+        tell(f"the evidence is in {write_bundle(client, ids[0], output)}")
 
 
 def _write(records: Iterator[dict[str, Any]], form: Format, transcripts: bool, output: str) -> int:

@@ -1,6 +1,7 @@
 """`bodycam verify`: do recordings and ledger tell one story, asked of the gateway or read offline."""
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -12,22 +13,32 @@ from rich.progress import Progress
 
 from bodycam import config
 from bodycam.archive.head import Head
+from bodycam.archive.kept import KeptHead
 from bodycam.archive.keys import KeysUnusable, load_journal, load_signing_public
 from bodycam.archive.store.local import LocalStore
 from bodycam.archive.verify import Verifier
+from bodycam.cli.bundles import print_bundle, verify_bundle
 from bodycam.cli.door import knock
 from bodycam.cli.failure import NO, USAGE, Failure
-from bodycam.cli.kept_heads import Kept, check, heads_folder, kept_for, read_head
+from bodycam.cli.heads_folder import heads_folder
+from bodycam.cli.kept_heads import check, kept_for, read_heads
 from bodycam.cli.options import Json, Settings, Url
 from bodycam.cli.printing import print_json, print_line, tell
+from bodycam.cli.stamped import check_stamps, print_stamps
 from bodycam.net.control_client import ControlClient, ControlError
 
 VERIFY_SECONDS = 3600.0
+MOST_ASKED = 500
+"""Heads about which the gateway is asked, each by a call."""
+
 MARKED_SHOWN = 20
 """Sessions with a marker that the terminal shows; `--json` has more."""
 
 
 def command(
+    bundle: Annotated[
+        Path | None, typer.Argument(metavar="[BUNDLE]", help="A file that `export --evidence` wrote.")
+    ] = None,
     offline: Annotated[
         bool, typer.Option("--offline", help="Read the data folder; no gateway is asked.")
     ] = False,
@@ -35,23 +46,37 @@ def command(
         Path | None, typer.Option("--data", help="The data folder; else that of the settings.")
     ] = None,
     key: Annotated[Path | None, typer.Option("--key", help="The pinned public key, signing.pem.")] = None,
-    head: Annotated[Path | None, typer.Option("--head", help="A ledger head that was kept outside.")] = None,
+    head: Annotated[
+        list[Path] | None,
+        typer.Option("--head", help="A file with ledger heads that were kept outside; may be repeated."),
+    ] = None,
+    authority: Annotated[
+        Path | None,
+        typer.Option("--authority", help="Certificates of the authority that stamped kept heads, in PEM."),
+    ] = None,
     settings: Settings = "bodycam.yaml",
     as_json: Json = False,
     url: Url = None,
 ) -> None:
-    """Verify recordings, ledger and journals; exits 0 if all holds and 1 if not, with every fault named.
+    """Verify recordings, ledger and journals, or one bundle of evidence by itself.
+
+    Exits 0 if all holds and 1 if not, with every fault named.
 
     It says `authentic` only with a pinned key and a head that was kept outside, else `self-consistent`.
     """
-    pinned = _key(key) if key else None
-    if offline:
-        report = _offline(data, pinned, read_head(head) if head else None, Path(settings))
+    pinned, given = _key(key) if key else None, read_heads(head or [])
+    if bundle is not None:
+        report = verify_bundle(bundle, pinned, given)
+    elif offline:
+        report = _offline(data, pinned, given, Path(settings))
     else:
         with knock(url) as client:
-            report = _online(client, pinned, head)
+            report = _online(client, pinned, given)
+    report = check_stamps(report, given, authority)
     if as_json:
         print_json(report)
+    elif bundle is not None:
+        print_bundle(report)
     else:
         _print(report)
     if not report["ok"]:
@@ -59,7 +84,7 @@ def command(
 
 
 def _offline(
-    data: Path | None, pinned: Ed25519PublicKey | None, kept: Head | None, file: Path
+    data: Path | None, pinned: Ed25519PublicKey | None, kept: Sequence[KeptHead], file: Path
 ) -> dict[str, Any]:
     found = _settings(file, needed=data is None or pinned is None)
     folder = data or (found.storage.data if found else Path())
@@ -82,7 +107,9 @@ def _offline(
     return report.to_plain()
 
 
-def _online(client: ControlClient, pinned: Ed25519PublicKey | None, head: Path | None) -> dict[str, Any]:
+def _online(
+    client: ControlClient, pinned: Ed25519PublicKey | None, given: Sequence[KeptHead]
+) -> dict[str, Any]:
     console = Console(stderr=True)
     with Progress(console=console, disable=not console.is_terminal, transient=True) as progress:
         progress.add_task("the gateway verifies", total=None)
@@ -95,15 +122,15 @@ def _online(client: ControlClient, pinned: Ed25519PublicKey | None, head: Path |
         raise Failure(f"the gateway's ledger head can't be understood: {error}") from error
     if pinned is not None and not now.holds(pinned):
         findings.append({"where": "ledger head", "what": "it is not signed by the pinned key"})
-    kept = list(kept_for(client.url, heads_folder(os.environ)))
-    if head is not None:
-        kept.append(Kept(head, read_head(head)))
+    kept = [*kept_for(client.url, heads_folder(os.environ)), *given[-MOST_ASKED:]]
+    if len(given) > MOST_ASKED:
+        tell(f"of {len(given)} heads the last {MOST_ASKED} are asked about; --offline compares all of them")
     checked = []
     for one in kept:
         try:
             checked.append(check(client, one, now, pinned))
         except ControlError as error:
-            checked.append({"file": str(one.file), "size": one.head.size, "ok": False, "what": error.message})
+            checked.append({"file": one.where, "size": one.head.size, "ok": False, "what": error.message})
     findings += [{"where": one["file"], "what": one["what"]} for one in checked if not one["ok"]]
     ok = bool(report.get("ok")) and not findings
     state = report.get("state") if ok else "broken"
@@ -113,6 +140,7 @@ def _online(client: ControlClient, pinned: Ed25519PublicKey | None, head: Path |
 def _print(report: dict[str, Any]) -> None:
     counts = report.get("counts") or {}
     print_line(f"{report.get('state')}: " + ", ".join(f"{number} {name}" for name, number in counts.items()))
+    print_stamps(report)
     kept = report.get("kept_heads")
     if kept:
         print_line(

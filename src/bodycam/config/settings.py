@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from pydantic import Field
 
+from bodycam.config.anchoring import Ledger
 from bodycam.config.approvals import Approvals
 from bodycam.config.auditing import Audit
 from bodycam.config.gateway import Limits, Listen, Logging, Tls
@@ -32,6 +33,7 @@ class Settings(Section):
     storage: Storage = Field(default_factory=absent, description="Where things are kept.")
     journal: Journal = Field(default_factory=Journal, description="The workers' write-ahead files.")
     archive: Archive = Field(default_factory=Archive, description="Sealing, ledger and search index.")
+    ledger: Ledger = Field(default_factory=Ledger, description="Where the ledger's heads are kept outside.")
     limits: Limits = Field(default_factory=Limits, description="Bounds on clients.")
     identity: Identity = Field(default_factory=Identity, description="Credentials and their lifetimes.")
     roles: Roles = Field(default_factory=Roles, description="Who may do what.")

@@ -7,6 +7,7 @@ what happened and what to do, so that no caller ever shows a traceback or a secr
 import json
 import ssl
 from collections.abc import Callable, Generator, Iterator, Mapping
+from contextlib import contextmanager
 from types import TracebackType
 from typing import Any, Self
 
@@ -140,16 +141,34 @@ class ControlClient:
         Raises:
             ControlError: refused, cut off, or a line that is not JSON. GatewayUnreachable: no answer.
         """
+        with self._streamed("GET", path, read_seconds, params=_without_none(params)) as answer:
+            for line in answer.iter_lines():
+                if line.strip():
+                    yield _object(line, path)
+
+    @contextmanager
+    def download(
+        self, path: str, body: Mapping[str, Any], *, read_seconds: float
+    ) -> Iterator[tuple[Mapping[str, str], Iterator[bytes]]]:
+        """Post a JSON object and take bytes as they come, behind the answer's headers.
+
+        Raises:
+            ControlError: refused, or cut off. GatewayUnreachable: no answer.
+        """
+        with self._streamed("POST", path, read_seconds, json=body) as answer:
+            yield answer.headers, answer.iter_bytes()
+
+    @contextmanager
+    def _streamed(
+        self, method: str, path: str, read_seconds: float | None, **sent: Any
+    ) -> Iterator[httpx.Response]:
         timeout = httpx.Timeout(CONNECT_SECONDS, read=read_seconds)
-        query = _without_none(params)
         try:
-            with self._http.stream("GET", path, params=query, timeout=timeout) as answer:
+            with self._http.stream(method, path, timeout=timeout, **sent) as answer:
                 if answer.status_code >= 400:
                     answer.read()
                     raise _refusal(answer)
-                for line in answer.iter_lines():
-                    if line.strip():
-                        yield _object(line, path)
+                yield answer
         except SignInFailed as failure:
             raise _signed_out(failure) from failure
         except (httpx.ConnectError, httpx.ConnectTimeout) as error:

@@ -30,6 +30,7 @@ TABLE: dict[tuple[str, str], tuple[Any, tuple[int, int, int, int, int, int]]] = 
     ("GET", "/v1/sessions/{session}"): (None, (401, 401, 404, 200, 200, 200)),
     ("POST", "/v1/sessions/{session}/kill"): ({}, (401, 401, 404, 200, 403, 200)),
     ("GET", "/v1/sessions/{session}/transcript"): (None, (401, 401, 404, 200, 200, 200)),
+    ("POST", "/v1/runs/{run}/evidence"): (None, (401, 401, 403, 403, 200, 200)),
     ("GET", "/v1/exchanges"): (None, (401, 401, 200, 200, 200, 200)),
     ("GET", "/v1/search"): (None, (401, 401, 200, 200, 200, 200)),
     ("GET", "/v1/leaks"): (None, (401, 401, 200, 200, 200, 200)),

@@ -10,6 +10,7 @@ from typing import Any
 
 import httpx
 
+from bodycam.api.anchoring import Anchoring
 from bodycam.api.app import create_app
 from bodycam.api.approval_desk import ApprovalDesk
 from bodycam.api.archivist import ArchivistAway, ArchivistRefused, Entered, Settled
@@ -72,6 +73,9 @@ class PlayedArchivist:
         self.plan: dict[str, Any] = {
             "at": 1.0, "waits": "", "counts": {}, "by_rule": {}, "recordings": [], "more": False,
         }  # fmt: skip
+        self.bundle: list[bytes | Exception] = [b"one", b"two"]
+        self.asked: list[tuple[str, list[int]]] = []
+        self.signed: dict[str, Any] | None = None
         self.applied: list[tuple[str, bool]] = []
         self.told: dict[str, Any] = {"lag_seconds": 0.25, "sealed_total": 7, "journal_bytes": 4096}
 
@@ -94,8 +98,19 @@ class PlayedArchivist:
         finally:
             self.left += 1
 
+    async def evidence(self, run: str, kept: Sequence[int]) -> AsyncIterator[Any]:
+        self._here()
+        self.asked.append((run, list(kept)))
+        yield len(self.bundle)
+        for piece in self.bundle:
+            if isinstance(piece, Exception):
+                raise piece
+            yield piece
+
     async def head(self) -> dict[str, Any]:
         self._here()
+        if self.signed is not None:
+            return self.signed
         return {"log": "aa", "size": len(self.entered), "root": "bb", "at": 1, "signature": "cc"}
 
     async def settle(self, sessions: Sequence[str], timeout: float) -> Settled:
@@ -299,6 +314,7 @@ async def living(
         audit_export=AuditExport(
             engine, in_use, folder / "audit-sinks", "1.2.3", interval=0.02, first_pause=0.05
         ),
+        anchoring=Anchoring(archivist, in_use, folder / "anchors", interval=0.02, first_pause=0.05),
         keys=store,
         providers=Providers(tree, source=source),
         sign_ins=SignInDesk(engine, in_use, trail, Flows(bytes(32)), SamlProviders(tree, source=metadata)),

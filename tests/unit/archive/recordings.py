@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from bodycam.archive.findings import Report
 from bodycam.archive.format import v1
 from bodycam.archive.format.container import MAGIC, Place, footer
+from bodycam.archive.kept import KeptHead
 from bodycam.archive.ledger import Head, Leaf, Ledger
 from bodycam.archive.store.local import LocalStore
 from bodycam.archive.verify import Verifier
@@ -115,6 +116,6 @@ class Archive:
             self.store,
             self.signing.public_key(),
             pinned=pinned,
-            kept=kept,
+            kept=() if kept is None else (KeptHead("kept.json", kept),),
             journal_key=journal_key,
         ).run()

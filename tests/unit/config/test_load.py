@@ -98,7 +98,7 @@ def problems(text: str) -> list[str]:
         ("approvals: {url: 'https://me@console'}", "1: approvals.url: expected https://host/path, or nothing"),
         ("limit: {}",
          "1: limit: no such setting (did you mean limits?); expected one of listen, tls, "
-         "workers, keys, storage, journal, archive, limits, identity, roles, targets, agents, access, viewing, "
+         "workers, keys, storage, journal, archive, ledger, limits, identity, roles, targets, agents, access, viewing, "
           "rules, judging, approvals, audit, detectors, masking, retention, logging"),
         ("storage: {recordings: 's3://b/p'}",
          "1: storage.recordings: an S3 store is not in this version; expected file"),

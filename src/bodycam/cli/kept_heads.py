@@ -7,10 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-
 from bodycam.archive import merkle
 from bodycam.archive.head import Head
+from bodycam.archive.succession import KeyChain
 from bodycam.cli.failure import USAGE, Failure
 from bodycam.net.control_client import ControlClient
 
@@ -68,10 +67,13 @@ def kept_for(url: str, folder: Path) -> Iterator[Kept]:
                 return
 
 
-def check(client: ControlClient, kept: Kept, now: Head, key: Ed25519PublicKey | None) -> dict[str, Any]:
-    """Whether the ledger whose head is `now` extends the kept one: {file, size, ok, what}."""
+def check(client: ControlClient, kept: Kept, now: Head, keys: KeyChain | None) -> dict[str, Any]:
+    """Whether the ledger whose head is `now` extends the kept one: {file, size, ok, what}.
+
+    `keys` are the signing keys that the pinned one is among.
+    """
     what = ""
-    if key is not None and not kept.head.holds(key):
+    if keys is not None and not any(kept.head.holds(key) for key in keys.keys):
         what = "the kept head is not signed by the pinned key"
     elif kept.head.log != now.log:
         what = "the gateway has another ledger now"

@@ -124,8 +124,8 @@ class LedgerCheck:
         except ValueError as error:
             self._findings.add(where, str(error))
             return None
-        if not head.holds(self.chain.current) and not self._after(head, extent):
-            self._findings.add(where, "a head that this key did not sign")
+        if not head.holds(self.chain.current) and (wrong := self._after(head, extent)) is not None:
+            self._findings.add(where, wrong)
             return None
         if self.newest is not None and (head.log != self.newest.log or head.size <= self.newest.size):
             self._findings.add(where, "a head of another log, or one that goes back")
@@ -148,8 +148,12 @@ class LedgerCheck:
             pass  # what is wrong is found when it is read in its order
         return key
 
-    def _after(self, head: Head, extent: int) -> bool:
-        """Whether a head is signed by the key that leaves which only it covers bring into use."""
+    def _after(self, head: Head, extent: int) -> str | None:
+        """What is wrong with a head that the key in use did not sign.
+
+        Nothing is, if it is signed by the key that leaves which only it covers bring into use.
+        """
+        wrong = "a head that this key did not sign"
         ahead = KeyChain(self.chain.current)
         ahead.keys = list(self.chain.keys)
         try:
@@ -157,11 +161,11 @@ class LedgerCheck:
                 for offset, data in frames.read(entries, self._position):
                     if offset >= extent:
                         break
-                    if data[1:2] == _SIGNING and ahead.follow(decode_leaf(data)[2:]) is not None:
-                        return False
+                    if data[1:2] == _SIGNING and (odd := ahead.follow(decode_leaf(data)[2:])) is not None:
+                        return f"{wrong}; it covers {odd}"
         except (OSError, ValueError, BadFrame):
-            return False
-        return head.holds(ahead.current)
+            return wrong
+        return None if head.holds(ahead.current) else wrong
 
     def _cover(self, entries: BinaryIO, head: Head, extent: int) -> None:
         """Take the leaves up to a head, and compare."""

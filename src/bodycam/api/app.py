@@ -57,7 +57,7 @@ RESOURCES = (
     provider_answers,
 )
 
-_STATUS = {"not-found": 404, "no-such-head": 404, "deleted": 410}
+_STATUS = {"not-found": 404, "no-such-head": 404, "deleted": 410, "key-away": 503}
 
 
 def create_app(context: Control) -> FastAPI:

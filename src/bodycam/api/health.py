@@ -117,6 +117,9 @@ async def _archivist(context: Control) -> CheckOut:
         return CheckOut(name="archivist", ok=False, detail=str(error))
     if status.get("store_failure"):
         return CheckOut(name="archivist", ok=False, detail="recordings can't be stored; the log says why")
+    if status.get("key_failure"):
+        detail = f"recordings wait for a key-encryption key: {status['key_failure']}"
+        return CheckOut(name="archivist", ok=False, detail=detail)
     return CheckOut(name="archivist", ok=True, detail="")
 
 

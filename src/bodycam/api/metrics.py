@@ -163,6 +163,14 @@ METRICS: Sequence[Described] = (
     Described("bodycam_journal_gaps_total", True, "Gaps met in workers' opening numbers.", _A, ("gaps",)),
     Described("bodycam_ledger_size", False, "Leaves of the ledger.", _A, ("ledger_size",)),
     Described("bodycam_sealed_total", True, "Sessions sealed.", _A, ("sealed_total",)),
+    Described(
+        "bodycam_key_encryption_keys_away",
+        False,
+        "Key-encryption keys that can't be had just now.",
+        _A,
+        ("keys_away",),
+    ),
+    Described("bodycam_rewrap_left", False, "Data keys that an older key still wraps.", _A, ("rewrap_left",)),
     Described("bodycam_deleted_total", True, "Recordings deleted.", _A, ("deleted_total",)),
     Described(
         "bodycam_deleted_objects_left",

@@ -3,10 +3,15 @@
 import asyncio
 import gc
 import os
+import signal
+import threading
 from functools import partial
 from typing import Any
 
+import structlog
+
 from bodycam import __version__
+from bodycam.app.keyrings import journal_opener, kek_for, open_keyring
 from bodycam.app.shared import ARCHIVIST_SOCKET, open_catalog, snapshot_file
 from bodycam.archive import deletions
 from bodycam.archive.archivist import ArchiveSettings, Archivist, Folders
@@ -16,19 +21,23 @@ from bodycam.archive.evidence.writing import evidence
 from bodycam.archive.index import Indexer, IndexSettings
 from bodycam.archive.indexing import ContainerIndexer, IndexThread, Markers
 from bodycam.archive.keeper import Keeper
-from bodycam.archive.keys import load_archivist, load_public
+from bodycam.archive.keys import KeysUnusable, load_archivist, load_public
 from bodycam.archive.keystore import KeyStore
-from bodycam.archive.ledger import Ledger
+from bodycam.archive.ledger import Ledger, LedgerDamaged
 from bodycam.archive.removal import Removal
+from bodycam.archive.rewrapping import Rewrapper
 from bodycam.archive.sealing import Sealer
 from bodycam.archive.service import ArchivistService
 from bodycam.archive.store.local import LocalStore
+from bodycam.archive.succession import successions
 from bodycam.archive.verify import Verifier
 from bodycam.catalog import sessions as catalog_sessions
 from bodycam.catalog.engine import reading
 from bodycam.config import Settings, from_snapshot
 from bodycam.config.retention import Retention
 from bodycam.registry import TRANSCRIPTS
+
+log = structlog.get_logger(__name__)
 
 NICE = 5
 
@@ -40,11 +49,11 @@ async def run_archivist(settings: Settings, stop: asyncio.Event) -> None:
     _collect_seldom()
     data = settings.storage.data
     keys = load_archivist(settings.keys)
-    public = load_public(settings.keys)
     engine = await open_catalog(settings)
     store = LocalStore(data / "recordings")
-    keystore = KeyStore(data / "keystore" / "keys.db", keys.wrapping)
-    ledger = Ledger(data / "ledger", keys.signing)
+    keystore = KeyStore(data / "keystore" / "keys.db", open_keyring(settings))
+    ledger = Ledger(data / "ledger", keys.signing, successions(settings.keys / "public"))
+    opener = journal_opener(settings.keys)
     staging = data / "staging"
     markers = Markers(staging / "unindexed")
     index = IndexThread(
@@ -52,7 +61,8 @@ async def run_archivist(settings: Settings, stop: asyncio.Event) -> None:
     )
     archivist = Archivist(
         Folders(journal=data / "journal", staging=staging),
-        journal_key=keys.journal,
+        journal_key=opener,
+        kek_for=kek_for(settings),
         ledger=ledger,
         keystore=keystore,
         sealer=Sealer(staging / "intent", store, keystore, keys.signing),
@@ -66,7 +76,8 @@ async def run_archivist(settings: Settings, stop: asyncio.Event) -> None:
     )
 
     def verify() -> dict[str, Any]:
-        verifier = Verifier(data / "ledger", store, public.signing, pinned=False, journal_key=keys.journal)
+        signing = load_public(settings.keys).signing
+        verifier = Verifier(data / "ledger", store, signing, pinned=False, journal_key=opener)
         return verifier.run().to_plain()
 
     def find(session: str) -> catalog_sessions.Place | None:
@@ -91,7 +102,7 @@ async def run_archivist(settings: Settings, stop: asyncio.Event) -> None:
         unindexed=markers.names,
         interval=settings.archive.retention_interval,
     )
-    sources = Sources(archivist, store, keystore, engine, TRANSCRIPTS, keys.signing, data, __version__)
+    sources = Sources(archivist, store, keystore, engine, TRANSCRIPTS, data, __version__)
     service = ArchivistService(
         archivist,
         store=store,
@@ -101,11 +112,27 @@ async def run_archivist(settings: Settings, stop: asyncio.Event) -> None:
         keeper=keeper,
         evidence=partial(evidence, sources),
     )
+
+    def take_keys() -> None:
+        """A reload: another signing key may have taken the old one's place."""
+        try:
+            archivist.sign_with(load_archivist(settings.keys).signing, successions(settings.keys / "public"))
+        except (KeysUnusable, LedgerDamaged, OSError) as error:
+            log.error("the signing key can't be taken over; the old one stays in use", error=str(error))
+
+    asyncio.get_running_loop().add_signal_handler(
+        signal.SIGHUP, lambda: threading.Thread(target=take_keys, name="take-keys", daemon=True).start()
+    )
+    rewrapper = Rewrapper(keystore)
+    keystore.keyring.start()
+    rewrapper.start()
     index.start()
     try:
         await service.run(settings.storage.sockets / ARCHIVIST_SOCKET, stop)
     finally:
         index.stop()
+        rewrapper.stop()
+        keystore.keyring.stop()
         tombstones.close()
         keystore.close()
         engine.dispose()

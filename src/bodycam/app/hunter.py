@@ -6,11 +6,12 @@ from multiprocessing.sharedctypes import Synchronized
 from multiprocessing.synchronize import Event as Flag
 from typing import Any
 
+from bodycam.app.keyrings import open_keyring
 from bodycam.app.masking import CACHE, fingerprint_key, patterns
 from bodycam.archive.format.container import Place, SessionReader
 from bodycam.archive.format.v1 import FormatDamaged
 from bodycam.archive.hunt import Hunted, SessionHunt
-from bodycam.archive.keys import load_archivist
+from bodycam.archive.kek import KeyAway
 from bodycam.archive.keystore import KeyGone, KeyStore
 from bodycam.archive.store import StoreUnavailable
 from bodycam.archive.store.local import LocalStore
@@ -43,7 +44,7 @@ class Hunter:
         self._matcher = matcher(settings, quarry.detectors)
         self._fingerprints = Fingerprints(fingerprint_key(data / CACHE))
         self._store = LocalStore(data / "recordings")
-        self._keystore = KeyStore(data / "keystore" / "keys.db", load_archivist(settings.keys).wrapping)
+        self._keystore = KeyStore(data / "keystore" / "keys.db", open_keyring(settings))
         self._stop, self._read = stop, read
 
     def look(self, name: str, places: Sequence[Place]) -> list[Hunted]:
@@ -58,7 +59,7 @@ class Hunter:
                 hunt.take(hunted.session, event)
         except KeyGone:
             hunted.gone = True
-        except (FormatDamaged, StoreUnavailable) as error:
+        except (FormatDamaged, StoreUnavailable, KeyAway) as error:
             hunted.fault = str(error)
         except Stopped:
             raise

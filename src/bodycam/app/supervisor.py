@@ -70,7 +70,11 @@ def serve(settings_file: Path) -> None:
             return ()
         current[0] = changed
         write_snapshot(changed)
-        return ("control", *(child.name for child in children if child.name.startswith("worker")))
+        return (
+            "archivist",
+            "control",
+            *(child.name for child in children if child.name.startswith("worker")),
+        )
 
     children = _children(settings, listeners, reading_end)
     supervisor = Supervisor(children, inherited=(reading_end, lock), reload=reload)

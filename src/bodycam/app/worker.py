@@ -94,6 +94,7 @@ async def run_worker(
     def reload() -> None:
         """The supervisor has written changed settings; what is wrong with them was found there."""
         changed = from_snapshot(snapshot_file(settings).read_bytes())
+        journal.write_to(load_public(settings.keys).archivist)
         adopt(policy, changed)
         worker.spawn(mask_by(changed))
         log.info("changed rules are in use", worker=number, policy=policy.version)

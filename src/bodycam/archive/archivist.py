@@ -11,29 +11,33 @@ import sqlite3
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 import cbor2
 import structlog
-from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from bodycam.archive import builder as building
 from bodycam.archive.builder import SessionBuilder, SessionKey, Taken
 from bodycam.archive.checkpoint import Checkpointer, chain_heads, with_largest
+from bodycam.archive.ended import Ended
 from bodycam.archive.format.container import Place
 from bodycam.archive.indexed import Index
+from bodycam.archive.kek import DEFAULT
 from bodycam.archive.keystore import KeyGone, KeyStore
 from bodycam.archive.ledger import Leaf, Ledger
 from bodycam.archive.recover import Known, staged_incarnations, staged_sessions
 from bodycam.archive.sealing import Batch, Sealed, Sealer, container_name
 from bodycam.archive.settings import ArchiveSettings, Folders
 from bodycam.archive.store import StoreUnavailable
+from bodycam.archive.succession import Succession
 from bodycam.archive.tailing import Tail
 from bodycam.journal.entry import Entry
 from bodycam.journal.folder import LOCK, incarnations, is_live, remove, sweep
 from bodycam.journal.follower import Follower
+from bodycam.journal.wrapping import Opener
 from bodycam.model import ids
 
 __all__ = ["ArchiveSettings", "Archivist", "Folders", "Index"]
@@ -56,22 +60,22 @@ class Archivist:
         self,
         folders: Folders,
         *,
-        journal_key: X25519PrivateKey,
+        journal_key: Opener,
         ledger: Ledger,
         keystore: KeyStore,
         sealer: Sealer,
         index: Index,
         settings: ArchiveSettings,
         clock: Callable[[], float] = time.monotonic,
+        kek_for: Callable[[Mapping[str, Any]], str] = lambda _opened: DEFAULT,
     ) -> None:
-        self._folders, self._journal_key = folders, journal_key
+        self._folders, self._journal_key, self._kek_for = folders, journal_key, kek_for
         self.ledger, self._keystore, self._sealer = ledger, keystore, sealer
         self._index, self._settings, self._clock = index, settings, clock
         self._checkpointer = Checkpointer(folders.staging, keystore, clock)
         self.lock = threading.RLock()
         self._tails: dict[bytes, Tail] = {}
-        self._closed: list[SessionBuilder] = []
-        self._closed_since = 0.0
+        self._ended = Ended(keystore.keyring, settings, clock)
         self._again: Batch | None = None
         self._sealing: tuple[Batch, Future[Sealed]] | None = None
         self._retry_at = self._retry_pause = 0.0
@@ -149,8 +153,8 @@ class Archivist:
             self.step()
             with self.lock:
                 # what has ended waits for no more company
-                self._closed_since = self._clock() - self._settings.seal_interval
-                if not self._closed and self._sealing is None and self._again is None:
+                self._ended.hurry()
+                if not self._ended and self._sealing is None and self._again is None:
                     break
             time.sleep(0.01)
         with self.lock:
@@ -159,6 +163,13 @@ class Archivist:
                 tail.close()
             self.ledger.close()
             os.close(self._own)
+
+    def sign_with(self, signing: Ed25519PrivateKey, words: Sequence[Succession]) -> None:
+        """Go on under another signing key. Raises as `Ledger.replace_key` does."""
+        with self.lock:
+            if self.ledger.replace_key(signing, words):
+                self._sealer.signing = signing
+                log.info("another signing key is in use; the ledger has the old one's word for it")
 
     # -- Sessions, as a tail sees it -----------------------------------------------------------------
 
@@ -169,7 +180,7 @@ class Archivist:
         known = key in self.known.opened
         stored = self._stored_key if known else _no_key
         builder = SessionBuilder.begin(key, entry, self._settings.plan, stored)
-        builder.born = self._clock()
+        builder.born, builder.kek = self._clock(), self._kek_for(builder.opened)
         if builder.session in self.known.sealed or builder.session in self._live:
             self._rename(builder)
         self._live[builder.session] = builder
@@ -184,11 +195,7 @@ class Archivist:
 
     def ended(self, builder: SessionBuilder) -> None:
         """A session's last event is in: it waits for a container."""
-        builder.cut_block()
-        builder.ended = self._clock()
-        if not self._closed:
-            self._closed_since = builder.ended
-        self._closed.append(builder)
+        self._ended.add(builder)
 
     # -- what others ask -----------------------------------------------------------------------------
 
@@ -229,6 +236,9 @@ class Archivist:
                 "duplicates": self.duplicates,
                 "index_backlog": self._index.backlog(),
                 "store_failure": self.store_failure,
+                "key_failure": self._ended.failure,
+                "keys_away": len(self._keystore.keyring.away()),
+                "rewrap_left": self._keystore.rewrap_left(),
             }
 
     # -- inside --------------------------------------------------------------------------------------
@@ -307,18 +317,8 @@ class Archivist:
             batch, self._again = self._again, None
             self._start(batch)
             return
-        if not self._closed:
-            return
-        full = sum(builder.writer.size for builder in self._closed) >= self._settings.container
-        if full or now - self._closed_since >= self._settings.seal_interval:
-            self._start(Batch(container_name(time.time()), self._take_closed()))
-
-    def _take_closed(self) -> tuple[SessionBuilder, ...]:
-        taken, size = [], 0
-        while self._closed and size < self._settings.container:
-            taken.append(self._closed.pop(0))
-            size += taken[-1].writer.size
-        return tuple(taken)
+        if taken := self._ended.take(now):
+            self._start(Batch(container_name(time.time()), taken))
 
     def _start(self, batch: Batch) -> None:
         self._sealing = batch, self._thread.submit(self._sealer.seal, batch)
@@ -386,6 +386,7 @@ class Archivist:
             log.error("what is staged does not decode", session=builder.opened["session"], error=str(error))
             self._index.missed(builder)
             builder.mark_unreadable(str(error))
+        builder.kek = self._kek_for(builder.opened)
         self._live[builder.session] = builder
         self._resumed.setdefault(builder.key[0], []).append(builder)
         if builder.closed:

@@ -17,6 +17,7 @@ from bodycam.archive import bodies
 from bodycam.archive.blocks import BEHIND, BlockPlan
 from bodycam.archive.format import v1
 from bodycam.archive.format.container import SESSION_BYTES
+from bodycam.archive.kek import DEFAULT
 from bodycam.archive.staging import StagingFile
 from bodycam.journal.entry import Entry, Plain
 from bodycam.model import ids
@@ -96,6 +97,7 @@ class SessionBuilder:
         self, key: SessionKey, opened: dict[str, Any], progress: Progress, data_key: bytes, plan: BlockPlan
     ) -> None:
         self.key, self.opened, self.progress, self.data_key = key, opened, progress, data_key
+        self.kek = DEFAULT  # the name of the key-encryption key that its data key is wrapped with
         self.name = str(opened["session"])
         self.session = ids.raw(self.name)
         self.born = self.ended = 0.0  # the archivist's clock when this process saw its opening and its end

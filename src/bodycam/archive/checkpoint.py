@@ -42,8 +42,11 @@ class Checkpointer:
         return done >= len(builders)
 
     def _stage(self, builders: Sequence[SessionBuilder]) -> None:
+        away = set(self._keystore.keyring.without({builder.kek for builder in builders}))
+        # what has no key to be wrapped with stays in the journal; the others don't wait for it
+        builders = [one for one in builders if one.staging is not None or one.kek not in away]
         fresh = [builder for builder in builders if builder.staging is None]
-        self._keystore.put([(builder.session, builder.data_key) for builder in fresh])
+        self._keystore.put([(builder.session, builder.data_key, builder.kek) for builder in fresh])
         for builder in fresh:
             builder.staging = StagingFile.create(self._folder, *builder.key, builder.writer.header)
         if fresh:

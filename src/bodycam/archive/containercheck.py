@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 import cbor2
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from bodycam.archive.findings import Findings
 from bodycam.archive.format import v1
@@ -24,6 +23,9 @@ MARKERS = (Marker.LOST_TAIL.value, Marker.TRUNCATED.value)
 """What a sealed recording says of itself and people have to hear: something of it is not there."""
 
 _ARRAY_HEAD = 9  # the most bytes that the head of a CBOR array has
+
+Signed = Callable[[bytes, bytes], bool]
+"""`(signature, manifest)` -> whether it holds."""
 
 Chain = Callable[[bytes], dict[int, bytes]]
 """The heads of a session's chain that the ledger holds, by number of blocks."""
@@ -60,10 +62,10 @@ class _Scan:
 
 
 class ContainerCheck:
-    """Checks containers under one key."""
+    """Checks containers; `signed` says whether a manifest's signature is that of one of the ledger's keys."""
 
-    def __init__(self, store: Store, key: Ed25519PublicKey, chain: Chain, findings: Findings) -> None:
-        self._store, self._key, self._chain, self._findings = store, key, chain, findings
+    def __init__(self, store: Store, signed: Signed, chain: Chain, findings: Findings) -> None:
+        self._store, self._signed, self._chain, self._findings = store, signed, chain, findings
 
     def sessions(self, name: str, size: int) -> Iterator[Seen]:
         """The sessions of a container, each checked.
@@ -99,7 +101,7 @@ class ContainerCheck:
         while position < end:
             try:
                 scan = _scan(read, position, end - position)
-                root = _root(scan, self._key, self._chain(scan.session))
+                root = _root(scan, self._signed, self._chain(scan.session))
             except FormatDamaged as error:
                 self._findings.add(f"recording {name}", str(error))
                 return  # where the next session begins is not known
@@ -114,7 +116,7 @@ class ContainerCheck:
                 raise FormatDamaged(f"at offset {place.offset}: the header names another session")
             if scan.end != place.offset + place.length:
                 raise FormatDamaged(f"at offset {scan.end}: bytes that belong to no session")
-            manifest = _root(scan, self._key, self._chain(scan.session))
+            manifest = _root(scan, self._signed, self._chain(scan.session))
         except FormatDamaged as error:
             self._findings.add(label, str(error))
             return Seen(place.session, name)
@@ -130,7 +132,7 @@ class ContainerCheck:
 
 
 def sealed_bytes(
-    read: Read, begin: int, length: int, key: Ed25519PublicKey, chain: dict[int, bytes]
+    read: Read, begin: int, length: int, signed: Signed, chain: dict[int, bytes]
 ) -> tuple[bytes, bytes]:
     """The id of the session that these bytes are, and its manifest, once all is as it was sealed.
 
@@ -142,7 +144,7 @@ def sealed_bytes(
     scan = _scan(read, begin, length)
     if scan.end != begin + length:
         raise FormatDamaged(f"at offset {scan.end}: bytes that belong to no session")
-    return scan.session, _root(scan, key, chain)
+    return scan.session, _root(scan, signed, chain)
 
 
 def _scan(read: Read, begin: int, length: int) -> _Scan:
@@ -174,7 +176,7 @@ def _scan(read: Read, begin: int, length: int) -> _Scan:
     return scan
 
 
-def _root(scan: _Scan, key: Ed25519PublicKey, chain: dict[int, bytes]) -> bytes:
+def _root(scan: _Scan, signed: Signed, chain: dict[int, bytes]) -> bytes:
     """The bytes of the manifest, once all of the session is known to be as it says.
 
     Raises:
@@ -185,7 +187,7 @@ def _root(scan: _Scan, key: Ed25519PublicKey, chain: dict[int, bytes]) -> bytes:
     index_length, manifest_length, signature = v1.decode_ending(ending)
     if (index_length, manifest_length) != (len(index), len(encoded)):
         raise FormatDamaged(f"at offset {ending_at}: not the lengths of index and manifest")
-    if not v1.holds(signature, encoded, key):
+    if not signed(signature, encoded):
         raise FormatDamaged(f"at offset {at}: the signature over the manifest does not hold")
     try:
         manifest = v1.decode_manifest(encoded)

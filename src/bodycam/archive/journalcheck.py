@@ -3,8 +3,6 @@
 from pathlib import Path
 from typing import Any
 
-from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
-
 from bodycam.archive.builder import duplicate_id
 from bodycam.archive.findings import Findings
 from bodycam.archive.format import v1
@@ -13,6 +11,7 @@ from bodycam.archive.journalwalk import JournalWalk
 from bodycam.archive.story import Story
 from bodycam.journal.entry import Entry
 from bodycam.journal.folder import SPENT, UNBORN, incarnation_of
+from bodycam.journal.wrapping import Opener
 from bodycam.model import ids
 from bodycam.model.event import Kind
 
@@ -28,7 +27,7 @@ class JournalCheck:
     def __init__(
         self,
         root: Path,
-        key: X25519PrivateKey | None,
+        key: Opener | None,
         story: Story,
         findings: Findings,
         torn: Findings,

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
 from bodycam.journal import layout
 from bodycam.journal.failure import JournalDamaged
@@ -13,6 +12,7 @@ from bodycam.journal.folder import LOCK, is_live, segments_of
 from bodycam.journal.form import Sealed, SegmentForm, Unready
 from bodycam.journal.layout import RecordType
 from bodycam.journal.reader import SegmentReader
+from bodycam.journal.wrapping import Opener
 
 BLOCK = 4096
 """What the size of a segment is a multiple of, until it is trimmed."""
@@ -42,7 +42,7 @@ class Behind:
 class JournalFolder:
     """The segments of one incarnation."""
 
-    def __init__(self, path: Path, incarnation: bytes, key: X25519PrivateKey | None) -> None:
+    def __init__(self, path: Path, incarnation: bytes, key: Opener | None) -> None:
         self.path, self.incarnation, self._key = path, incarnation, key
 
     @property

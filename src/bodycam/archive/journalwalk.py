@@ -9,8 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
-
 from bodycam.archive.journalfolder import BLOCK, JournalFolder, Last, is_blank
 from bodycam.journal import layout
 from bodycam.journal.assembly import Assembly
@@ -19,6 +17,7 @@ from bodycam.journal.failure import JournalDamaged
 from bodycam.journal.folder import LOCK
 from bodycam.journal.form import Sealed, SegmentForm, Unready
 from bodycam.journal.layout import RecordType
+from bodycam.journal.wrapping import Opener
 
 PAUSES = (0.0, 0.01, 0.05)
 """Seconds before each look at a bad record of a live writer behind which sound ones were seen: on some
@@ -68,7 +67,7 @@ class JournalWalk:
         records: how many records are whole, by their form, or with the key by their content.
     """
 
-    def __init__(self, folder: Path, incarnation: bytes, key: X25519PrivateKey | None, notes: Notes) -> None:
+    def __init__(self, folder: Path, incarnation: bytes, key: Opener | None, notes: Notes) -> None:
         self._folder, self._notes = JournalFolder(folder, incarnation, key), notes
         self._place: _Place | None = None
         self._assembly = Assembly()

@@ -16,6 +16,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
 
 WRAPPING_BYTES = 32
+WRAPPED = b"bodycam wrapped kek v1\n"
+"""What a key-encryption key's file begins with that a command wrapped (`archive.kek`)."""
 
 K = TypeVar("K", X25519PrivateKey, Ed25519PrivateKey)
 P = TypeVar("P", X25519PublicKey, Ed25519PublicKey)
@@ -27,7 +29,7 @@ class KeysUnusable(Exception):
 
 @dataclass(frozen=True, slots=True)
 class ArchivistKeys:
-    """What only the archivist holds."""
+    """What only the archivist holds; `wrapping` is what `wrapping.key` holds (`archive.kek`)."""
 
     journal: X25519PrivateKey = field(repr=False)
     signing: Ed25519PrivateKey = field(repr=False)
@@ -64,16 +66,16 @@ def generate(folder: Path) -> list[str]:
 def _pair(folder: Path, private: str, public: str, kind: type[K], written: list[str]) -> None:
     private_file, public_file = folder / "archivist" / private, folder / "public" / public
     if private_file.exists():
-        key = _private(private_file, kind)
+        key = private_key(private_file, kind)
     elif public_file.exists():
         # a fresh private key would not fit it: what is encrypted or pinned to it would be lost in silence
         raise KeysUnusable(f"{public_file} is there and {private_file} is not; restore it from a backup")
     else:
         key = kind.generate()
-        write_secret(private_file, _private_pem(key))
+        write_secret(private_file, private_pem(key))
         written.append(f"archivist/{private}")
     if not public_file.exists():
-        public_file.write_bytes(_public_pem(key.public_key()))
+        public_file.write_bytes(public_pem(key.public_key()))
         written.append(f"public/{public}")
 
 
@@ -87,11 +89,11 @@ def load_archivist(folder: Path) -> ArchivistKeys:
     if own.is_dir() and (mode := stat.S_IMODE(own.stat().st_mode)) & 0o077:
         raise KeysUnusable(f"{own} is open to others (mode {mode:04o}); run: chmod 700 {own}")
     wrapping = read_secret(own / "wrapping.key")
-    if len(wrapping) != WRAPPING_BYTES:
+    if len(wrapping) != WRAPPING_BYTES and not wrapping.startswith(WRAPPED):
         raise KeysUnusable(f"{own / 'wrapping.key'} has {len(wrapping)} bytes, not {WRAPPING_BYTES}")
     keys = ArchivistKeys(
-        _private(own / "journal.pem", X25519PrivateKey),
-        _private(own / "signing.pem", Ed25519PrivateKey),
+        private_key(own / "journal.pem", X25519PrivateKey),
+        private_key(own / "signing.pem", Ed25519PrivateKey),
         wrapping,
     )
     public = load_public(folder)
@@ -100,7 +102,10 @@ def load_archivist(folder: Path) -> ArchivistKeys:
         ("signing.pem", keys.signing.public_key(), public.signing),
     ):
         if ours.public_bytes_raw() != found.public_bytes_raw():
-            raise KeysUnusable(f"{folder / 'public' / file} is not the public half of the archivist's key")
+            raise KeysUnusable(
+                f"{folder / 'public' / file} is not the public half of the archivist's key; "
+                "a rotation that was cut off is finished by `bodycam keys list`"
+            )
     return keys
 
 
@@ -110,7 +115,7 @@ def load_journal(folder: Path) -> X25519PrivateKey:
     Raises:
         KeysUnusable: the file is missing, open to others, or not such a key.
     """
-    return _private(folder / "archivist" / "journal.pem", X25519PrivateKey)
+    return private_key(folder / "archivist" / "journal.pem", X25519PrivateKey)
 
 
 def load_public(folder: Path) -> PublicKeys:
@@ -164,7 +169,12 @@ def write_secret(file: Path, data: bytes) -> None:
         os.fsync(stream.fileno())
 
 
-def _private(file: Path, kind: type[K]) -> K:
+def private_key(file: Path, kind: type[K]) -> K:
+    """A private key of a kind, in PEM.
+
+    Raises:
+        KeysUnusable: the file is missing, open to others, or not such a key.
+    """
     try:
         key = serialization.load_pem_private_key(read_secret(file), password=None)
     except (ValueError, TypeError) as error:
@@ -188,11 +198,13 @@ def _public(file: Path, kind: type[P]) -> P:
     return key
 
 
-def _private_pem(key: X25519PrivateKey | Ed25519PrivateKey) -> bytes:
+def private_pem(key: X25519PrivateKey | Ed25519PrivateKey) -> bytes:
+    """A private key as its file holds it."""
     return key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
 
 
-def _public_pem(key: X25519PublicKey | Ed25519PublicKey) -> bytes:
+def public_pem(key: X25519PublicKey | Ed25519PublicKey) -> bytes:
+    """A public key as its file holds it."""
     return key.public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)

@@ -16,11 +16,15 @@ from pathlib import Path
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+from bodycam.archive.kek import DEFAULT
+from bodycam.archive.keyring import FixedKeyring, Kek, KekMissing, Keyring
+
 _NONCE = 12
 _ZEROS = 1 << 16
-_CONTEXT = b"bodycam data key v1"
+_CONTEXT, _NAMED = b"bodycam data key v1", b"bodycam data key v2"
 _SCHEMA = (
-    "CREATE TABLE IF NOT EXISTS keys (session BLOB PRIMARY KEY, wrapped BLOB NOT NULL, made INTEGER NOT NULL)"
+    "CREATE TABLE IF NOT EXISTS keys"
+    " (session BLOB PRIMARY KEY, wrapped BLOB NOT NULL, made INTEGER NOT NULL, kek BLOB)"
 )
 
 
@@ -29,7 +33,7 @@ class KeyGone(KeyError):
 
 
 class KeyStore:
-    """Data keys by session (16 raw bytes), wrapped by AES-256-GCM under the key-encryption key.
+    """Data keys by session (16 raw bytes), wrapped by AES-256-GCM under a key-encryption key that each names.
 
     Safe to use from several threads. `secure_delete` overwrites what is deleted, and the rollback journal is
     one file that stays and is filled with zeros when a key is destroyed, so that no copy of it is left in a
@@ -37,45 +41,128 @@ class KeyStore:
     the key-encryption key still stands before the data key.
     """
 
-    def __init__(self, file: Path, wrapping: bytes) -> None:
+    def __init__(self, file: Path, wrapping: bytes | Keyring) -> None:
         file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         if not file.exists():
             os.close(os.open(file, os.O_CREAT | os.O_WRONLY, 0o600))
-        self._cipher = AESGCM(wrapping)
+        self.keyring = wrapping if isinstance(wrapping, Keyring) else FixedKeyring(wrapping)
         self._lock = threading.Lock()
         self._database = sqlite3.connect(file, check_same_thread=False, timeout=10, isolation_level=None)
         self._journal = file.with_name(file.name + "-journal")
+        self._passed = b""  # of those that name no key-encryption key, up to here none can be opened
         for pragma in ("secure_delete=ON", "journal_mode=PERSIST", "synchronous=EXTRA"):
             self._database.execute(f"PRAGMA {pragma}").fetchall()
         self._database.execute(_SCHEMA)
+        if "kek" not in {row[1] for row in self._database.execute("PRAGMA table_info(keys)")}:
+            # of a version that had one key-encryption key, and named none
+            self._database.execute("ALTER TABLE keys ADD COLUMN kek BLOB")
+        self._database.execute("CREATE INDEX IF NOT EXISTS keks ON keys (kek)")
 
-    def wrap(self, session: bytes, key: bytes) -> bytes:
-        """A data key as it is kept: nonce and AES-256-GCM, bound to its session."""
-        nonce = secrets.token_bytes(_NONCE)
-        return nonce + self._cipher.encrypt(nonce, key, _CONTEXT + session)
+    def put(self, keys: Iterable[tuple[bytes, bytes] | tuple[bytes, bytes, str]]) -> None:
+        """Keep `(session, data key, name of the key-encryption key)`, durably, in one transaction.
 
-    def put(self, keys: Iterable[tuple[bytes, bytes]]) -> None:
-        """Keep `(session, data key)` pairs, durably, in one transaction. A key that is there stays."""
+        Without a name it is `default`. A key that is there stays, unless its key-encryption key is lost.
+
+        Raises:
+            KeyAway: a key-encryption key can't be had just now.
+        """
         now = int(time.time())
-        rows = [(session, self.wrap(session, key), now) for session, key in keys]
-        with self._lock, self._database:
-            self._database.execute("BEGIN IMMEDIATE")
-            self._database.executemany("INSERT OR IGNORE INTO keys VALUES (?, ?, ?)", rows)
+        with self.keyring.using():
+            rows = [
+                (session, wrap(kek := self.keyring.current(*named or [DEFAULT]), session, key), now, kek.id)
+                for session, key, *named in keys
+            ]
+            with self._lock, self._database:
+                self._database.execute("BEGIN IMMEDIATE")
+                for row in rows:
+                    self._database.execute("INSERT OR IGNORE INTO keys VALUES (?, ?, ?, ?)", row)
+                    (named,) = self._database.execute(
+                        "SELECT kek FROM keys WHERE session = ?", row[:1]
+                    ).fetchone()
+                    if named is not None and not self.keyring.has(named):
+                        self._database.execute("INSERT OR REPLACE INTO keys VALUES (?, ?, ?, ?)", row)
 
     def get(self, session: bytes) -> bytes:
         """The data key of a session.
 
         Raises:
-            KeyGone: it was destroyed, or never was here, or does not open under this key-encryption key.
+            KeyGone: it was destroyed, or never was here, or its key-encryption key is lost or another.
+            KeyAway: its key-encryption key can't be had just now.
         """
         with self._lock:
-            row = self._database.execute("SELECT wrapped FROM keys WHERE session = ?", (session,)).fetchone()
+            row = self._database.execute(
+                "SELECT wrapped, kek FROM keys WHERE session = ?", (session,)
+            ).fetchone()
         if row is None:
             raise KeyGone("the key of this recording is gone")
+        return self._unwrap(session, *row)
+
+    def _unwrap(self, session: bytes, wrapped: bytes, named: bytes | None) -> bytes:
         try:
-            return self._cipher.decrypt(row[0][:_NONCE], row[0][_NONCE:], _CONTEXT + session)
-        except InvalidTag as error:
-            raise KeyGone("the key of this recording does not open under this wrapping key") from error
+            if named is not None:
+                return unwrap(self.keyring.opening(named), session, wrapped)
+            for kek in self.keyring.unnamed():
+                with contextlib.suppress(InvalidTag):
+                    return AESGCM(kek.secret).decrypt(wrapped[:_NONCE], wrapped[_NONCE:], _CONTEXT + session)
+        except KekMissing as error:
+            raise KeyGone(f"the key of this recording can't be unwrapped: {error.args[0]}") from error
+        except InvalidTag:
+            pass
+        raise KeyGone("the key of this recording does not open under this wrapping key")
+
+    # -- rotation --------------------------------------------------------------------------------------
+
+    def wrapped_by(self) -> dict[bytes | None, int]:
+        """How many data keys each key-encryption key wraps; None is for those that name none."""
+        with self._lock:
+            return dict(self._database.execute("SELECT kek, count(*) FROM keys GROUP BY kek"))
+
+    def rewrap_left(self) -> int:
+        """How many data keys an older key-encryption key wraps of one that is there."""
+        newest = self.keyring.newest()
+        older = {one.id for one in self.keyring.files()} - newest.keys()
+        return sum(count for kek, count in self.wrapped_by().items() if kek is None or kek in older)
+
+    def rewrap(self, most: int) -> int:
+        """Wrap some data keys anew that an older key-encryption key wraps; returns how many it were.
+
+        Those whose key-encryption key is lost are left as they are.
+
+        Raises:
+            KeyAway: a key-encryption key can't be had just now.
+        """
+        with self.keyring.using():
+            newest = {name: id_ for id_, name in self.keyring.newest().items()}
+            due = [
+                one.id for one in self.keyring.files() if one.name in newest and one.id != newest[one.name]
+            ]
+            marks = ", ".join("?" * len(due))
+            query = f"SELECT session, wrapped, kek FROM keys WHERE kek IN ({marks}) LIMIT ?"  # noqa: S608
+            with self._lock:
+                rows = self._database.execute(query, (*due, most)).fetchall()
+                if len(rows) < most:
+                    unnamed = (
+                        "SELECT session, wrapped, kek FROM keys WHERE kek IS NULL AND session > ? LIMIT ?"
+                    )
+                    rows += self._database.execute(unnamed, (self._passed, most - len(rows))).fetchall()
+            changed = []
+            for session, wrapped, named in rows:
+                name = DEFAULT if named is None else self.keyring.name_of(named) or DEFAULT
+                kek = self.keyring.current(name)
+                try:
+                    key = self._unwrap(session, wrapped, named)
+                except KeyGone:
+                    self._passed = max(self._passed, session)
+                    continue
+                changed.append((wrap(kek, session, key), kek.id, session, wrapped))
+            if changed:
+                again = "UPDATE keys SET wrapped = ?, kek = ? WHERE session = ? AND wrapped = ?"
+                with self._lock:
+                    with self._database:
+                        self._database.execute("BEGIN IMMEDIATE")
+                        self._database.executemany(again, changed)
+                    self._scrub()
+            return len(changed)
 
     def destroy(self, *sessions: bytes) -> int:
         """Destroy the keys of these sessions, all in one transaction; returns how many there were.
@@ -103,3 +190,18 @@ class KeyStore:
     def close(self) -> None:
         """Close the file."""
         self._database.close()
+
+
+def wrap(kek: Kek, session: bytes, key: bytes) -> bytes:
+    """A data key as it is kept: nonce and AES-256-GCM, bound to its session and to what wraps it."""
+    nonce = secrets.token_bytes(_NONCE)
+    return nonce + AESGCM(kek.secret).encrypt(nonce, key, _NAMED + kek.id + session)
+
+
+def unwrap(kek: Kek, session: bytes, wrapped: bytes) -> bytes:
+    """The data key that `wrap` wrapped.
+
+    Raises:
+        InvalidTag: it is of another session or under another key.
+    """
+    return AESGCM(kek.secret).decrypt(wrapped[:_NONCE], wrapped[_NONCE:], _NAMED + kek.id + session)

@@ -8,6 +8,8 @@ from typing import Any
 
 import cbor2
 
+from bodycam.archive.succession import KEY_BYTES, SIGNATURE_BYTES
+
 MAX_LEAF = 4096
 SESSION_BYTES = WORKER_BYTES = 16
 HASH_BYTES = 32
@@ -23,6 +25,7 @@ class Leaf(IntEnum):
     ADMIN = 4  # [4, ms, salted hash]
     DELETED = 5  # [5, ms, session, salted hash]
     VIEWED = 6  # [6, ms, session, salted hash]
+    SIGNING = 7  # [7, ms, old public key, new public key, the old key's signature]
 
 
 _SHAPES: dict[int, tuple[type | int, ...]] = {
@@ -33,6 +36,7 @@ _SHAPES: dict[int, tuple[type | int, ...]] = {
     Leaf.ADMIN: (HASH_BYTES,),
     Leaf.DELETED: (SESSION_BYTES, HASH_BYTES),
     Leaf.VIEWED: (SESSION_BYTES, HASH_BYTES),
+    Leaf.SIGNING: (KEY_BYTES, KEY_BYTES, SIGNATURE_BYTES),
 }
 
 

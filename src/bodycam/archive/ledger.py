@@ -15,12 +15,13 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 import cbor2
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 from bodycam.archive import frames, merkle
 from bodycam.archive.frames import BadFrame, LedgerDamaged
 from bodycam.archive.head import LOG_BYTES, MAX_HEAD, Head, decode_head, encode_head
 from bodycam.archive.leaf import Leaf, decode_leaf, new_salt, salted
+from bodycam.archive.succession import Succession, path_between
 from bodycam.archive.treefile import TreeFile
 
 __all__ = ["Head", "Leaf", "Ledger", "LedgerDamaged", "new_salt", "salted"]
@@ -37,8 +38,11 @@ class Ledger:
     Appended leaves count once `commit` has brought them to the disk and signed a head over them.
     """
 
-    def __init__(self, folder: Path, signing: Ed25519PrivateKey) -> None:
+    def __init__(self, folder: Path, signing: Ed25519PrivateKey, words: Sequence[Succession] = ()) -> None:
         """Open the ledger in `folder`, or begin one.
+
+        Where the newest head is an older key's, `words` have to lead from that key to this one; they enter
+        the ledger before anything else does.
 
         Opening reads the newest head, the leaves behind it if a crash left any, and of the tree only what
         leads to the root; everything is read only when those don't fit together.
@@ -47,7 +51,7 @@ class Ledger:
             LedgerDamaged: the files are not what was written, or another process has them open.
         """
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        self._signing = signing
+        self._signing, self._words = signing, tuple(words)
         self._entries_file, self._heads_file = folder / "entries", folder / "heads"
         self._pending: list[bytes] = []
         self._lock = _locked(folder)
@@ -98,6 +102,28 @@ class Ledger:
         if self._tree.size != self._head.size:
             self._sign(self._head.log)
         return self._head
+
+    @property
+    def signing(self) -> Ed25519PrivateKey:
+        """The key in use: what signs the newest head."""
+        return self._signing
+
+    def replace_key(self, signing: Ed25519PrivateKey, words: Sequence[Succession]) -> int:
+        """Go on under another signing key, for which the one in use vouches; returns the leaves of that.
+
+        Raises:
+            LedgerDamaged: no words lead from the key in use to this one; nothing was changed.
+            OSError: it can't be written; the next commit tries again, under the new key.
+        """
+        path = self._path(words, self._signing.public_key().public_bytes_raw(), signing)
+        if not path:
+            return 0
+        self.commit()
+        for one in path:
+            self.append([Leaf.SIGNING, *one.leaf])
+        self._signing = signing
+        self.commit()
+        return len(path)
 
     def head(self) -> Head:
         """The newest signed head."""
@@ -205,7 +231,11 @@ class Ledger:
             )
         if self._tree.adopt(self._head.size) != self._head.root:
             self._read_all()
-        self._take_up(extent)
+        signer = self._take_up(extent, self._signed_by)
+        if signer is not None:
+            for one in self._path(self._words, signer, self._signing):
+                self.append([Leaf.SIGNING, *one.leaf])
+            self.commit()
         if self._tree.size != self._head.size:
             # whole leaves that were on the disk before their head was: they count, and get one now
             self._sign(self._head.log)
@@ -231,9 +261,28 @@ class Ledger:
             head, extent = decode_head(found[1])
         except ValueError as error:
             raise LedgerDamaged(self._heads_file, str(error), found[0]) from error
-        if not head.holds(self._signing.public_key()):
+        self._signed_by = self._signer(head)
+        if self._signed_by is None:
             raise LedgerDamaged(self._heads_file, "a head that this key did not sign", found[0])
         return head, extent
+
+    def _signer(self, head: Head) -> bytes | None:
+        """The raw public key that signed a head: this one's, or one that words lead from to this one."""
+        own = self._signing.public_key()
+        if head.holds(own):
+            return own.public_bytes_raw()
+        for word in self._words:
+            if head.holds(Ed25519PublicKey.from_public_bytes(word.old)):
+                return word.old
+        return None
+
+    def _path(self, words: Sequence[Succession], old: bytes, signing: Ed25519PrivateKey) -> list[Succession]:
+        path = path_between(words, old, signing.public_key().public_bytes_raw())
+        if path is None:
+            raise LedgerDamaged(
+                self._heads_file, "signed by another key, which did not vouch for the one that is in use now"
+            )
+        return path
 
     def _read_all(self) -> None:
         """Make the tree anew from the entries, head by head, so that what does not fit is named."""
@@ -255,17 +304,23 @@ class Ledger:
             except BadFrame as error:
                 raise LedgerDamaged(self._entries_file, error.what, error.offset) from error
 
-    def _take_up(self, extent: int) -> None:
-        """The leaves behind the newest head, up to the first that a crash cut: nobody was told of it."""
+    def _take_up(self, extent: int, signer: bytes | None) -> bytes | None:
+        """The leaves behind the newest head, up to the first that a crash cut: nobody was told of it.
+
+        Returns the key that is in use behind them; a head's signer was, before them.
+        """
         self._extent = extent
         with self._entries_file.open("rb") as stream:
             try:
                 for offset, data in frames.read(stream, extent):
-                    decode_leaf(data)
+                    leaf = decode_leaf(data)
                     self._tree.add(merkle.leaf_hash(data))
                     self._extent = offset + frames.OVERHEAD + len(data)
+                    if leaf[0] == Leaf.SIGNING:
+                        signer = leaf[3]
             except (BadFrame, ValueError):
                 os.ftruncate(self._entries, self._extent)
+        return signer
 
 
 def _locked(folder: Path) -> int:

@@ -14,12 +14,14 @@ from bodycam.archive.findings import Findings
 from bodycam.archive.frames import BadFrame
 from bodycam.archive.head import MAX_HEAD, Head, decode_head
 from bodycam.archive.kept import KeptHead
-from bodycam.archive.leaf import decode_leaf
+from bodycam.archive.leaf import Leaf, decode_leaf
 from bodycam.archive.story import Story
+from bodycam.archive.succession import KeyChain
 from bodycam.model import ids
 
 PATIENCE = 2.0
 """Seconds that a head may take to be written."""
+_SIGNING = bytes([Leaf.SIGNING])  # the second byte of such a leaf's CBOR
 
 
 class LedgerCheck:
@@ -38,7 +40,13 @@ class LedgerCheck:
         findings: Findings,
     ) -> None:
         self._entries, self._heads = folder / "entries", folder / "heads"
-        self._lock, self._key, self._kept = folder / "lock", key, kept
+        self._lock, self._kept = folder / "lock", kept
+        self.chain = KeyChain(self._first_key(key))
+        if not self.chain.has(key):
+            # it came into use later: what stands before it, its own heads cover
+            self._wanted: Ed25519PublicKey | None = key
+        else:
+            self._wanted = None
         self._story, self._findings = story, findings
         self._tree = merkle.Frontier()
         self._whole = True  # whether the tree is still worth comparing
@@ -69,6 +77,10 @@ class LedgerCheck:
             self._settle()
         else:
             self._check_rest()
+        if self._wanted is not None and not self.chain.has(self._wanted):
+            self._findings.add(
+                str(self._entries), "no signing key of this ledger leads to the key that it is verified with"
+            )
         if self.newest is None:
             if not self._stopped:
                 self._findings.add(str(self._heads), "holds no signed head")
@@ -123,13 +135,48 @@ class LedgerCheck:
         except ValueError as error:
             self._findings.add(where, str(error))
             return None
-        if not head.holds(self._key):
-            self._findings.add(where, "a head that this key did not sign")
+        if not head.holds(self.chain.current) and (wrong := self._after(head, extent)) is not None:
+            self._findings.add(where, wrong)
             return None
         if self.newest is not None and (head.log != self.newest.log or head.size <= self.newest.size):
             self._findings.add(where, "a head of another log, or one that goes back")
             return None
         return head, extent
+
+    def _first_key(self, key: Ed25519PublicKey) -> Ed25519PublicKey:
+        """The key that the ledger began with, where leaves say that this one came later; else this one."""
+        try:
+            with self._heads.open("rb") as heads:
+                first, _ = decode_head(next(frames.read(heads))[1])
+            if first.holds(key):
+                return key
+            with self._entries.open("rb") as entries:
+                for _, data in frames.read(entries):
+                    if data[1:2] == _SIGNING and (leaf := decode_leaf(data))[0] == Leaf.SIGNING:
+                        old = Ed25519PublicKey.from_public_bytes(leaf[2])
+                        return old if first.holds(old) else key
+        except (OSError, StopIteration, ValueError, BadFrame):
+            pass  # what is wrong is found when it is read in its order
+        return key
+
+    def _after(self, head: Head, extent: int) -> str | None:
+        """What is wrong with a head that the key in use did not sign.
+
+        Nothing is, if it is signed by the key that leaves which only it covers bring into use.
+        """
+        wrong = "a head that this key did not sign"
+        ahead = KeyChain(self.chain.current)
+        ahead.keys = list(self.chain.keys)
+        try:
+            with self._entries.open("rb") as entries:
+                for offset, data in frames.read(entries, self._position):
+                    if offset >= extent:
+                        break
+                    if data[1:2] == _SIGNING and (odd := ahead.follow(decode_leaf(data)[2:])) is not None:
+                        return f"{wrong}; it covers {odd}"
+        except (OSError, ValueError, BadFrame):
+            return wrong
+        return None if head.holds(ahead.current) else wrong
 
     def _cover(self, entries: BinaryIO, head: Head, extent: int) -> None:
         """Take the leaves up to a head, and compare."""
@@ -149,6 +196,11 @@ class LedgerCheck:
                 f"the leaves do not have the root that was signed over {head.size} leaves",
             )
             self._whole = False
+        if not self._stopped and not head.holds(self.chain.current):
+            self._findings.add(
+                f"{self._heads}: the head over {head.size} leaves",
+                "is signed by a key that had been replaced",
+            )
         self._position = extent
 
     def _take(self, entries: BinaryIO, extent: int) -> None:
@@ -184,7 +236,10 @@ class LedgerCheck:
         where = f"{self._entries}: at offset {offset}"
         try:
             leaf = decode_leaf(data)
-            if (wrong := self._story.leaf(leaf, self.leaves)) is not None:
+            if leaf[0] == Leaf.SIGNING:
+                if (wrong := self.chain.follow(leaf[2:])) is not None:
+                    self._findings.add(where, wrong)
+            elif (wrong := self._story.leaf(leaf, self.leaves)) is not None:
                 self._findings.add(where, f"session {ids.session_id(leaf[2])} {wrong}")
         except (ValueError, OverflowError) as error:
             self._findings.add(where, str(error))
@@ -196,7 +251,7 @@ class LedgerCheck:
 
     def _check_kept(self, one: KeptHead, newest: Head) -> None:
         kept, where = one.head, f"the head kept outside, {one.where}"
-        if not kept.holds(self._key):
+        if not any(kept.holds(key) for key in self.chain.keys):
             self._findings.add(where, "is not signed by this key")
         elif kept.log != newest.log:
             self._findings.add(where, "is of another ledger")

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from bodycam.archive.format.container import SessionReader
 from bodycam.archive.format.v1 import FormatDamaged
+from bodycam.archive.kek import KeyAway
 from bodycam.archive.keystore import KeyGone, KeyStore
 from bodycam.archive.store import Store, StoreUnavailable
 from bodycam.archive.told import opening_of
@@ -46,7 +47,7 @@ def read_recorded(store: Store, keystore: KeyStore, session: str, place: Place) 
             raise RecordingUnreadable("it does not begin with its opening")
         opening = opening_of(session, body)
         manifest = reader.manifest()
-    except (FormatDamaged, KeyGone, StoreUnavailable) as error:
+    except (FormatDamaged, KeyGone, KeyAway, StoreUnavailable) as error:
         raise RecordingUnreadable(str(error)) from error
     except (StopIteration, LookupError, TypeError, ValueError, AttributeError) as error:
         raise RecordingUnreadable(f"its opening makes no sense: {error!r}") from error

@@ -51,7 +51,7 @@ class Sealer:
     """Writes containers. Blocking; used by one thread at a time."""
 
     def __init__(self, intent: Path, store: Store, keystore: KeyStore, signing: Ed25519PrivateKey) -> None:
-        self._intent, self._store, self._keystore, self._signing = intent, store, keystore, signing
+        self._intent, self._store, self._keystore, self.signing = intent, store, keystore, signing
 
     def seal(self, batch: Batch) -> Sealed:
         """Put a batch into the store. May be called again after a failure.
@@ -66,7 +66,7 @@ class Sealer:
         offset = len(MAGIC)
         for builder in batch.builders:
             tail, root = builder.writer.finish(
-                self._signing,
+                self.signing,
                 totals=builder.progress.totals,
                 outcome=builder.progress.outcome or "",
                 markers=builder.progress.markers,
@@ -79,7 +79,7 @@ class Sealer:
             tails.append(tail)
             offset += length
         _write_intent(self._intent, batch.name)
-        self._keystore.put([(builder.session, builder.data_key) for builder in batch.builders])
+        self._keystore.put([(one.session, one.data_key, one.kek) for one in batch.builders])
         try:
             self._store.put(batch.name, _parts(batch.builders, tails, places))
         except ObjectExists:

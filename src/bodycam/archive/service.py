@@ -14,6 +14,7 @@ from bodycam.archive.archivist import Archivist
 from bodycam.archive.evidence.preparing import EvidenceRefused
 from bodycam.archive.format.container import SessionReader
 from bodycam.archive.keeper import Failures, Keeper
+from bodycam.archive.kek import KeyAway
 from bodycam.archive.keystore import KeyGone, KeyStore
 from bodycam.archive.leaf import detail_text
 from bodycam.archive.ledger import Leaf, new_salt, salted
@@ -173,6 +174,8 @@ class ArchivistService:
             raise RemoteError(
                 "deleted", f"the recording of {session} can't be read: {error.args[0]}"
             ) from error
+        except KeyAway as error:
+            raise RemoteError("key-away", f"the recording of {session} can't be read now: {error}") from error
         reader = SessionReader(lambda at, size: self._store.get_range(name, at, size), offset, length)
         return reader.events(key)
 

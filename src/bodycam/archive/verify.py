@@ -11,17 +11,19 @@ from typing import Any
 
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
 from bodycam.archive import deletions
 from bodycam.archive.containercheck import MARKERS, ContainerCheck
 from bodycam.archive.findings import MOST_FINDINGS, Finding, Findings, Report, Verified
+from bodycam.archive.format import v1
 from bodycam.archive.journalcheck import JournalCheck
 from bodycam.archive.kept import KeptHead
 from bodycam.archive.ledgercheck import LedgerCheck
 from bodycam.archive.stagingcheck import StagingCheck
 from bodycam.archive.store import ObjectMissing, Store, StoreUnavailable
 from bodycam.archive.story import Story
+from bodycam.archive.succession import KeyChain
+from bodycam.journal.wrapping import Opener
 from bodycam.model import ids
 
 Progress = Callable[[int, int], None]
@@ -49,7 +51,7 @@ class Verifier:
         kept: Sequence[KeptHead] = (),
         journals: Path | None = None,
         staging: Path | None = None,
-        journal_key: X25519PrivateKey | None = None,
+        journal_key: Opener | None = None,
     ) -> None:
         self._ledger, self._store, self._key = ledger, store, key
         self._pinned, self._kept = pinned, kept
@@ -70,7 +72,15 @@ class Verifier:
         ledger.advance()
         before = ledger.leaves
         self._list(story, findings)
-        containers, sessions, size = self._containers(story, findings, progress)
+
+        def signed(signature: bytes, manifest: bytes) -> bool:
+            if _signed(ledger.chain, signature, manifest):
+                return True
+            ledger.advance()  # another key may have come into use since
+            return _signed(ledger.chain, signature, manifest)
+
+        check = ContainerCheck(self._store, signed, story.chain, findings)
+        containers, sessions, size = self._containers(check, story, findings, progress)
         torn = Findings()
         journals = JournalCheck(self._journals, self._journal_key, story, findings, torn)
         staging = StagingCheck(self._staging, story, findings, torn)
@@ -123,6 +133,7 @@ class Verifier:
             deleted,
             head,
             fingerprint(self._key),
+            tuple(word.to_plain() for word in ledger.chain.words),
         )
 
     def _state(self, findings: Findings) -> Verified:
@@ -145,9 +156,8 @@ class Verifier:
             findings.add("the store", f"can't be listed: {error}")
 
     def _containers(
-        self, story: Story, findings: Findings, progress: Progress | None
+        self, check: ContainerCheck, story: Story, findings: Findings, progress: Progress | None
     ) -> tuple[int, int, int]:
-        check = ContainerCheck(self._store, self._key, story.chain, findings)
         total, containers, sessions, done = story.objects_total(), 0, 0, 0
         for name, size in story.objects():
             containers += 1
@@ -208,6 +218,11 @@ class Verifier:
                 break
             expected += 1
         return Finding(where, f"lacks the opening numbered {expected}: {count} of {highest} are there")
+
+
+def _signed(chain: KeyChain, signature: bytes, manifest: bytes) -> bool:
+    # the ledger holds the manifest's hash, under heads of the newest key: an older key's signature is enough
+    return any(v1.holds(signature, manifest, key) for key in reversed(chain.keys))
 
 
 def fingerprint(key: Ed25519PublicKey) -> str:

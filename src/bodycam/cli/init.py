@@ -10,7 +10,10 @@ from pathlib import Path
 from sqlalchemy import Engine
 
 from bodycam import config
+from bodycam.app.keyrings import commands, kek_names
 from bodycam.archive import keys
+from bodycam.archive.kek import KeyAway
+from bodycam.archive.rotation import make_missing
 from bodycam.catalog import accounts
 from bodycam.catalog.engine import writing
 from bodycam.catalog.schema import migrate
@@ -40,10 +43,12 @@ def command(settings: SettingsFile = "bodycam.yaml", as_json: Json = False) -> N
     try:
         made = _settings_file(path)
         loaded = config.load(path)
-        made += _keys(loaded.keys)
+        made += _keys(loaded)
         made += _catalog(loaded)
     except keys.KeysUnusable as error:
         raise Failure(f"the keys can't be used: {error}") from error
+    except KeyAway as error:
+        raise Failure(str(error), hint="the command is in storage.key_encryption of the settings") from error
     if as_json:
         print_json({"settings": str(path), "keys": str(loaded.keys), "made": made})
         return
@@ -63,8 +68,10 @@ def _settings_file(path: Path) -> list[str]:
     return [str(path)]
 
 
-def _keys(folder: Path) -> list[str]:
-    made = [str(folder / name) for name in keys.generate(folder)]
+def _keys(settings: Settings) -> list[str]:
+    folder = settings.keys
+    made = [str(folder / name) for name in make_missing(folder, kek_names(settings), commands(settings))]
+    made += [str(folder / name) for name in keys.generate(folder)]
     control, public = folder / "control", folder / "public"
     control.mkdir(mode=0o700, exist_ok=True)
     for file, name, anew in AUTHORITIES:

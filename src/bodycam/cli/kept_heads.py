@@ -4,11 +4,10 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-
 from bodycam.archive import merkle
 from bodycam.archive.head import Head
 from bodycam.archive.kept import KeptHead, read_kept
+from bodycam.archive.succession import KeyChain
 from bodycam.cli.failure import USAGE, Failure
 from bodycam.cli.heads_folder import kept_plain
 from bodycam.net.control_client import ControlClient
@@ -42,10 +41,13 @@ def kept_for(url: str, folder: Path) -> Iterator[KeptHead]:
             raise Failure(f"{file} holds no ledger head", hint=hint, code=USAGE) from error
 
 
-def check(client: ControlClient, kept: KeptHead, now: Head, key: Ed25519PublicKey | None) -> dict[str, Any]:
-    """Whether the ledger whose head is `now` extends the kept one: {file, size, ok, what}."""
+def check(client: ControlClient, kept: KeptHead, now: Head, keys: KeyChain | None) -> dict[str, Any]:
+    """Whether the ledger whose head is `now` extends the kept one: {file, size, ok, what}.
+
+    `keys` are the signing keys that the pinned one is among.
+    """
     what, head = "", kept.head
-    if key is not None and not head.holds(key):
+    if keys is not None and not any(head.holds(key) for key in keys.keys):
         what = "the kept head is not signed by the pinned key"
     elif head.log != now.log:
         what = "the gateway has another ledger now"

@@ -29,6 +29,7 @@ COMMANDS: Mapping[str, str] = {
     "verify": "verify",
     "export": "export",
     "reindex": "reindex",
+    "keys": "keys",
     "doctor": "doctor",
     "config": "config",
     "policy": "policy",

@@ -11,6 +11,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from bodycam.app.archivist import index_settings
 from bodycam.app.judging import load_settings
+from bodycam.app.keyrings import open_keyring
 from bodycam.app.shared import ARCHIVIST_SOCKET, open_catalog
 from bodycam.archive.index import Indexer
 from bodycam.archive.indexing import ContainerIndexer, reindex
@@ -52,7 +53,8 @@ def command(settings: SettingsFile = "bodycam.yaml", as_json: Json = False) -> N
 def _rebuild(settings: Settings) -> tuple[int, list[str]]:
     data = settings.storage.data
     store = LocalStore(data / "recordings")
-    keystore = KeyStore(data / "keystore" / "keys.db", load_archivist(settings.keys).wrapping)
+    load_archivist(settings.keys)  # without them nothing is begun
+    keystore = KeyStore(data / "keystore" / "keys.db", open_keyring(settings))
     try:
         engine = asyncio.run(open_catalog(settings))
         try:

@@ -1,5 +1,6 @@
 """`bodycam verify`: do recordings and ledger tell one story, asked of the gateway or read offline."""
 
+import contextlib
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -7,15 +8,16 @@ from typing import Annotated, Any
 
 import typer
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from rich.console import Console
 from rich.progress import Progress
 
 from bodycam import config
+from bodycam.app.keyrings import journal_opener
 from bodycam.archive.head import Head
 from bodycam.archive.kept import KeptHead
 from bodycam.archive.keys import KeysUnusable, load_journal, load_signing_public
 from bodycam.archive.store.local import LocalStore
+from bodycam.archive.succession import KeyChain, Succession, path_between, successions
 from bodycam.archive.verify import Verifier
 from bodycam.cli.bundles import print_bundle, verify_bundle
 from bodycam.cli.door import knock
@@ -25,6 +27,7 @@ from bodycam.cli.kept_heads import check, kept_for, read_heads
 from bodycam.cli.options import Json, Settings, Url
 from bodycam.cli.printing import print_json, print_line, tell
 from bodycam.cli.stamped import check_stamps, print_stamps
+from bodycam.journal.wrapping import Opener
 from bodycam.net.control_client import ControlClient, ControlError
 
 VERIFY_SECONDS = 3600.0
@@ -120,7 +123,8 @@ def _online(
         now = Head.from_plain(plain)
     except ValueError as error:
         raise Failure(f"the gateway's ledger head can't be understood: {error}") from error
-    if pinned is not None and not now.holds(pinned):
+    chain = None if pinned is None else _chain(pinned, report)
+    if chain is not None and not now.holds(chain.current):
         findings.append({"where": "ledger head", "what": "it is not signed by the pinned key"})
     kept = [*kept_for(client.url, heads_folder(os.environ)), *given[-MOST_ASKED:]]
     if len(given) > MOST_ASKED:
@@ -128,7 +132,7 @@ def _online(
     checked = []
     for one in kept:
         try:
-            checked.append(check(client, one, now, pinned))
+            checked.append(check(client, one, now, chain))
         except ControlError as error:
             checked.append({"file": one.where, "size": one.head.size, "ok": False, "what": error.message})
     findings += [{"where": one["file"], "what": one["what"]} for one in checked if not one["ok"]]
@@ -158,6 +162,23 @@ def _print(report: dict[str, Any]) -> None:
         print_line(f"broken: {one.get('where')}: {one.get('what')}")
     if report.get("state") == "self-consistent":
         tell("`authentic` takes --offline with --key and --head: a key and a head that were kept elsewhere")
+
+
+def _chain(pinned: Ed25519PublicKey, report: dict[str, Any]) -> KeyChain:
+    """The pinned key, those that it leads to over the word of each for the next, and those that led to it."""
+    words = list[Succession]()
+    for plain in report.get("successions") or []:
+        with contextlib.suppress(ValueError):
+            words.append(Succession.from_plain(plain))
+    first = pinned.public_bytes_raw()
+    for one in reversed(words):
+        if one.new == first and one.holds:
+            first = one.old
+    chain = KeyChain(Ed25519PublicKey.from_public_bytes(first))
+    for one in words:
+        if one.old == chain.current.public_bytes_raw():
+            chain.follow(one.leaf)
+    return chain
 
 
 def _settings(file: Path, *, needed: bool) -> config.Settings | None:
@@ -194,11 +215,16 @@ def _print_marked(marker: str, told: dict[str, Any]) -> None:
         print_line(f"recordings marked {marker}: {told.get('count')} ({shown}{more})")
 
 
-def _journal_key(keys: Path, signing: Ed25519PublicKey) -> X25519PrivateKey | None:
-    """The key that opens the journals, if it can be read and is of the gateway that is verified."""
+def _journal_key(keys: Path, signing: Ed25519PublicKey) -> Opener | None:
+    """What opens the journals, if it can be read and is of the gateway that is verified."""
     try:
-        own = load_signing_public(keys / "public" / "signing.pem")
-        return load_journal(keys) if own.public_bytes_raw() == signing.public_bytes_raw() else None
+        own, asked = (
+            load_signing_public(keys / "public" / "signing.pem").public_bytes_raw(),
+            signing.public_bytes_raw(),
+        )
+        load_journal(keys)
+        known = path_between(successions(keys / "public"), asked, own) is not None
+        return journal_opener(keys) if known else None
     except KeysUnusable:
         return None
 

@@ -1,6 +1,7 @@
 """Settings of what is kept: the folders, the catalog, the journal and the archive."""
 
 import os
+from collections.abc import Mapping
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, Self
@@ -8,9 +9,10 @@ from urllib.parse import parse_qsl, urlsplit
 
 from pydantic import Field, field_validator, model_validator
 
+from bodycam.config.people import TargetSelector
 from bodycam.config.secret import SecretSource
 from bodycam.config.section import Section, written
-from bodycam.config.types import Duration, FilePath, Size
+from bodycam.config.types import Duration, FilePath, Name, Size, Text
 
 # sockaddr_un holds 108 bytes on Linux, the last of them NUL: unix(7)
 SOCKET_PATH_MAX = 107
@@ -66,6 +68,38 @@ class Catalog(Section):
         return self
 
 
+class KeyEncryption(Section):
+    """One key-encryption key: a file that `bodycam init` makes, or what a command wraps."""
+
+    wrap: tuple[Text, ...] = Field(
+        default=(),
+        description="The command, as a list, that wraps the key: it gets 32 bytes on its standard input and "
+        "answers on its standard output; absent: the key itself is in its file.",
+    )
+    unwrap: tuple[Text, ...] = Field(default=(), description="The command that unwraps what `wrap` said.")
+    timeout: Duration = Field(default=written("10s"), description="How long a command may take.")
+    cache: Duration = Field(
+        default=written("5m"), description="How long an unwrapped key is kept in the archivist's memory."
+    )
+
+    @model_validator(mode="after")
+    def _both(self) -> Self:
+        if bool(self.wrap) != bool(self.unwrap):
+            raise ValueError("expected wrap and unwrap together")
+        if not 0 < self.timeout <= 60:
+            raise ValueError("expected a timeout of more than 0s and at most 1m")
+        if not 1 <= self.cache <= 86400:
+            raise ValueError("expected a cache from 1s to 1d")
+        return self
+
+
+class KeyFor(Section):
+    """Which key-encryption key the recordings of some targets have."""
+
+    targets: TargetSelector = Field(description="The targets, by names or labels.")
+    kek: Name = Field(description="The key's name in `key_encryption`, or a name of a key in a file.")
+
+
 class Storage(Section):
     """Where things are kept."""
 
@@ -78,6 +112,13 @@ class Storage(Section):
     )
     catalog: Catalog = Field(
         default_factory=Catalog, description="The relational state; `sqlite` or a URL may stand here as text."
+    )
+    key_encryption: Mapping[Name, KeyEncryption] = Field(
+        default_factory=dict,
+        description="Key-encryption keys by name; `default` is that of all that `keys_by` gives no other.",
+    )
+    keys_by: tuple[KeyFor, ...] = Field(
+        default=(), description="Key-encryption keys by target; the first entry that fits counts."
     )
     sockets: FilePath = Field(
         default_factory=lambda data: data["data"] / "run",

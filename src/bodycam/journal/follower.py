@@ -11,8 +11,6 @@ from enum import StrEnum
 from pathlib import Path
 from typing import NamedTuple, NoReturn
 
-from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
-
 from bodycam.journal import layout
 from bodycam.journal.assembly import Assembly
 from bodycam.journal.entry import Entry, Plain, Position
@@ -20,6 +18,7 @@ from bodycam.journal.failure import JournalDamaged
 from bodycam.journal.folder import incarnation_of, is_live, segments_of
 from bodycam.journal.layout import RecordType
 from bodycam.journal.reader import SegmentReader, Unready
+from bodycam.journal.wrapping import Opener
 
 PATIENCE = 2.0
 """Seconds for which a bad record of a live writer is "not yet" before what follows it is looked at."""
@@ -63,7 +62,7 @@ class Follower:
         position: the last batch that was given; what `after` of a later follower takes.
     """
 
-    def __init__(self, folder: Path, private: X25519PrivateKey, after: Position | None = None) -> None:
+    def __init__(self, folder: Path, private: Opener, after: Position | None = None) -> None:
         """Follow from the oldest segment on, or behind `after`, of which nothing is given again.
 
         Raises:

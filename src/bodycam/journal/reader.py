@@ -3,7 +3,6 @@
 from pathlib import Path
 
 from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from bodycam.journal import layout, wrapping
@@ -23,7 +22,7 @@ class SegmentReader(SegmentForm):
         sequence: the number of the record that was read last.
     """
 
-    def __init__(self, path: Path, generation: int, incarnation: bytes, private: X25519PrivateKey) -> None:
+    def __init__(self, path: Path, generation: int, incarnation: bytes, private: wrapping.Opener) -> None:
         """Open the segment and its data key.
 
         Raises:
@@ -39,12 +38,13 @@ class SegmentReader(SegmentForm):
             raise JournalDamaged(path, 0, str(error)) from error
         self._additional = layout.additional_data(incarnation, generation)
 
-    def _open_key(self, incarnation: bytes, private: X25519PrivateKey) -> bytes:
+    def _open_key(self, incarnation: bytes, private: wrapping.Opener) -> bytes:
         header = self.header
-        if header.recipient != wrapping.fingerprint(private.public_key()):
+        own = wrapping.opener(private, header.recipient)
+        if own is None:
             raise ValueError("the segment was written for another archivist key")
         context = layout.header_context(incarnation, self.generation, header.recipient)
-        return wrapping.unwrap(header.sealed_key, private, context)
+        return wrapping.unwrap(header.sealed_key, own, context)
 
     def read(self, expected: int | None) -> bytes | Unready:
         """Take the record at `offset`: its plaintext, its type in front.

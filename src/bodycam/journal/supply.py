@@ -27,7 +27,7 @@ class Supply:
         gauge: Gauge,
         made: int,
     ) -> None:
-        self._folder, self._incarnation, self._recipient = folder, incarnation, recipient
+        self._folder, self._incarnation, self.recipient = folder, incarnation, recipient
         self._settings, self._gauge = settings, gauge
         self._made = made
         self._pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="journal-prepare")
@@ -89,7 +89,7 @@ class Supply:
             self._folder,
             self._made + 1,
             incarnation=self._incarnation,
-            recipient=self._recipient,
+            recipient=self.recipient,
             size=self._settings.segment_bytes,
         )
 

@@ -6,6 +6,7 @@ them back: what it wrote yesterday is closed to whoever takes the worker over to
 """
 
 import hashlib
+from collections.abc import Callable
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
@@ -18,6 +19,10 @@ _PURPOSE = b"bodycam journal segment key v1"
 _NONCE = bytes(12)
 
 
+Opener = X25519PrivateKey | Callable[[bytes], X25519PrivateKey | None]
+"""A private key, or what gives the one of a public key's fingerprint."""
+
+
 class KeyNotUnwrapped(ValueError):
     """The private key at hand does not open this wrapped key."""
 
@@ -25,6 +30,13 @@ class KeyNotUnwrapped(ValueError):
 def fingerprint(recipient: X25519PublicKey) -> bytes:
     """Eight bytes that name a public key in a header."""
     return hashlib.sha256(recipient.public_bytes_raw()).digest()[:8]
+
+
+def opener(private: Opener, recipient: bytes) -> X25519PrivateKey | None:
+    """The private key of the public key with that fingerprint, if it is at hand."""
+    if not isinstance(private, X25519PrivateKey):
+        return private(recipient)
+    return private if fingerprint(private.public_key()) == recipient else None
 
 
 def wrap(key: bytes, recipient: X25519PublicKey, context: bytes) -> bytes:

@@ -150,6 +150,10 @@ class JournalWriter:
             supply=supply,
         )
 
+    def write_to(self, recipient: X25519PublicKey) -> None:
+        """Write to another key of the archivist's from the next segment on that is not made yet."""
+        self._supply.recipient = recipient
+
     # -- the hot path ----------------------------------------------------------------------------
 
     def append(self, session: int, exchange: int, kind: int, body: bytes) -> int:

@@ -19,6 +19,7 @@ from bodycam.archive.evidence.opened import OpenedBundle
 from bodycam.archive.evidence.proofs import Fit, LedgerPart
 from bodycam.archive.evidence.recordings import RecordingsCheck, Told, read_told
 from bodycam.archive.evidence.report import BundleReport
+from bodycam.archive.evidence.signers import Signers, words_in
 from bodycam.archive.evidence.statement import Statement, bounded_json
 from bodycam.archive.findings import MOST_FINDINGS, Findings, Verified
 from bodycam.archive.kept import KeptHead
@@ -76,18 +77,18 @@ class BundleVerifier:
             findings.add("the bundle", "is no bundle of evidence of this version")
             return self._report(None, {"members": len(opened.members)}, {}, {}, [])
         opened.hash_all(went_by)
-        key = self._key(opened)
-        if key is None:
+        signers = self._signers(opened)
+        if signers is None:
             return self._report(None, {"members": len(opened.members)}, {}, {}, [])
-        said = self._manifest(opened, key)
+        said = self._manifest(opened, signers)
         told = read_told(opened, findings)
         acts = ActsCheck(opened, findings)
-        ledger = LedgerPart(opened, key, self._kept, told, acts.leaves(), story, findings)
+        ledger = LedgerPart(opened, signers, self._kept, told, acts.leaves(), story, findings)
         ledger.check()
         run = self._same_run(opened, said, ledger)
         same = said is not None and said.predicate.get("version") == __version__
         recordings = RecordingsCheck(
-            opened, key, self._transcripts, ledger, story, findings, run.get("id", "")
+            opened, signers, self._transcripts, ledger, story, findings, run.get("id", "")
         )
         differing = list(recordings.check(told, went_by))
         acts.check(ledger, told)
@@ -104,30 +105,34 @@ class BundleVerifier:
             "acts": acts.count,
             "leaves": ledger.leaves,
         }
-        return self._report(key, counts, run, told, list(ledger.fits()), ledger)
+        return self._report(signers.anchor, counts, run, told, list(ledger.fits()), ledger)
 
     # -- key and manifest --------------------------------------------------------------------------------
 
-    def _key(self, opened: OpenedBundle) -> Ed25519PublicKey | None:
+    def _signers(self, opened: OpenedBundle) -> Signers | None:
         own: Any = None
         try:
             own = serialization.load_pem_public_key(opened.whole(bundle.SIGNING)[:4096])
         except ValueError as error:
             self._findings.add(bundle.SIGNING, f"is no public key: {error}")
-        if self._pinned is not None:
-            if own is not None and not _same(own, self._pinned):
-                self._findings.add(bundle.SIGNING, "is another key than the pinned one")
-            return self._pinned
-        return own if isinstance(own, Ed25519PublicKey) else None
+        if self._pinned is None:
+            return Signers(own, words_in(opened)) if isinstance(own, Ed25519PublicKey) else None
+        signers = Signers(self._pinned, words_in(opened))
+        if own is not None and not (isinstance(own, Ed25519PublicKey) and signers.has(own)):
+            self._findings.add(
+                bundle.SIGNING,
+                "is another key than the pinned one, and none that it or its heirs vouched for",
+            )
+        return signers
 
-    def _manifest(self, opened: OpenedBundle, key: Ed25519PublicKey) -> Statement | None:
+    def _manifest(self, opened: OpenedBundle, signers: Signers) -> Statement | None:
         """What was signed; hashes and order of the members are held against it."""
         add = self._findings.add
         try:
             envelope = dsse.read(opened.whole(bundle.MANIFEST))
             if envelope.kind != dsse.IN_TOTO:
                 raise ValueError(f"is no in-toto statement, but {envelope.kind[:100]!a}")
-            if not envelope.holds(key):
+            if not signers.signed_envelope(envelope):
                 add(bundle.MANIFEST, f"is not signed by {'the pinned' if self._pinned else 'its own'} key")
             said = statement.decode(envelope.payload)
         except ValueError as error:
@@ -257,7 +262,3 @@ class BundleVerifier:
             )
             return Verified.SELF_CONSISTENT
         return Verified.AUTHENTIC
-
-
-def _same(own: Any, pinned: Ed25519PublicKey) -> bool:
-    return isinstance(own, Ed25519PublicKey) and own.public_bytes_raw() == pinned.public_bytes_raw()

@@ -66,7 +66,6 @@ class Sources:
     keystore: KeyStore
     engine: Engine
     transcripts: Mapping[str, Transcript]
-    signing: Ed25519PrivateKey
     data: Path
     version: str
 
@@ -91,6 +90,7 @@ class Prepared:
 
     Attributes:
         head: the signed head that everything is proved under.
+        signing: the key that signed it.
         approvals, trail: the lines of these members.
         unattributed: sessions of the run's time of which nobody knows the run.
         kept: sizes from which a proof of consistency is wanted.
@@ -98,6 +98,7 @@ class Prepared:
 
     found: Gathered
     head: Head
+    signing: Ed25519PrivateKey
     section: Section
     approvals: IO[bytes]
     trail: IO[bytes]
@@ -128,7 +129,7 @@ def prepare(sources: Sources, run: str, kept: Sequence[int]) -> Prepared:
         OSError: what is collected finds no room.
     """
     with sources.archivist.lock:
-        head = sources.archivist.ledger.head()
+        head, signing = sources.archivist.ledger.head(), sources.archivist.ledger.signing
     sizes = tuple(sorted({size for size in kept if 0 < size <= head.size})[-MOST_HEADS:])
     deadline = time.monotonic() + PATIENCE
     approvals, trail = sources.spool(), sources.spool()
@@ -149,7 +150,7 @@ def prepare(sources: Sources, run: str, kept: Sequence[int]) -> Prepared:
         approvals.close()
         trail.close()
         raise
-    return Prepared(found, head, section, approvals, trail, strangers, sizes)
+    return Prepared(found, head, signing, section, approvals, trail, strangers, sizes)
 
 
 def _collect(sources: Sources, found: Gathered, approvals: IO[bytes], trail: IO[bytes]) -> set[int]:

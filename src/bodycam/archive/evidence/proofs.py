@@ -4,11 +4,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-
 from bodycam.archive import frames, merkle
 from bodycam.archive.evidence import bundle
 from bodycam.archive.evidence.opened import OpenedBundle
+from bodycam.archive.evidence.signers import Signers
 from bodycam.archive.evidence.statement import bounded_json
 from bodycam.archive.findings import Findings
 from bodycam.archive.frames import BadFrame
@@ -53,14 +52,15 @@ class LedgerPart:
     def __init__(
         self,
         opened: OpenedBundle,
-        key: Ed25519PublicKey,
+        signers: Signers,
         kept: Sequence[KeptHead],
         sessions: dict[bytes, Any],
         acts: set[int],
         story: Story,
         findings: Findings,
     ) -> None:
-        self._opened, self._key, self._kept = opened, key, kept
+        self._opened, self._signers, self._kept = opened, signers, kept
+        self._words: dict[int, list[Any]] = {}
         self._sessions, self._acts, self._story, self._findings = sessions, acts, story, findings
         self._roots: dict[int, bytes] = {}
         self.proofs: Proofs | None = None
@@ -78,10 +78,12 @@ class LedgerPart:
         except ValueError as error:
             self._findings.add(bundle.PROOFS, str(error))
             return
-        if not self.proofs.head.holds(self._key):
+        if not (signed := self._signers.signed_head(self.proofs.head)):
             self._findings.add(bundle.PROOFS, "the ledger's head is not signed by this key")
         self._section(self.proofs)
         self._later(self.proofs)
+        if signed:
+            self._signers.proved(self._words)
         for worker, count, lowest, highest in self._story.holes():
             numbers = f"{count} of the numbers from {lowest} to {highest}"
             self._findings.add(bundle.SECTION, f"worker {worker.hex()}: {numbers} are there")
@@ -151,6 +153,8 @@ class LedgerPart:
                 self.sealed[session] = index, root
             case [Leaf.DELETED, _, session, digest] if own:
                 self.deleted[session] = digest
+            case [Leaf.SIGNING, *_]:
+                self._words[index] = leaf
         if index in self._acts or (own and leaf[0] == Leaf.VIEWED):
             self.told[index] = leaf
 
@@ -162,7 +166,7 @@ class LedgerPart:
             yield Fit(one, *self._fit(one.head))
 
     def _fit(self, kept: Head) -> tuple[bool | None, str]:
-        if not kept.holds(self._key):
+        if not self._signers.signed_head(kept):
             return False, "is not signed by this key"
         if self.proofs is None:
             return None, "can't be compared: the bundle has no head"

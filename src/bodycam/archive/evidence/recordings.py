@@ -5,8 +5,6 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-
 from bodycam.archive.containercheck import sealed_bytes
 from bodycam.archive.deletions import ACTION, SALT_BYTES
 from bodycam.archive.evidence import bundle
@@ -14,6 +12,7 @@ from bodycam.archive.evidence.opened import OpenedBundle
 from bodycam.archive.evidence.pages import Pages
 from bodycam.archive.evidence.proofs import LedgerPart
 from bodycam.archive.evidence.sheet import Sheet
+from bodycam.archive.evidence.signers import Signers
 from bodycam.archive.findings import Findings
 from bodycam.archive.format import v1
 from bodycam.archive.format.container import SessionReader
@@ -68,14 +67,14 @@ class RecordingsCheck:
     def __init__(
         self,
         opened: OpenedBundle,
-        key: Ed25519PublicKey,
+        signers: Signers,
         transcripts: Mapping[str, Transcript],
         ledger: LedgerPart,
         story: Story,
         findings: Findings,
         run: str,
     ) -> None:
-        self._opened, self._key, self._transcripts = opened, key, transcripts
+        self._opened, self._signers, self._transcripts = opened, signers, transcripts
         self._ledger, self._story, self._findings, self._run = ledger, story, findings, run
         self._data_keys: dict[str, bytes] = {}
         self._used = set[str]()
@@ -150,7 +149,9 @@ class RecordingsCheck:
             return
         try:
             read, size = self._opened.reader(name), self._opened.members[name].size
-            session, encoded = sealed_bytes(read, 0, size, self._key, self._story.chain(raw))
+            session, encoded = sealed_bytes(
+                read, 0, size, self._signers.signed_manifest, self._story.chain(raw)
+            )
             manifest = v1.decode_manifest(encoded)
         except v1.FormatDamaged as error:
             self._findings.add(name, str(error))

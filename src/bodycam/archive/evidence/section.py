@@ -27,7 +27,7 @@ class Section:
     Attributes:
         begin, end: the leaves of the run's time, end excluded.
         first, last: where the frames of these begin and end in the file, in bytes.
-        later: leaves about the run outside of them, by index.
+        later: leaves about the run outside of them, and all that say which key signs, by index.
         opened, sealed, deleted: the run's sessions of which there are such leaves, with what these say.
         viewed: indices of the leaves that say that one of the sessions was viewed.
     """
@@ -71,7 +71,7 @@ def look_through(
             if not begun:
                 found.begin, found.first, begun = index, offset, True
             found.end, found.last = index + 1, position
-        if (own and leaf[0] not in _OWN) or index in acts:
+        if (own and leaf[0] not in _OWN) or index in acts or leaf[0] == Leaf.SIGNING:
             found.later[index] = data
     if not begun:
         found.begin = found.end = size

@@ -208,7 +208,7 @@ class _Writer:
         yield from self._put(bundle.TRAIL, *spooled(prepared.trail))
         yield from self._ledger()
         yield from self._put(bundle.KEYS, *spooled(self._keys))
-        public = self._sources.signing.public_key()
+        public = prepared.signing.public_key()
         pem = public.public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
         yield from self._whole(bundle.SIGNING, pem)
         yield from self._whole(bundle.COVER, self._cover.page(run, made, self._sources.version))
@@ -222,7 +222,7 @@ class _Writer:
         payload = statement.encode(self._named, predicate)
         if len(payload) > bundle.MOST_META // 2:
             raise EvidenceRefused("too-large", "the bundle's manifest is larger than it may be")
-        yield bundle.whole(bundle.MANIFEST, dsse.signed(dsse.IN_TOTO, payload, self._sources.signing))
+        yield bundle.whole(bundle.MANIFEST, dsse.signed(dsse.IN_TOTO, payload, prepared.signing))
         yield bundle.END
 
     def _ledger(self) -> Iterator[bytes]:

@@ -99,7 +99,7 @@ class Made:
         self.archivist = self.kept.house.archivist
         self.sources = Sources(
             self.archivist, self.kept.house.store, self.kept.keystore, self.kept.engine, TRANSCRIPTS,
-            self.kept.house.keys.signing, self.root, "0.1.0",
+            self.root, "0.1.0",
         )  # fmt: skip
         for run, agent in ((self.run, "billing-bot"), ("run_bbbbbbbbbbbbbbbb", "other-bot")):
             with writing(self.kept.engine) as connection:

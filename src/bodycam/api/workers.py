@@ -164,6 +164,7 @@ class Workers:
                 said = await self._admission.challenge(
                     str(body["name"]),
                     secure=body["secure"] is True,
+                    encrypted=body.get("encrypted") is True,
                     address=str(body["address"]),
                     certificate=bytes(body.get("certificate") or b""),
                 )

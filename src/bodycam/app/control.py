@@ -36,6 +36,7 @@ from bodycam.net.authority import Authority, request
 from bodycam.net.tls import server_context
 from bodycam.registry import TRANSCRIPTS
 from bodycam.session.admission import Admission
+from bodycam.session.token_runs import TokenRuns
 
 log = structlog.get_logger(__name__)
 
@@ -51,11 +52,13 @@ async def run_control(settings: Settings, stop: asyncio.Event) -> None:
     archivist = ArchivistClient(settings.storage.sockets / ARCHIVIST_SOCKET)
     in_use = SettingsInUse(settings)
     certificates = _run_certificates(settings)
+    login_key, providers = read_secret(settings.keys / LOGIN_KEY), Providers(settings)
     admission = Admission(
         settings,
         catalog,
         [RunProver(catalog)],
-        read_secret(settings.keys / LOGIN_KEY),
+        login_key,
+        tokens=TokenRuns(providers, catalog, login_key),
         certificates=certificates,
     )
     names = (*ALWAYS_NAMED, *settings.tls.names)
@@ -78,7 +81,7 @@ async def run_control(settings: Settings, stop: asyncio.Event) -> None:
         trail=trail,
         audit_export=exported,
         keys=catalog,
-        providers=Providers(settings),
+        providers=providers,
         transcripts=TRANSCRIPTS,
         version=__version__,
         ca_pem=None if authority is None else authority.certificate_pem.decode(),

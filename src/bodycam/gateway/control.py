@@ -108,10 +108,16 @@ class ControlLine:
                 await self._channel.call("cancel", {"key": key})
 
     async def challenge(
-        self, name: str, *, secure: bool, address: str, certificate: bytes = b""
+        self, name: str, *, secure: bool, address: str, certificate: bytes = b"", encrypted: bool = False
     ) -> Challenge | Refusal:
         """Ask how a claimed name is to be proved; the client's certificate is judged there and not here."""
-        body = {"name": name, "secure": secure, "address": address, "certificate": certificate}
+        body = {
+            "name": name,
+            "secure": secure,
+            "encrypted": encrypted,
+            "address": address,
+            "certificate": certificate,
+        }
         return await self._ask(
             "challenge", body, lambda said: Challenge(said["login"], Method(said["method"]))
         )

@@ -101,6 +101,11 @@ class ProxyLink:
 
     # -- what the machine asks ------------------------------------------------------------------
 
+    @property
+    def encrypted(self) -> bool:
+        """Whether the client speaks TLS; `secure` is true of a client on this machine as well."""
+        return self.client is not None and self.client.get_extra_info("ssl_object") is not None
+
     def send_client(self, data: bytes) -> None:
         """Queue unrecorded bytes of the login for the client."""
         self.client_box.append(data, self.journal.released)

@@ -225,7 +225,11 @@ class Worker:
         match need:
             case AskChallenge(name=name):
                 answer: Answer = await self._line.challenge(
-                    name, secure=link.secure, address=link.address, certificate=self._shown.pop(link, b"")
+                    name,
+                    secure=link.secure,
+                    encrypted=link.encrypted,
+                    address=link.address,
+                    certificate=self._shown.pop(link, b""),
                 )
             case AskRespond(login=login, data=data):
                 answer = await self._line.respond(login, data)

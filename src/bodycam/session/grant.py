@@ -97,7 +97,7 @@ class Gatekeeper(Protocol):
     """
 
     async def challenge(
-        self, name: str, *, secure: bool, address: str, certificate: bytes = b""
+        self, name: str, *, secure: bool, address: str, certificate: bytes = b"", encrypted: bool = False
     ) -> Challenge | Refusal: ...
 
     async def respond(self, login: str, data: bytes) -> bytes | Refusal: ...

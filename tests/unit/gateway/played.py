@@ -76,6 +76,9 @@ class Pipe(asyncio.Transport):
     open: bool = True
     waiting: int = 0
 
+    def get_extra_info(self, name: Any, default: Any = None) -> Any:
+        return default
+
     def write(self, data: Any) -> None:
         self.written.append(bytes(data))
         self.committed.append(self.journal.committed)

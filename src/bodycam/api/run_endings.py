@@ -121,7 +121,7 @@ async def end_run(run: str, body: EndIn, context: In, who: Who) -> EndedOut:
     started = time.monotonic()
     record = await stoppable_run(context, who, run)
     changed = await write(context.catalog, catalog.end_run, run, body.exit_code, now_micros())
-    cut = context.workers.stop_run(run, "the run has ended")
+    cut = context.workers.stop_run(run, "the run has ended", drain=0.0)
     if changed and str(record.principal) != str(who.principal):
         # its starter's own end is the run's; somebody else's is an administrative act
         await context.trail.after("run-ended", str(who.principal), run, {"sessions": cut})

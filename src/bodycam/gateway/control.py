@@ -41,7 +41,7 @@ class Orders(Protocol):
 
     def welcomed(self, answer: Mapping[str, Any]) -> None: ...
 
-    def cut(self, *, sessions: list[str], run: str | None, reason: str) -> None: ...
+    def cut(self, *, sessions: list[str], run: str | None, reason: str, drain: float = 0.0) -> None: ...
 
     async def cancel_here(self, key: bytes) -> bool: ...
 
@@ -168,6 +168,7 @@ class ControlLine:
                     sessions=list(body.get("sessions") or ()),
                     run=body.get("run"),
                     reason=str(body.get("reason") or "ended by the gateway"),
+                    drain=float(body.get("drain") or 0),
                 )
             case "cancel":
                 return {"found": await self._orders.cancel_here(bytes(body["key"]))}

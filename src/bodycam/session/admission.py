@@ -77,6 +77,11 @@ class Admission:
         """The grants as the settings are now."""
         return self._access
 
+    @property
+    def drain_seconds(self) -> float:
+        """For how long sessions may finish what they are at once their run is over, as settings are now."""
+        return self._settings.identity.drain_seconds
+
     def gatekeeper(self, worker: str) -> Gatekeeper:
         """The gatekeeper for the worker of that name, whose sessions are counted as its own."""
         return _ForWorker(self, worker)
@@ -264,7 +269,11 @@ class Admission:
             database=wanted.database or ("" if declared is None else declared.default_database),
             policy=access.version,
             proof=answer,
-            limits=Limits(settings.limits.connections_per_run, settings.limits.journal_per_run),
+            limits=Limits(
+                settings.limits.connections_per_run,
+                settings.limits.journal_per_run,
+                settings.identity.drain_seconds,
+            ),
         )
         if not known.usable(self._wall()) or run.id in self._stopped:
             return refusals.run_ended(grant)

@@ -144,6 +144,9 @@ class Relay:
             session.ambient.to_client(f"cut: {reason}".encode())
         self._end(reason, SessionOutcome.CUT)
 
+    def drain(self, reason: str) -> None:
+        self.cut(reason)
+
     def farewell(self, message: str, hint: str) -> bytes:
         return f"farewell: {message}".encode()
 

@@ -2,9 +2,10 @@
 
 import contextlib
 import subprocess
+import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -240,10 +241,19 @@ def test_many_at_once_with_one_token_are_one_run_on_both_workers_and_ask_for_the
 
 def forget_keys(gateway: stage.Gateway) -> None:
     """Reload with a provider that differs a little, so that its keys are asked for anew."""
+
+    def differ(plain: Any) -> None:
+        ci = plain["identity"]["providers"][1]
+        ci["group_prefix"] = ci.get("group_prefix", "") + "x"
+
+    change(gateway, differ)
+
+
+def change(gateway: stage.Gateway, how: Callable[[Any], object]) -> None:
+    """Change the settings, and wait until they are in use."""
     file = gateway.folder / "bodycam.yaml"
     plain = yaml.safe_load(file.read_text())
-    ci = plain["identity"]["providers"][1]
-    ci["group_prefix"] = ci.get("group_prefix", "") + "x"
+    how(plain)
     file.write_text(yaml.safe_dump(plain))
     reloads = len(settings_events(gateway))
     gateway.signal(1)
@@ -275,6 +285,42 @@ def test_while_its_provider_is_away_new_logins_are_refused_at_once_and_sessions_
             provider.away.clear()
         until(lambda: connects(gateway, token), "a login once the provider is back")
         assert connection.execute("select 3").fetchone() == (3,)
+
+
+def test_the_break_glass_account_needs_no_provider_and_says_why_and_is_loudly_on_the_record(
+    gateway: stage.Gateway, server: stage.Postgres
+) -> None:
+    gateway.api("POST", "/v1/service-accounts", json={"name": "emergency", "groups": ["admins"]})
+    key = gateway.api("POST", "/v1/service-accounts/emergency/keys").json()["key"]
+    access = stage.clean_environment() | {
+        "BODYCAM_URL": f"https://127.0.0.1:{gateway.control}", "BODYCAM_API_KEY": key,
+        "BODYCAM_CA_FILE": str(gateway.listener_ca),
+    }  # fmt: skip
+
+    def run(**more: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "bodycam", "run", "--agent", "billing-bot", "--"]
+        return subprocess.run(
+            [*command, str(server.bin / "psql"), "-Xc", "select 4713"],
+            env=access | more, cwd=gateway.folder, capture_output=True, text=True, timeout=60, check=False,
+        )  # fmt: skip
+
+    kept = {"enabled": False, "account": "emergency", "max_ttl": "5m"}
+    change(gateway, lambda plain: plain["identity"].update(break_glass=kept))
+    off = run(BODYCAM_REASON="INC-1")
+    assert (off.returncode, "for emergencies, and is not enabled" in off.stderr) == (125, True), off.stderr
+    change(gateway, lambda plain: plain["identity"]["break_glass"].update(enabled=True))
+    mute = run()
+    assert (mute.returncode, "BODYCAM_REASON" in mute.stderr) == (125, True), mute.stderr
+    done = run(BODYCAM_REASON="INC-1: the provider is down")
+    assert (done.returncode, "4713" in done.stdout) == (0, True), done.stderr
+    events = gateway.api("GET", "/v1/audit?limit=1000").json()["events"]
+    uses = [one for one in events if one["action"] == "break-glass"]
+    assert {one["actor"] for one in uses} == {"emergency@bodycam"}
+    assert {one["detail"]["reason"] for one in uses} == {"INC-1: the provider is down"}
+    assert all(one["leaf"] is not None for one in uses)
+    assert "the break-glass account is used" in gateway.log.read_text()
+    listed = gateway.bodycam("runs", "list", "--principal", "emergency@bodycam").stdout
+    assert "break-glass=INC-1: the provider is down" in " ".join(listed.split()), listed
 
 
 def connects(gateway: stage.Gateway, token: str) -> bool:

@@ -9,6 +9,7 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 
+from bodycam.api import break_glass
 from bodycam.api.context import Control
 from bodycam.api.errors import ApiError
 from bodycam.identity import api_keys
@@ -26,11 +27,15 @@ Proof = ProvedKey | ProvedToken
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """A proved principal with its role as the settings are now, and what proved it."""
+    """A proved principal with its role as the settings are now, and what proved it.
+
+    `emergency` is the reason for which the break-glass account was let in; empty for everybody else.
+    """
 
     principal: Principal
     role: Role
     proof: Proof
+    emergency: str = ""
 
     @property
     def reads_all(self) -> bool:
@@ -91,11 +96,13 @@ async def caller(request: Request) -> Caller:
             "Use an API key of a service account, or sign in with `bodycam login`.",
         )
     proof: Proof
+    emergency = ""
     if token.startswith(TOKEN):
         proof = await _by_token(context, token, request)
     else:
         proof = await _by_key(context, token)
-    return Caller(proof.principal, context.settings.access.role(proof.principal), proof)
+        emergency = await break_glass.admitted(context, request, proof)
+    return Caller(proof.principal, context.settings.access.role(proof.principal), proof, emergency)
 
 
 async def _by_key(context: Control, text: str) -> ProvedKey:

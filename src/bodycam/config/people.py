@@ -6,6 +6,7 @@ from typing import Self
 
 from pydantic import Field, model_validator
 
+from bodycam.config.break_glass import BreakGlass
 from bodycam.config.providers import MAX_PROVIDERS, Provider
 from bodycam.config.section import Section, written
 from bodycam.config.types import Duration, Name, Text
@@ -62,6 +63,9 @@ class Identity(Section):
         default=written("5m"),
         description="How lately people of a provider must have signed in to approve, to view a recording "
         "and to issue keys.",
+    )
+    break_glass: BreakGlass = Field(
+        default_factory=BreakGlass, description="The way in for the day on which a provider is away."
     )
     providers: tuple[Provider, ...] = Field(
         default=(), max_length=MAX_PROVIDERS, description="The identity providers whose tokens are taken."

@@ -9,6 +9,7 @@ import ssl
 from collections.abc import Generator, Iterator, Mapping
 from types import TracebackType
 from typing import Any, Self
+from urllib.parse import quote
 
 import httpx
 
@@ -63,6 +64,8 @@ class ControlClient:
         headers = {"Accept": "application/json", "User-Agent": "bodycam-cli"}
         if access.key:
             headers["Authorization"] = f"Bearer {access.key}"
+        if access.key and access.reason:
+            headers["Bodycam-Reason"] = quote(access.reason)
         self._http = httpx.Client(
             base_url=access.url,
             headers=headers,

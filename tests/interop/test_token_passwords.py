@@ -319,6 +319,14 @@ def test_the_break_glass_account_needs_no_provider_and_says_why_and_is_loudly_on
     assert {one["detail"]["reason"] for one in uses} == {"INC-1: the provider is down"}
     assert all(one["leaf"] is not None for one in uses)
     assert "the break-glass account is used" in gateway.log.read_text()
+    accounts = gateway.api("GET", "/v1/service-accounts").json()["accounts"]
+    (old,) = next(one["keys"] for one in accounts if one["name"] == "emergency")
+    changed = gateway.bodycam("accounts", "key", "emergency", "--replace", old["id"], "--overlap", "0m")
+    assert changed.returncode == 0, changed.stderr
+    over = run(BODYCAM_REASON="INC-1: again")
+    assert (over.returncode, "the API key is not valid" in over.stderr) == (125, True)
+    done = run(BODYCAM_REASON="INC-1: again", BODYCAM_API_KEY=changed.stdout.strip())
+    assert (done.returncode, "4713" in done.stdout) == (0, True), done.stderr
     listed = gateway.bodycam("runs", "list", "--principal", "emergency@bodycam").stdout
     assert "break-glass=INC-1: the provider is down" in " ".join(listed.split()), listed
 

@@ -35,9 +35,7 @@ async def admitted(context: Control, request: Request, proved: ProvedKey) -> str
     if kept.account is None or (proved.principal.issuer, proved.principal.subject) != (ISSUER, kept.account):
         return ""
     address = "" if request.client is None else request.client.host
-    reason = "".join(
-        letter if letter.isprintable() else " " for letter in unquote(request.headers.get(HEADER, ""))
-    ).strip()[:_MOST]
+    reason = _line(unquote(request.headers.get(HEADER, "")))
     if not kept.enabled:
         context.admission.stranger("break-glass-off", address, name=kept.account)
         raise ApiError(
@@ -55,8 +53,12 @@ async def admitted(context: Control, request: Request, proved: ProvedKey) -> str
             "Say why in BODYCAM_REASON; the API takes it in the header Bodycam-Reason.",
         )
     context.emergencies["uses"] += 1
-    asked = f"{request.method} {request.url.path}"
+    asked = _line(f"{request.method} {request.url.path}")
     log.error("the break-glass account is used", account=kept.account, asked=asked, reason=reason)
     detail = {"reason": reason, "key": proved.key, "address": address}
     await context.trail.before("break-glass", str(proved.principal), asked, detail)
     return reason
+
+
+def _line(text: str) -> str:
+    return "".join(letter if letter.isprintable() else " " for letter in text[: 4 * _MOST]).strip()[:_MOST]

@@ -87,8 +87,9 @@ class TokenRuns:
             raise TokenLoginRefused(error.reason, error.provider, said) from error
         agent = self._agent(proved, user, access)
         expires = min(proved.expires, self._wall() + settings.identity.max_run_ttl)
-        known = await self._started(Run(self._id(proved, agent), proved.principal, agent, expires))
-        if (known.run.principal, known.run.agent) != (proved.principal, agent):
+        run = Run(self._id(proved, agent), proved.principal, agent, expires)
+        known = await self._started(run)
+        if _who(known.run) != _who(run):
             # what an identifier of 80 bits leaves to chance must not lend anybody another's name
             raise TokenLoginRefused("run-mismatch", proved.provider, refusals.bad_credential())
         return known
@@ -116,3 +117,8 @@ class TokenRuns:
             task.add_done_callback(lambda _: self._starting.pop(run.id, None))
         # whoever gives up waiting must not take the others' answer away
         return await asyncio.shield(task)
+
+
+def _who(run: Run) -> tuple[str, ...]:
+    # not their groups: those are what the settings made of the token when the run began
+    return run.principal.issuer, run.principal.subject, run.principal.kind.value, run.agent

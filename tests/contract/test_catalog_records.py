@@ -39,6 +39,24 @@ def test_keys_are_usable_until_revoked_or_expired(catalog: Engine) -> None:
         ]
 
 
+def test_a_key_gets_an_end_that_only_comes_nearer(catalog: Engine) -> None:
+    with writing(catalog) as connection:
+        account = accounts.add_account(connection, id="sva_end", name="end", groups=[], now=1)
+        for name, expires in (("key_long", None), ("key_short", 50)):
+            accounts.add_key(
+                connection, id=name, account=account.id, hash=name.encode(), now=1, expires=expires
+            )
+        assert accounts.end_key(connection, account.id, "key_long", 100, 10)
+        assert accounts.end_key(connection, account.id, "key_short", 100, 10)
+        assert [one.expires for one in accounts.keys_of(connection, account.id)] == [100, 50]
+        # over, revoked, somebody else's, nobody's
+        assert not accounts.end_key(connection, account.id, "key_short", 100, 50)
+        accounts.revoke_key(connection, account.id, "key_long", 20)
+        assert not accounts.end_key(connection, account.id, "key_long", 60, 20)
+        assert not accounts.end_key(connection, "sva_other", "key_short", 30, 20)
+        assert not accounts.end_key(connection, account.id, "key_none", 30, 20)
+
+
 def test_the_last_use_of_a_key_only_goes_forward(catalog: Engine) -> None:
     with writing(catalog) as connection:
         account = accounts.add_account(connection, id="sva_1", name="ci", groups=[], now=1)

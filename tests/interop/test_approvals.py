@@ -75,7 +75,7 @@ class Played:
     def welcomed(self, answer: Mapping[str, Any]) -> None:
         self.decided.missed()
 
-    def cut(self, *, sessions: list[str], run: str | None, reason: str) -> None: ...
+    def cut(self, *, sessions: list[str], run: str | None, reason: str, drain: float = 0.0) -> None: ...
 
     async def cancel_here(self, key: bytes) -> bool:
         return False

@@ -25,6 +25,8 @@ from bodycam.model.ids import SERVICE_ACCOUNT, new_id
 router = APIRouter()
 
 MAX_GROUPS = 100
+MAX_OVERLAP = 7 * 86_400.0
+"""The longest, in seconds, that an API key is good beside the one that replaces it."""
 
 Group = Annotated[str, StringConstraints(min_length=1, max_length=255, pattern=WITHOUT_NUL)]
 
@@ -64,6 +66,15 @@ class AccountsOut(BaseModel):
     """All service accounts by name."""
 
     accounts: list[AccountOut]
+
+
+class KeyIn(BaseModel):
+    """A key to issue; one that `replaces` another lets that one be good for `overlap` seconds more."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    replaces: str | None = Field(default=None, max_length=64)
+    overlap: float = Field(default=3600.0, ge=0, le=MAX_OVERLAP, allow_inf_nan=False)
 
 
 class NewKeyOut(BaseModel):
@@ -121,23 +132,43 @@ async def list_accounts(context: In, who: Reader) -> AccountsOut:
 
 
 @router.post("/v1/service-accounts/{name}/keys", status_code=201)
-async def add_key(name: str, context: In, who: Admin) -> NewKeyOut:
-    """Issue an API key."""
+async def add_key(name: str, context: In, who: Admin, body: KeyIn | None = None) -> NewKeyOut:
+    """Issue an API key, in the place of another one if it says so."""
+    wanted = body or KeyIn()
     must_be_fresh(context, who)
     account = await _account(context, name)
     if account.disabled is not None:
         raise ApiError(409, "account-disabled", f"service account {name!r} is disabled", "Make another one.")
     issued = api_keys.issue(time.time(), context.settings.settings.identity.api_keys.lifetime)
-    await context.trail.before("key-issued", str(who.principal), name, {"key": issued.id})
-    await write(
-        context.catalog,
-        catalog.add_key,
-        id=issued.id,
-        account=account.id,
-        hash=issued.digest,
-        now=now_micros(),
-        expires=micros(issued.expires),
-    )
+    detail: dict[str, object] = {"key": issued.id}
+    if wanted.replaces is not None:
+        keys = await read(context.catalog, catalog.keys_of, account.id)
+        if wanted.replaces not in {one.id for one in keys}:
+            raise not_found("API key", wanted.replaces)
+        detail |= {"replaces": wanted.replaces, "overlap": wanted.overlap}
+    await context.trail.before("key-issued", str(who.principal), name, detail)
+
+    def add(connection: Connection) -> None:
+        now = now_micros()
+        if wanted.replaces is not None:
+            until = now + round(wanted.overlap * 1e6)
+            if not catalog.end_key(connection, account.id, wanted.replaces, until, now):
+                raise ApiError(
+                    409,
+                    "key-over",
+                    f"API key {wanted.replaces} is revoked or has expired",
+                    "Issue a new one without replacing it.",
+                )
+        catalog.add_key(
+            connection,
+            id=issued.id,
+            account=account.id,
+            hash=issued.digest,
+            now=now,
+            expires=micros(issued.expires),
+        )
+
+    await write(context.catalog, add)
     return NewKeyOut(id=issued.id, key=issued.text, expires=issued.expires)
 
 

@@ -21,7 +21,8 @@ _OTHER: Final = 99
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """The class and activity of an action, and how much it matters: 1 informational, 2 low, 3 medium."""
+    """The class and activity of an action, and how much it matters: 1 informational, 2 low, 3 medium,
+    5 critical."""
 
     of: int
     activity: int
@@ -36,6 +37,7 @@ ACTIONS: Mapping[str, Kind] = {
     "account-disabled": Kind(ACCOUNT_CHANGE, 5, 2),
     "key-issued": Kind(ACCOUNT_CHANGE, _OTHER),
     "key-revoked": Kind(ACCOUNT_CHANGE, _OTHER, 2),
+    "break-glass": Kind(AUTHENTICATION, 1, 5),
     "login-failed": Kind(AUTHENTICATION, 1, 2, _FAILURE),
     "signed-in": Kind(AUTHENTICATION, 1),
     "signed-out": Kind(AUTHENTICATION, 2),

@@ -9,7 +9,7 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 
-from bodycam.api import cookies
+from bodycam.api import break_glass, cookies
 from bodycam.api.context import Control
 from bodycam.api.errors import ApiError
 from bodycam.identity import api_keys
@@ -31,12 +31,14 @@ Proof = ProvedKey | ProvedToken | ProvedSignIn
 class Caller:
     """A proved principal with its roles as the settings are now, and what proved it.
 
-    Which recordings they may look at is the sights' to say (`Control.sights`).
+    `emergency` is the reason for which the break-glass account was let in; empty for everybody else. Which
+    recordings they may look at is the sights' to say (`Control.sights`).
     """
 
     principal: Principal
     roles: frozenset[Role]
     proof: Proof
+    emergency: str = ""
 
     @property
     def role(self) -> Role | None:
@@ -91,17 +93,19 @@ async def caller(request: Request) -> Caller:
             "Use an API key of a service account, or sign in with `bodycam login`.",
         )
     proof: Proof
+    emergency = ""
     if token.startswith(TOKEN):
         proof = await _by_token(context, token, request)
     elif token.startswith(SIGN_IN):
         proof = await _by_sign_in(context, token, request)
     else:
         proof = await _by_key(context, token)
-    return _caller(context, proof)
+        emergency = await break_glass.admitted(context, request, proof)
+    return _caller(context, proof, emergency)
 
 
-def _caller(context: Control, proof: Proof) -> Caller:
-    return Caller(proof.principal, context.settings.access.roles(proof.principal), proof)
+def _caller(context: Control, proof: Proof, emergency: str = "") -> Caller:
+    return Caller(proof.principal, context.settings.access.roles(proof.principal), proof, emergency)
 
 
 async def _by_key(context: Control, text: str) -> ProvedKey:

@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -34,7 +35,8 @@ class Control:
     `transcripts` are the protocols' decoders by the protocol's name, and `literals` what takes constants out
     of the statements of those whose language is known; `ca_pem` is what clients of the
     listeners are to trust, or None; `certificates` gives runs theirs, and is None without TLS. `watchers` are
-    the clients of /v1/tail; `closing` is set when the process stops, and ends them.
+    the clients of /v1/tail; `closing` is set when the process stops, and ends them. `emergencies` counts the
+    `uses` of the break-glass account.
     """
 
     catalog: Engine
@@ -58,6 +60,7 @@ class Control:
     certificates: RunCertificates | None = None
     key_use: KeyUse = field(default_factory=KeyUse)
     watchers: set[object] = field(default_factory=set)
+    emergencies: Counter[str] = field(default_factory=Counter)
     closing: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def adopt(self, settings: Settings) -> None:

@@ -79,6 +79,7 @@ async def metrics(context: In) -> Response:
         "failed_logins": context.admission.failed_total,
         "pending_logins": context.admission.pending,
         "unknown_cancels": context.workers.unknown_cancels,
+        "break_glass": context.emergencies["uses"],
         "watchers": len(context.watchers),
         "audit_owed": context.trail.owed,
         "audit_behind": context.audit_export.most_behind,

@@ -196,6 +196,13 @@ METRICS: Sequence[Described] = (
         _C,
         ("unknown_cancels",),
     ),
+    Described(
+        "bodycam_break_glass_total",
+        True,
+        "Calls of the break-glass account that were let in.",
+        _C,
+        ("break_glass",),
+    ),
     Described("bodycam_watchers", False, "Clients that watch /v1/tail.", _C, ("watchers",)),
     Described(
         "bodycam_audit_owed", False, "Acts that wait for their place in the ledger.", _C, ("audit_owed",)

@@ -7,6 +7,7 @@ from typing import Any
 from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
 
+from bodycam.api import break_glass
 from bodycam.api.archivist import ArchivistAway, ArchivistRefused, Settled
 from bodycam.api.caller import In, Who
 from bodycam.api.catalog_calls import read, write
@@ -105,7 +106,12 @@ async def renew_run(run: str, context: In, who: Who, body: RenewIn | None = None
             "Renew it without a request for one.",
         )
     ttl = checked_ttl(context, body.ttl if body else None)
-    expires = max(record.expires / 1e6, time.time() + ttl)
+    end = time.time() + ttl
+    if break_glass.LABEL in record.labels:
+        # whoever renews it: that bound is of the run
+        longest = context.settings.settings.identity.break_glass.max_ttl
+        end = min(end, record.created / 1e6 + longest)
+    expires = max(record.expires / 1e6, end)
     certificate = await certified(context, replace(record.run(), expires=expires), csr)
     if not await write(context.catalog, catalog.renew_run, run, round(expires * 1e6), now_micros()):
         raise ApiError(
@@ -121,7 +127,7 @@ async def end_run(run: str, body: EndIn, context: In, who: Who) -> EndedOut:
     started = time.monotonic()
     record = await stoppable_run(context, who, run)
     changed = await write(context.catalog, catalog.end_run, run, body.exit_code, now_micros())
-    cut = context.workers.stop_run(run, "the run has ended")
+    cut = context.workers.stop_run(run, "the run has ended", drain=0.0)
     if changed and str(record.principal) != str(who.principal):
         # its starter's own end is the run's; somebody else's is an administrative act
         await context.trail.after("run-ended", str(who.principal), run, {"sessions": cut})

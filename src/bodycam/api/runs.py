@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from sqlalchemy import Connection
 from starlette.concurrency import run_in_threadpool
 
+from bodycam.api import break_glass
 from bodycam.api.caller import In, Who
 from bodycam.api.catalog_calls import read, write
 from bodycam.api.certificates import CertificateOut, Csr, certified
@@ -89,8 +90,8 @@ class RunWithSessionsOut(BaseModel):
     next: str | None
 
 
-def checked_ttl(context: Control, asked: float | None) -> float:
-    """How many seconds a lease lasts.
+def checked_ttl(context: Control, asked: float | None, *, emergency: bool = False) -> float:
+    """How many seconds a lease lasts; that of a run of the break-glass account no longer than that may.
 
     Raises:
         ApiError: more was asked for than the settings allow at once.
@@ -99,7 +100,8 @@ def checked_ttl(context: Control, asked: float | None) -> float:
     if asked is not None and asked > identity.max_run_ttl:
         most = f"a run may last {identity.max_run_ttl:g} seconds at once"
         raise ApiError(422, "ttl-too-long", most, "Renew it instead; identity.max_run_ttl sets the bound.")
-    return identity.run_ttl if asked is None else asked
+    wanted = identity.run_ttl if asked is None else asked
+    return min(wanted, identity.break_glass.max_ttl) if emergency else wanted
 
 
 @router.post("/v1/runs", status_code=201)
@@ -119,10 +121,18 @@ async def start_run(body: RunIn, context: In, who: Who) -> StartedOut:
             f"{who.principal} may start agent {who.proof.agent!r} only",
             "The settings say which, under identity.providers[].workloads[].agent.",
         )
-    ttl = checked_ttl(context, body.ttl)
+    if break_glass.LABEL in body.labels:
+        raise ApiError(
+            422,
+            "label-reserved",
+            f"the label {break_glass.LABEL} is the gateway's own",
+            "Choose another name; it marks the runs of the break-glass account.",
+        )
+    labels = {**body.labels, **({break_glass.LABEL: who.emergency} if who.emergency else {})}
+    ttl = checked_ttl(context, body.ttl, emergency=bool(who.emergency))
     # a malformed trace context is a claim that nobody can join on: it is left out, as its standard asks
     trace = body.trace if body.trace and _TRACE.fullmatch(body.trace) else None
-    run = Run(new_id(RUN), who.principal, body.agent, time.time() + ttl, body.grade, body.labels, trace)
+    run = Run(new_id(RUN), who.principal, body.agent, time.time() + ttl, body.grade, labels, trace)
     certificate = await certified(context, run, body.csr)
     credential, verifier = await run_in_threadpool(run_credentials.issue, run.id)
     stored = catalog.RunCredential(

@@ -60,7 +60,9 @@ async def sweep(context: Control) -> list[str]:
             if state is RunState.ACTIVE:
                 continue
             over.append(name)
-            context.workers.cut_run(name, _REASONS[state])
+            # who ended a run wants its sessions gone: what drains is a credential that is over
+            drain = 0.0 if state is RunState.ENDED else None
+            context.workers.cut_run(name, _REASONS[state], drain=drain)
     return over
 
 

@@ -83,23 +83,26 @@ class Workers:
         """Whether a worker has this session open."""
         return session in self._admission.sessions
 
-    def stop_run(self, run: str, reason: str) -> list[str]:
-        """Cut a run's sessions on every worker, and refuse its logins under way; returns those open now."""
+    def stop_run(self, run: str, reason: str, *, drain: float | None = None) -> list[str]:
+        """Cut a run's sessions on every worker, and refuse its logins under way; returns those open now.
+
+        What they are at may go on for `drain` seconds; None: as long as the settings say.
+        """
         sessions = self._admission.stop(run)
-        self._cut({"sessions": sessions, "run": run, "reason": reason})
+        self._cut({"sessions": sessions, "run": run, "reason": reason}, drain)
         return sessions
 
-    def cut_run(self, run: str, reason: str) -> None:
-        """Cut a run's sessions; whether it may log in again is the catalog's affair (its lease ran out)."""
+    def cut_run(self, run: str, reason: str, *, drain: float | None = None) -> None:
+        """Cut a run's sessions as `stop_run` does; whether it may log in again is the catalog's affair."""
         sessions = self._admission.sessions.of_run(run)
-        self._cut({"sessions": sessions, "run": run, "reason": reason})
+        self._cut({"sessions": sessions, "run": run, "reason": reason}, drain)
 
     def kill(self, session: str, reason: str) -> bool:
         """Cut one session; False when no connected worker is known to have it, who is told at its hello."""
         self._killed[session] = None
         if len(self._killed) > _KILLED_MOST:
             del self._killed[next(iter(self._killed))]
-        self._cut({"sessions": [session], "run": None, "reason": reason})
+        self._cut({"sessions": [session], "run": None, "reason": reason}, 0.0)
         return self.is_open(session)
 
     def renewed(self, run: str, expires: float) -> None:
@@ -121,7 +124,8 @@ class Workers:
         while time.monotonic() < deadline and any(self.is_open(session) for session in sessions):
             await asyncio.sleep(0.02)
 
-    def _cut(self, order: Mapping[str, Any]) -> None:
+    def _cut(self, order: dict[str, Any], drain: float | None) -> None:
+        order["drain"] = self._admission.drain_seconds if drain is None else drain
         self._tell_all("cut", order)
         # an opening that crossed the order on its way is met by saying it again
         asyncio.get_running_loop().call_later(SAY_AGAIN, self._tell_all, "cut", order)
@@ -164,6 +168,7 @@ class Workers:
                 said = await self._admission.challenge(
                     str(body["name"]),
                     secure=body["secure"] is True,
+                    encrypted=body.get("encrypted") is True,
                     address=str(body["address"]),
                     certificate=bytes(body.get("certificate") or b""),
                 )
@@ -229,16 +234,27 @@ class Workers:
         self._workers[channel] = worker
         for session, run in told:
             self.given.add(run, session)
-        cut = set(await self._admission.hello(incarnation, told))
-        cut |= {session for session, _ in told if session in self._killed}
+        over = set(await self._admission.hello(incarnation, told))
+        killed = {session for session, _ in told if session in self._killed}
         csr = body.get("csr")
         chain = None
         if csr and self._certify is not None:
             chain = (await asyncio.to_thread(self._certify, str(csr).encode())).decode()
         log.info(
-            "a worker said hello", worker=worker.number, pid=worker.pid, sessions=len(told), cut=len(cut)
+            "a worker said hello",
+            worker=worker.number,
+            pid=worker.pid,
+            sessions=len(told),
+            cut=len(over | killed),
         )
-        return {"cut": sorted(cut), "certificate": chain, "limits": dict(self._limits())}
+        drain = self._admission.drain_seconds
+        return {
+            "cut": sorted(killed if drain else killed | over),
+            "drained": sorted(over - killed if drain else ()),
+            "drain": drain,
+            "certificate": chain,
+            "limits": dict(self._limits()),
+        }
 
     def _lost(self, channel: Channel) -> None:
         worker = self._workers.pop(channel, None)

@@ -42,6 +42,7 @@ from bodycam.net.authority import Authority, request
 from bodycam.net.tls import server_context
 from bodycam.registry import LITERALS, TRANSCRIPTS
 from bodycam.session.admission import Admission
+from bodycam.session.token_runs import TokenRuns
 
 log = structlog.get_logger(__name__)
 
@@ -57,12 +58,13 @@ async def run_control(settings: Settings, stop: asyncio.Event) -> None:
     archivist = ArchivistClient(settings.storage.sockets / ARCHIVIST_SOCKET)
     in_use = SettingsInUse(settings)
     certificates = _run_certificates(settings)
-    login_key = read_secret(settings.keys / LOGIN_KEY)
+    login_key, providers = read_secret(settings.keys / LOGIN_KEY), Providers(settings)
     admission = Admission(
         settings,
         catalog,
         [RunProver(catalog)],
         login_key,
+        tokens=TokenRuns(providers, catalog, login_key),
         certificates=certificates,
     )
     names = (*ALWAYS_NAMED, *settings.tls.names)
@@ -89,7 +91,7 @@ async def run_control(settings: Settings, stop: asyncio.Event) -> None:
         audit_export=exported,
         anchoring=anchoring,
         keys=catalog,
-        providers=Providers(settings),
+        providers=providers,
         sign_ins=SignInDesk(engine, in_use, trail, Flows(login_key), SamlProviders(settings)),
         transcripts=TRANSCRIPTS,
         literals=LITERALS,

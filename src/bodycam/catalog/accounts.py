@@ -168,6 +168,20 @@ def revoke_key(connection: Connection, account: str, key: str, now: int) -> bool
     return True
 
 
+def end_key(connection: Connection, account: str, key: str, at: int, now: int) -> bool:
+    """Lets a key of the account of that id be good until `at` and no longer; False if none such is good now.
+
+    A key that ends before that keeps its end.
+    """
+    own = (api_keys.c.id == key) & (api_keys.c.account == account) & api_keys.c.revoked.is_(None)
+    row = connection.execute(select(api_keys.c.expires).where(own)).first()
+    if row is None or (row.expires is not None and row.expires <= now):
+        return False
+    if row.expires is None or row.expires > at:
+        connection.execute(update(api_keys).where(own).values(expires=at))
+    return True
+
+
 def keys_used(connection: Connection, uses: Mapping[str, int]) -> None:
     """Notes when keys were used last; an earlier use than the noted one changes nothing."""
     for key, at in uses.items():

@@ -7,7 +7,7 @@ from urllib.parse import quote
 import typer
 
 from bodycam.cli.door import knock
-from bodycam.cli.options import Json, Url
+from bodycam.cli.options import Json, Url, span
 from bodycam.cli.printing import print_json, print_line, print_table, tell, when
 
 app = typer.Typer(help="Accounts of services and of people, and their API keys.", no_args_is_help=True)
@@ -79,16 +79,30 @@ def key(
     revoke: Annotated[
         str | None, typer.Option("--revoke", metavar="KEY", help="Revoke this key instead of making one.")
     ] = None,
+    replace: Annotated[
+        str | None,
+        typer.Option("--replace", metavar="KEY", help="Make one in the place of this key, which then ends."),
+    ] = None,
+    overlap: Annotated[
+        str | None,
+        typer.Option(
+            "--overlap", metavar="TIME", help="How long the replaced key is still good; 1h by default."
+        ),
+    ] = None,
     as_json: Json = False,
     url: Url = None,
 ) -> None:
     """Make an API key, shown this once on standard output; or revoke one, with the runs started with it."""
+    if revoke is not None and (replace is not None or overlap is not None):
+        raise typer.BadParameter("expected either --revoke or --replace", param_hint="--revoke")
+    if overlap is not None and replace is None:
+        raise typer.BadParameter("expected --replace with it", param_hint="--overlap")
     path = f"{_BASE}/{quote(name, safe='')}/keys"
     with knock(url) as client:
         if revoke is not None:
             answer = client.delete(f"{path}/{quote(revoke, safe='')}")
         else:
-            answer = client.post(path)
+            answer = client.post(path, _wanted(replace, overlap))
     if as_json:
         print_json(answer)
     elif revoke is not None:
@@ -97,6 +111,13 @@ def key(
     else:
         tell(f"key {answer.get('id')}; it is not shown again:")
         print_line(str(answer.get("key")))
+
+
+def _wanted(replace: str | None, overlap: str | None) -> dict[str, Any]:
+    if replace is None:
+        return {}
+    body: dict[str, Any] = {"replaces": replace}
+    return body if overlap is None else {**body, "overlap": span(overlap, "--overlap")}
 
 
 def _key(key: Mapping[str, Any]) -> str:

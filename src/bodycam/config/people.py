@@ -1,10 +1,12 @@
 """Settings of who may do what: credentials, roles, agents, access."""
 
 from collections.abc import Mapping
+from enum import StrEnum
 from typing import Self
 
 from pydantic import Field, model_validator
 
+from bodycam.config.break_glass import BreakGlass
 from bodycam.config.providers import MAX_PROVIDERS, Provider, ProviderType
 from bodycam.config.section import Section, written
 from bodycam.config.sign_ins import SignIns
@@ -31,6 +33,13 @@ class ApiKeys(Section):
     )
 
 
+class CredentialEnd(StrEnum):
+    """What becomes of open sessions when what let them in is over."""
+
+    DROP = "drop"
+    DRAIN = "drain"
+
+
 class Identity(Section):
     """How principals prove themselves, and for how long a run's credential is good."""
 
@@ -42,6 +51,14 @@ class Identity(Section):
         default=written("24h"),
         description="The longest that a client may ask for at once; renewal begins anew.",
     )
+    when_credential_ends: CredentialEnd = Field(
+        default=CredentialEnd.DROP,
+        description="What becomes of a run's open sessions when it expires or is revoked: `drop` ends them "
+        "at once, `drain` lets what they are at end first.",
+    )
+    drain_timeout: Duration = Field(
+        default=written("30s"), description="The longest that `drain` waits for a session."
+    )
     api_keys: ApiKeys = Field(default_factory=ApiKeys, description="Rules for service accounts' API keys.")
     fresh_sign_in: Duration = Field(
         default=written("5m"),
@@ -49,14 +66,24 @@ class Identity(Section):
         "and to issue keys.",
     )
     sign_ins: SignIns = Field(default_factory=SignIns, description="Sign-ins in the browser.")
+    break_glass: BreakGlass = Field(
+        default_factory=BreakGlass, description="The way in for the day on which a provider is away."
+    )
     providers: tuple[Provider, ...] = Field(
         default=(), max_length=MAX_PROVIDERS, description="The identity providers whose word is taken."
     )
+
+    @property
+    def drain_seconds(self) -> float:
+        """How long a session whose credential has ended may go on with what it is at; 0 for not at all."""
+        return self.drain_timeout if self.when_credential_ends is CredentialEnd.DRAIN else 0.0
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:
         if not 10 <= self.run_ttl <= self.max_run_ttl:
             raise ValueError("expected a run_ttl from 10s to max_run_ttl")
+        if not 0 < self.drain_timeout <= 3600:
+            raise ValueError("expected a drain_timeout of at most 1h, and not 0s")
         return self
 
     @model_validator(mode="after")

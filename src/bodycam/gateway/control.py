@@ -41,7 +41,7 @@ class Orders(Protocol):
 
     def welcomed(self, answer: Mapping[str, Any]) -> None: ...
 
-    def cut(self, *, sessions: list[str], run: str | None, reason: str) -> None: ...
+    def cut(self, *, sessions: list[str], run: str | None, reason: str, drain: float = 0.0) -> None: ...
 
     async def cancel_here(self, key: bytes) -> bool: ...
 
@@ -108,10 +108,16 @@ class ControlLine:
                 await self._channel.call("cancel", {"key": key})
 
     async def challenge(
-        self, name: str, *, secure: bool, address: str, certificate: bytes = b""
+        self, name: str, *, secure: bool, address: str, certificate: bytes = b"", encrypted: bool = False
     ) -> Challenge | Refusal:
         """Ask how a claimed name is to be proved; the client's certificate is judged there and not here."""
-        body = {"name": name, "secure": secure, "address": address, "certificate": certificate}
+        body = {
+            "name": name,
+            "secure": secure,
+            "encrypted": encrypted,
+            "address": address,
+            "certificate": certificate,
+        }
         return await self._ask(
             "challenge", body, lambda said: Challenge(said["login"], Method(said["method"]))
         )
@@ -162,6 +168,7 @@ class ControlLine:
                     sessions=list(body.get("sessions") or ()),
                     run=body.get("run"),
                     reason=str(body.get("reason") or "ended by the gateway"),
+                    drain=float(body.get("drain") or 0),
                 )
             case "cancel":
                 return {"found": await self._orders.cancel_here(bytes(body["key"]))}

@@ -25,6 +25,9 @@ log = structlog.get_logger(__name__)
 CLOSE_GRACE = 5.0
 """Seconds that a closing link waits for a peer to take what is queued for it."""
 
+DRAIN_LOOK = 0.1
+"""Seconds between two looks at a link that drains."""
+
 OUTBOX_LIMIT = 4 * 1024 * 1024
 """Bytes that may wait in an outbox for the journal before the link stops reading the other side."""
 
@@ -92,7 +95,7 @@ class ProxyLink:
         self.target: asyncio.Transport | None = None
         self.session: Session | None = None
         self._paused: dict[str, set[str]] = {"client": set(), "target": set()}
-        self._closing = False
+        self._closing = self._draining = False
         self._undelivered = 0
         self.gathered = False
         """Whether this turn's commit knows of it already (`turn.Turn`)."""
@@ -100,6 +103,11 @@ class ProxyLink:
         self.machine = make_machine(self)
 
     # -- what the machine asks ------------------------------------------------------------------
+
+    @property
+    def encrypted(self) -> bool:
+        """Whether the client speaks TLS; `secure` is true of a client on this machine as well."""
+        return self.client is not None and self.client.get_extra_info("ssl_object") is not None
 
     def send_client(self, data: bytes) -> None:
         """Queue unrecorded bytes of the login for the client."""
@@ -196,6 +204,24 @@ class ProxyLink:
     def cut(self, reason: str) -> None:
         """End the session from outside."""
         self._run(lambda: self.machine.cut(reason))
+
+    def drain(self, reason: str, seconds: float) -> None:
+        """End the session once it is at nothing, or so many seconds have passed; the first call counts."""
+        if not seconds:
+            self.cut(reason)
+        elif not self._draining:
+            self._draining = True
+            self._drain(reason, seconds, asyncio.get_running_loop().time() + seconds)
+
+    def _drain(self, reason: str, seconds: float, until: float) -> None:
+        loop = asyncio.get_running_loop()
+        if loop.time() >= until:
+            self.cut(f"{reason}, and it was still at work {seconds:g} s later")
+        elif not self._finished:
+            self._run(lambda: self.machine.drain(reason))
+            # not at once when it is at nothing any more: a client takes an error that comes together with its
+            # answer for a remark
+            loop.call_later(DRAIN_LOOK, self._drain, reason, seconds, until)
 
     def cancel(self) -> None:
         """A cancel request for this link."""

@@ -188,7 +188,8 @@ class Worker:
             await asyncio.sleep(TICK)
             now = time.time()
             for link in [one for one in self._sessions.values() if self._expired(one, now)]:
-                link.cut("the run's lease has expired")
+                assert link.session is not None
+                link.drain("the run's lease has expired", link.session.grant.limits.drain)
             self._watch_journal()
             for link in list(self._allowances.exceeded(self._sessions.values())):
                 link.cut("the run has moved as much as limits.journal_per_run allows")
@@ -225,7 +226,11 @@ class Worker:
         match need:
             case AskChallenge(name=name):
                 answer: Answer = await self._line.challenge(
-                    name, secure=link.secure, address=link.address, certificate=self._shown.pop(link, b"")
+                    name,
+                    secure=link.secure,
+                    encrypted=link.encrypted,
+                    address=link.address,
+                    certificate=self._shown.pop(link, b""),
                 )
             case AskRespond(login=login, data=data):
                 answer = await self._line.respond(login, data)
@@ -357,13 +362,15 @@ class Worker:
         if chain:
             self.certificate.adopt(chain)
         self.decided.missed()
-        self.cut(sessions=list(answer.get("cut") or ()), run=None, reason="the run has ended or was revoked")
+        reason = "the run has ended or was revoked"
+        for sessions, drain in ((answer.get("cut"), 0.0), (answer.get("drained"), answer.get("drain"))):
+            self.cut(sessions=list(sessions or ()), run=None, reason=reason, drain=float(drain or 0))
 
-    def cut(self, *, sessions: list[str], run: str | None, reason: str) -> None:
-        """End sessions by their ids, or all of a run."""
+    def cut(self, *, sessions: list[str], run: str | None, reason: str, drain: float = 0.0) -> None:
+        """End sessions by their ids, or all of a run; `drain` is how long they may finish what they do."""
         for name, link in list(self._sessions.items()):
             if name in sessions or (link.session is not None and link.session.grant.run.id == run):
-                link.cut(reason)
+                link.drain(reason, drain)
 
     async def cancel_here(self, key: bytes) -> bool:
         """A cancel request that arrived at another worker; whether its key is of a link of ours."""

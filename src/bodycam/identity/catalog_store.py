@@ -1,11 +1,14 @@
 """Runs, credentials and API keys out of the catalog; each look-up is one short read in a thread."""
 
 import asyncio
+import contextlib
+import time
 
 from sqlalchemy import Engine
+from sqlalchemy.exc import IntegrityError
 
 from bodycam.catalog import accounts, runs
-from bodycam.catalog.engine import reading
+from bodycam.catalog.engine import reading, writing
 from bodycam.identity.accounts import ISSUER, ServiceAccount
 from bodycam.identity.api_keys import StoredKey
 from bodycam.identity.proof import KnownRun
@@ -22,6 +25,10 @@ class CatalogStore:
     async def known_run(self, run: str) -> KnownRun | None:
         """The run with this id, whatever its state, or None."""
         return await asyncio.to_thread(self._known_run, run)
+
+    async def started(self, run: Run) -> KnownRun:
+        """The run as it is kept; it is added, without a credential, unless one with its id is there."""
+        return await asyncio.to_thread(self._started, run)
 
     async def stored_key(self, key: str) -> StoredKey | None:
         """The API key with this id, revoked or not, or None."""
@@ -45,6 +52,17 @@ class CatalogStore:
             starter_active=run.principal.issuer != ISSUER
             or (account is not None and account.disabled is None),
         )
+
+    def _started(self, run: Run) -> KnownRun:
+        known = self._known_run(run.id)
+        if known is None:
+            # somebody else may add the same one between the look and the writing
+            with contextlib.suppress(IntegrityError), writing(self._engine) as connection:
+                runs.add_run(connection, run, None, time.time_ns() // 1000)
+            known = self._known_run(run.id)
+        if known is None:
+            raise LookupError(f"run {run.id} was added and can't be read back")
+        return known
 
     def _stored_key(self, name: str) -> StoredKey | None:
         with reading(self._engine) as connection:

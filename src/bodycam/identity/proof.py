@@ -12,7 +12,8 @@ from bodycam.model.identity import Run
 class KnownRun:
     """A run as the catalog keeps it, with the verifier of its credential.
 
-    `verifier` is None for a run without a credential (one recreated from a recording); `credential_revoked`
+    `verifier` is None for a run without a credential of its own (one recreated from a recording, one that a
+    provider's token started); `credential_revoked`
     is True once the credential is, and `starter_active` False once the starter's account is disabled.
     """
 
@@ -41,10 +42,7 @@ class RunStore(Protocol):
 
 
 class Prover(Protocol):
-    """Turns the text of one kind of credential, told by its prefix, into the run that it proves.
-
-    The texts of an identity provider (a JWT as a password) come in through another of these.
-    """
+    """Turns the text of one kind of credential, told by its prefix, into the run that it proves."""
 
     prefix: str
 

@@ -16,6 +16,7 @@ API_KEY = "BODYCAM_API_KEY"
 KEY_FILE = "BODYCAM_KEY_FILE"
 CA_FILE = "BODYCAM_CA_FILE"
 SETTINGS = "BODYCAM_SETTINGS"
+REASON = "BODYCAM_REASON"
 DEFAULT_SETTINGS = Path("bodycam.yaml")
 
 _EVERY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}  # noqa: S104 - dialled, not bound
@@ -42,12 +43,13 @@ class InClear(NoAccess):
 @dataclass(frozen=True, slots=True)
 class ControlAccess:
     """The control API's base URL, the caller's API key ("" for none), the CA that vouches for it, and the
-    caller's sign-in, which takes the key's place."""
+    caller's sign-in, which takes the key's place; `reason` is why a break-glass account is used."""
 
     url: str
     key: str = field(default="", repr=False)
     ca_file: Path | None = None
     sign_in: SignedIn | None = field(default=None, repr=False)
+    reason: str = ""
 
 
 def find_access(
@@ -92,7 +94,8 @@ def _gateway(
     parts = urlsplit(address)
     if not kept_private(parts.scheme, parts.hostname or ""):
         raise InClear(f"http://{parts.hostname}")
-    return ControlAccess(address.rstrip("/"), "", _ca(environ, settings)), settings
+    access = ControlAccess(address.rstrip("/"), "", _ca(environ, settings), reason=environ.get(REASON, ""))
+    return access, settings
 
 
 def control_url(settings: Settings) -> str:

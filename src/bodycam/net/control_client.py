@@ -10,6 +10,7 @@ from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import contextmanager
 from types import TracebackType
 from typing import Any, Self
+from urllib.parse import quote
 
 import httpx
 
@@ -64,6 +65,8 @@ class ControlClient:
         headers = {"Accept": "application/json", "User-Agent": "bodycam-cli"}
         if access.key:
             headers["Authorization"] = f"Bearer {access.key}"
+        if access.key and access.reason:
+            headers["Bodycam-Reason"] = quote(access.reason)
         self._http = httpx.Client(
             base_url=access.url,
             headers=headers,

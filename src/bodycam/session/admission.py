@@ -21,9 +21,9 @@ from bodycam.policy.access import AccessPolicy
 from bodycam.session import refusals
 from bodycam.session.grant import Challenge, Gatekeeper, Grant, Limits, Method, Refusal, RefusalCode, Wanted
 from bodycam.session.open_sessions import OpenSessions
+from bodycam.session.token_runs import TokenLoginRefused, TokenRuns, is_token_user, names_agent
 from bodycam.targets.dials import TargetUnready, describe, resolve
 
-TOKEN_NAME = "token"  # noqa: S105 - the user name that chooses cleartext, not a secret
 _MAX_NAME = 256
 _TOMBSTONES = 10_000
 
@@ -35,6 +35,7 @@ class _Login:
     name: str
     address: str
     method: Method
+    encrypted: bool = False
     scram: ScramLogin | None = None
     run: str | None = None
 
@@ -42,8 +43,8 @@ class _Login:
 class Admission:
     """The gatekeeper itself; `gatekeeper(worker)` is its view for one worker.
 
-    `provers` take cleartext proofs by their prefix; without `certificates` no client certificate proves
-    anything. `wall` and `monotonic` give seconds.
+    `provers` take cleartext proofs by their prefix; without `tokens` no provider's token and without
+    `certificates` no client certificate proves anything. `wall` and `monotonic` give seconds.
     """
 
     def __init__(
@@ -53,6 +54,7 @@ class Admission:
         provers: Sequence[Prover],
         login_key: bytes,
         *,
+        tokens: TokenRuns | None = None,
         certificates: RunCertificates | None = None,
         resolver: Resolver = resolve,
         wall: Callable[[], float] = time.time,
@@ -60,6 +62,7 @@ class Admission:
     ) -> None:
         self._settings, self._access = settings, AccessPolicy(settings)
         self._runs, self._provers, self._certificates = runs, tuple(provers), certificates
+        self._tokens = tokens
         self._decoys, self._resolver, self._wall = Decoys(login_key), resolver, wall
         self._logins: Attempts[_Login] = Attempts(
             settings.limits.pending_logins, settings.limits.login_timeout, monotonic
@@ -74,6 +77,11 @@ class Admission:
         """The grants as the settings are now."""
         return self._access
 
+    @property
+    def drain_seconds(self) -> float:
+        """For how long sessions may finish what they are at once their run is over, as settings are now."""
+        return self._settings.identity.drain_seconds
+
     def gatekeeper(self, worker: str) -> Gatekeeper:
         """The gatekeeper for the worker of that name, whose sessions are counted as its own."""
         return _ForWorker(self, worker)
@@ -83,18 +91,22 @@ class Admission:
         self._failures.add(what, name, host, times)
 
     async def challenge(
-        self, name: str, *, secure: bool, address: str, certificate: bytes = b""
+        self, name: str, *, secure: bool, address: str, certificate: bytes = b"", encrypted: bool = False
     ) -> Challenge | Refusal:
         """Begin a login: how the claimed name is to be proved.
 
-        `secure` means TLS or loopback; `certificate` is the one that the client showed in its handshake, in
-        DER, and whose key it proved to have there.
+        `secure` means TLS or loopback, `encrypted` TLS alone; `certificate` is the one that the client showed
+        in its handshake, in DER, and whose key it proved to have there.
         """
-        if not secure and (self._settings.tls.required or name == TOKEN_NAME):
+        if not secure and (self._settings.tls.required or is_token_user(name)):
             self._failures.add(RefusalCode.INSECURE, name, address)
             return refusals.insecure()
+        if not encrypted and names_agent(name):
+            # said before the token is asked for
+            self._failures.add(RefusalCode.INSECURE, name, address)
+            return refusals.insecure_token()
         try:
-            login = await self._login(name, address, certificate)
+            login = await self._login(name, address, certificate, encrypted=encrypted)
         except CertificateRefused as error:
             self._failures.add(RefusalCode.BAD_CERTIFICATE, name, address)
             return refusals.bad_certificate(str(error))
@@ -126,6 +138,9 @@ class Admission:
             known, answer = await self._prove(waiting, proof)
         except ScramRefused:
             known, answer = None, b""
+        except TokenLoginRefused as error:
+            self._failures.add(error.reason, error.name, waiting.address)
+            return error.refusal
         if known is None:
             return self._unknown(waiting)
         return await self._open(known, answer, wanted, worker)
@@ -198,10 +213,10 @@ class Admission:
         self._logins.limit = settings.limits.pending_logins
         self._logins.timeout = settings.limits.login_timeout
 
-    async def _login(self, name: str, address: str, certificate: bytes) -> _Login:
-        if name == TOKEN_NAME:
+    async def _login(self, name: str, address: str, certificate: bytes, *, encrypted: bool) -> _Login:
+        if is_token_user(name):
             # a token says itself whose it is, whoever carries it
-            return _Login(name, address, Method.CLEARTEXT)
+            return _Login(name, address, Method.CLEARTEXT, encrypted)
         if certificate and self._certificates is not None:
             run = self._certificates.run_of(certificate, self._wall())
             if run != name:
@@ -212,8 +227,8 @@ class Admission:
         known = await self._known(name)
         # a revoked credential's proof is still checked, so that its owner is told that it was revoked
         if known is not None and known.verifier is not None:
-            return _Login(name, address, Method.SCRAM_SHA_256, ScramLogin(known.verifier), run=name)
-        return _Login(name, address, Method.SCRAM_SHA_256, ScramLogin(self._decoys.verifier(name)))
+            return _Login(name, address, Method.SCRAM_SHA_256, scram=ScramLogin(known.verifier), run=name)
+        return _Login(name, address, Method.SCRAM_SHA_256, scram=ScramLogin(self._decoys.verifier(name)))
 
     async def _known(self, name: str) -> KnownRun | None:
         if not name.startswith(f"{RUN}_") or len(name) > _MAX_NAME:
@@ -227,6 +242,13 @@ class Admission:
             try:
                 text = proof.decode("utf-8")
             except UnicodeDecodeError:
+                return None, b""
+            if self._tokens is not None and text.startswith(self._tokens.prefix):
+                if not login.encrypted:
+                    refused = refusals.insecure_token()
+                    raise TokenLoginRefused(RefusalCode.INSECURE, login.name, refused)
+                return await self._tokens.prove(text, login.name, self._settings, self._access), b""
+            if names_agent(login.name):
                 return None, b""
             for prover in self._provers:
                 if text.startswith(prover.prefix):
@@ -247,7 +269,11 @@ class Admission:
             database=wanted.database or ("" if declared is None else declared.default_database),
             policy=access.version,
             proof=answer,
-            limits=Limits(settings.limits.connections_per_run, settings.limits.journal_per_run),
+            limits=Limits(
+                settings.limits.connections_per_run,
+                settings.limits.journal_per_run,
+                settings.identity.drain_seconds,
+            ),
         )
         if not known.usable(self._wall()) or run.id in self._stopped:
             return refusals.run_ended(grant)
@@ -288,9 +314,11 @@ class _ForWorker:
     worker: str
 
     async def challenge(
-        self, name: str, *, secure: bool, address: str, certificate: bytes = b""
+        self, name: str, *, secure: bool, address: str, certificate: bytes = b"", encrypted: bool = False
     ) -> Challenge | Refusal:
-        return await self.admission.challenge(name, secure=secure, address=address, certificate=certificate)
+        return await self.admission.challenge(
+            name, secure=secure, address=address, certificate=certificate, encrypted=encrypted
+        )
 
     async def respond(self, login: str, data: bytes) -> bytes | Refusal:
         return await self.admission.respond(login, data)

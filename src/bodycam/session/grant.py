@@ -44,10 +44,14 @@ class Challenge:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What one run may use; design section 7, promise 5."""
+    """What one run may use; design section 7, promise 5.
+
+    `drain` is for how many seconds its sessions may go on with what they are at when its lease runs out.
+    """
 
     connections: int = 100
     journal_bytes: int = 0  # 0: no bound of its own
+    drain: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +101,7 @@ class Gatekeeper(Protocol):
     """
 
     async def challenge(
-        self, name: str, *, secure: bool, address: str, certificate: bytes = b""
+        self, name: str, *, secure: bool, address: str, certificate: bytes = b"", encrypted: bool = False
     ) -> Challenge | Refusal: ...
 
     async def respond(self, login: str, data: bytes) -> bytes | Refusal: ...

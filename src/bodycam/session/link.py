@@ -225,5 +225,12 @@ class Machine(Protocol):
     def cut(self, reason: str) -> None:
         """End the session now: revoked, killed, expired, drained. Idempotent."""
 
+    def drain(self, reason: str) -> None:
+        """End the session if it is at nothing, and take nothing new: its credential is over.
+
+        A transaction that is open goes on to its end. It is called again and again until the session has
+        ended; `cut` comes when that takes too long.
+        """
+
     def farewell(self, message: str, hint: str) -> bytes:
         """The protocol's own fatal error, for when the gateway itself can't go on."""

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
+from bodycam.model.identity import Principal
 from bodycam.model.target import Dial, Target
 from bodycam.session.grant import Grant, Refusal, RefusalCode, Wanted
 
@@ -14,7 +15,8 @@ def bad_credential() -> Refusal:
     return Refusal(
         RefusalCode.BAD_CREDENTIAL,
         "the run credential is not valid",
-        "Start the command with `bodycam run`, which gives it a fresh credential.",
+        "Start the command with `bodycam run`, which gives it a fresh credential. With a token of an "
+        "identity provider as the password, the user name is token, or token/AGENT.",
     )
 
 
@@ -33,6 +35,38 @@ def insecure() -> Refusal:
         RefusalCode.INSECURE,
         "this gateway takes logins from other machines over TLS only",
         "Connect with TLS, for example sslmode=verify-full.",
+    )
+
+
+def insecure_token() -> Refusal:
+    """A provider's token is good for more than this gateway, so that not even this machine may listen in."""
+    return Refusal(
+        RefusalCode.INSECURE,
+        "an identity provider's token is taken over TLS only",
+        "Connect with TLS, for example sslmode=verify-full; the settings have it under tls.enabled.",
+    )
+
+
+def bad_token(why: str, hint: str, *, away: bool) -> Refusal:
+    """A token that proves nobody; that its provider is away is no fault of its owner."""
+    return Refusal(RefusalCode.UNAVAILABLE if away else RefusalCode.BAD_CREDENTIAL, why, hint)
+
+
+def no_agent(principal: Principal) -> Refusal:
+    """A person's token says who they are, not who is to act for them."""
+    return Refusal(
+        RefusalCode.BAD_CREDENTIAL,
+        f"{principal} must say which agent is acting",
+        "Name it in the user name: token/AGENT.",
+    )
+
+
+def may_not_start(principal: Principal, agent: str) -> Refusal:
+    """The settings don't let them."""
+    return Refusal(
+        RefusalCode.NOT_ALLOWED,
+        f"{principal} may not start agent {agent!r}",
+        "The settings say who may: agents.<name>.may_start, identity.providers[].workloads[].agent.",
     )
 
 
@@ -59,7 +93,7 @@ def run_ended(grant: Grant) -> Refusal:
     return Refusal(
         RefusalCode.RUN_ENDED,
         f"run {grant.run.id} has ended, expired or been revoked",
-        "Start a new one with `bodycam run`.",
+        "Start a new one with `bodycam run`; whoever logs in with a token takes a new token.",
         grant,
     )
 

@@ -39,7 +39,10 @@ SHOWN_MOST: Final = 100_000
 
 @final
 class Session:
-    """An authorised use of a target over one link."""
+    """An authorised use of a target over one link.
+
+    `refusing` says why nothing new may be asked for any more; empty while it may.
+    """
 
     def __init__(
         self,
@@ -62,6 +65,7 @@ class Session:
         self.exchanges = self.bytes_to_client = self.bytes_to_target = self.moved = 0
         self._open: set[Exchange] = set()
         self.closed = False
+        self.refusing = ""
         self.ambient = Exchange(self, 0)
 
     @classmethod
@@ -231,6 +235,9 @@ class Session:
         self._open.discard(exchange)
 
     def _decide(self, operation: Operation) -> Verdict:
+        if self.refusing and not operation.inert:
+            hint = "Connect again with a credential that is good."
+            return Verdict(Decision.DENY, "credential-ended", self._version, self.refusing, hint)
         try:
             verdict = self._judge.decide(operation)
             if verdict.policy != self._version:

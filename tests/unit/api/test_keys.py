@@ -34,6 +34,35 @@ async def test_the_listing_says_when_a_key_was_used_last(world: World) -> None:
     assert never["last_used"] is None
 
 
+async def test_a_replaced_key_is_good_beside_the_new_one_until_the_overlap_is_over(world: World) -> None:
+    old = await new_key(world, "dev", "old")
+    run = (await world.start_run("old"))["run"]["id"]
+    path = "/v1/service-accounts/dev/keys"
+    made = (await world.call("ada", "POST", path, json={"replaces": old, "overlap": 600})).json()
+    world.keys["new"] = made["key"]
+    for one in ("old", "new"):
+        assert (await world.call(one, "GET", "/v1/runs")).status_code == 200
+    entered = [detail for action, _, _, detail in world.archivist.entered if action == "key-issued"]
+    assert entered[-1] == {"key": made["id"], "replaces": old, "overlap": 600.0}
+    again = await world.call("ada", "POST", path, json={"replaces": old, "overlap": 0})
+    assert again.status_code == 201
+    assert (await world.call("old", "GET", "/v1/runs")).status_code == 401
+    assert (await world.call("new", "GET", "/v1/runs")).status_code == 200
+    # it ended, nobody took it back: what was started with it goes on
+    shown = (await world.call("new", "GET", f"/v1/runs/{run}")).json()["run"]
+    assert (shown["api_key"], shown["state"]) == (old, "active")
+    for body, status in (
+        ({"replaces": old}, 409), ({"replaces": "key_no"}, 404), ({"overlap": -1}, 422),
+        ({"overlap": 8 * 86_400}, 422), ({"replaces": made["id"], "x": 1}, 422),
+    ):  # fmt: skip
+        answer = await world.call("ada", "POST", path, json=body)
+        assert answer.status_code == status, (body, answer.text)
+    assert (await world.call("dev", "POST", path, json={"replaces": made["id"]})).status_code == 403
+    # another account's key is nobody's here
+    other = await new_key(world, "eve", "other")
+    assert (await world.call("ada", "POST", path, json={"replaces": other})).status_code == 404
+
+
 async def test_a_key_in_use_is_written_once_a_minute(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     written: list[dict[str, int]] = []
     real = accounts.keys_used

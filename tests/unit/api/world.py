@@ -42,6 +42,7 @@ from bodycam.model.transcript import Asked, Entry, Noted
 from bodycam.net.channel import Channel, connect
 from bodycam.policy.sql.literals import without_literals
 from bodycam.session.admission import Admission
+from bodycam.session.token_runs import TokenRuns
 
 SETTINGS = """
 listen: {postgres: 127.0.0.1:7432}
@@ -297,7 +298,9 @@ async def living(
     await asyncio.to_thread(migrate, engine)
     tree = parse(settings, file="bodycam.yaml", folder=folder)
     store, archivist = CatalogStore(engine), PlayedArchivist()
-    admission = Admission(tree, store, [RunProver(store)], bytes(32))
+    providers = Providers(tree, source=source)
+    tokens = TokenRuns(providers, store, bytes(32))
+    admission = Admission(tree, store, [RunProver(store)], bytes(32), tokens=tokens)
     in_use, trail = SettingsInUse(tree), Trail(engine, archivist)
     notifier = Notifier(in_use, patience=Patience(attempt=5.0, first=0.01, longest=0.05, attempts=3))
     approvals = ApprovalDesk(engine, store, admission.sessions, in_use, trail, notifier)
@@ -316,7 +319,7 @@ async def living(
         ),
         anchoring=Anchoring(archivist, in_use, folder / "anchors", interval=0.02, first_pause=0.05),
         keys=store,
-        providers=Providers(tree, source=source),
+        providers=providers,
         sign_ins=SignInDesk(engine, in_use, trail, Flows(bytes(32)), SamlProviders(tree, source=metadata)),
         transcripts={"postgres": PlainTranscript()},
         literals={"postgres": without_literals},

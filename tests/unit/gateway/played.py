@@ -76,6 +76,9 @@ class Pipe(asyncio.Transport):
     open: bool = True
     waiting: int = 0
 
+    def get_extra_info(self, name: Any, default: Any = None) -> Any:
+        return default
+
     def write(self, data: Any) -> None:
         self.written.append(bytes(data))
         self.committed.append(self.journal.committed)
@@ -140,6 +143,9 @@ class Relay:
         if session is not None and not session.closed:
             session.ambient.to_client(f"cut: {reason}".encode())
         self._end(reason, SessionOutcome.CUT)
+
+    def drain(self, reason: str) -> None:
+        self.cut(reason)
 
     def farewell(self, message: str, hint: str) -> bytes:
         return f"farewell: {message}".encode()

@@ -40,7 +40,7 @@ class Orders:
         self.welcomes += 1
         self.decided.missed()
 
-    def cut(self, *, sessions: list[str], run: str | None, reason: str) -> None: ...
+    def cut(self, *, sessions: list[str], run: str | None, reason: str, drain: float = 0.0) -> None: ...
 
     async def cancel_here(self, key: bytes) -> bool:
         return False

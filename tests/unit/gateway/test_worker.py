@@ -52,7 +52,9 @@ class PlayedLine:
     async def cancel(self, key: bytes) -> None:
         self.told.append(("cancel", {"key": key}))
 
-    async def challenge(self, name: str, *, secure: bool, address: str, certificate: bytes) -> Refusal:
+    async def challenge(
+        self, name: str, *, secure: bool, address: str, certificate: bytes, encrypted: bool
+    ) -> Refusal:
         self.shown.append(certificate)
         return Refusal(RefusalCode.UNAVAILABLE, "away")
 

@@ -3,9 +3,8 @@
 import hashlib
 import ssl
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any
 
 from bodycam.config.providers import Provider, ProviderKind, ProviderType
 from bodycam.config.settings import Settings
@@ -24,7 +23,7 @@ class ProvedToken:
 
     `signed_in` is when a person proved themselves to the provider, if it says so. `agent` is the only
     one whose runs a workload may start. `digest` is the same for the same token, and for no other one of
-    that issuer.
+    that provider.
     """
 
     principal: Principal
@@ -80,7 +79,7 @@ class Providers:
             expiry(claims),
             moment(claims, "auth_time"),
             None if workload is None else workload.agent,
-            _digest(claims),
+            _digest(provider.name, text),
         )
 
     def _whose(self, token: Unproved) -> tuple[Provider, Keys]:
@@ -130,9 +129,7 @@ def people(settings: Settings) -> list[Provider]:
     return [one for one in settings.identity.providers if one.kind is ProviderKind.PEOPLE]
 
 
-def _digest(claims: Mapping[str, Any]) -> bytes:
-    parts = [str(claims.get(name, "")) for name in ("iss", "sub", "jti", "iat", "exp")]
-    digest = hashlib.sha256(b"bodycam token")
-    for part in parts:
-        digest.update(len(part).to_bytes(4, "big") + part.encode("utf-8", "surrogatepass"))
-    return digest.digest()
+def _digest(provider: str, text: str) -> bytes:
+    # of what was signed: the signature itself can be written in more ways than one
+    signed = text.rpartition(".")[0]
+    return hashlib.sha256(f"bodycam token {provider} {signed}".encode()).digest()

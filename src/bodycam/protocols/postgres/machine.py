@@ -15,6 +15,9 @@ from bodycam.session.approval import ApprovalSaid
 from bodycam.session.link import Answer, ErrandDone, Link
 from bodycam.session.session import Session
 
+IDLE = ord("I")
+"""The transaction status of a server that is in none."""
+
 UNWANTED_MOST = 1024 * 1024
 """Bytes of a result that are still taken from the target after its client has said goodbye and gone."""
 
@@ -29,6 +32,7 @@ class PostgresMachine:
         self._target: TargetHalf | None = None
         self._over = self._held = self._leaving = self._lingers = False
         self._unwanted = 0
+        self._draining = ""
         self._columns = MaskedColumns(link)
         self._by_name = False
         self._kept: list[bytes] = []
@@ -47,6 +51,8 @@ class PostgresMachine:
                 return
             if self._by_name and self._looks_up(data):
                 return
+            if self._draining and self._session is not None:
+                self._refuse_new(self._session)
             self._client.receive(data)
         except LoginFailed as error:
             self._login_failed(error)
@@ -164,6 +170,31 @@ class PostgresMachine:
         self._cancel_at_target()
         self._say_fatal("57P01", f"the gateway ended this session: {reason}", "")
         self._end(SessionOutcome.CUT, reason)
+
+    def drain(self, reason: str) -> None:
+        """End the session if it is at nothing; a transaction goes on to its end, new work is refused."""
+        session = self._session
+        if self._over:
+            return
+        if self._client is None or session is None:
+            self.cut(reason)
+            return
+        if not self._draining:
+            self._draining = reason
+            session.note("draining", reason=session.redaction.redact(reason)[0])
+            self._refuse_new(session)
+            if self._client.waiting is not None:
+                self._settled(lambda: self._approval.give_up(reason))
+        talk = self._conversation
+        at_work = talk.busy or talk.status != IDLE or talk.working or talk.skipping
+        if not at_work and not self._columns.asking and not self._over:
+            self._say_fatal("57P01", f"the gateway ended this session: {reason}", "")
+            self._end(SessionOutcome.CUT, reason)
+
+    def _refuse_new(self, session: Session) -> None:
+        """While it drains: only what belongs to a transaction that is open may still be asked for."""
+        talk = self._conversation
+        session.refusing = "" if talk.status != IDLE or talk.working else self._draining
 
     def farewell(self, message: str, hint: str) -> bytes:
         """A fatal error of the gateway itself."""

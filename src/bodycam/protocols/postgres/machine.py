@@ -180,16 +180,17 @@ class PostgresMachine:
             self.cut(reason)
             return
         if not self._draining:
-            self._draining = reason
-            session.note("draining", reason=session.redaction.redact(reason)[0])
+            # a person's words, which go into the record as the reason of each denial too
+            self._draining = session.redaction.redact(reason)[0] or "its credential is over"
+            session.note("draining", reason=self._draining)
             self._refuse_new(session)
             if self._client.waiting is not None:
-                self._settled(lambda: self._approval.give_up(reason))
+                self._settled(lambda: self._approval.give_up(self._draining))
         talk = self._conversation
         at_work = talk.busy or talk.status != IDLE or talk.working or talk.skipping
         if not at_work and not self._columns.asking and not self._over:
-            self._say_fatal("57P01", f"the gateway ended this session: {reason}", "")
-            self._end(SessionOutcome.CUT, reason)
+            self._say_fatal("57P01", f"the gateway ended this session: {self._draining}", "")
+            self._end(SessionOutcome.CUT, self._draining)
 
     def _refuse_new(self, session: Session) -> None:
         """While it drains: only what belongs to a transaction that is open may still be asked for."""

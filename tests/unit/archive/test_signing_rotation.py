@@ -10,6 +10,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 from bodycam.archive import keys, rotation
 from bodycam.archive.findings import Report
 from bodycam.archive.frames import LedgerDamaged
+from bodycam.archive.kept import KeptHead
 from bodycam.archive.ledger import Leaf, Ledger
 from bodycam.archive.succession import Succession, path_between, successions
 from bodycam.archive.verify import Verifier
@@ -25,7 +26,7 @@ def word(old: Key, new: Key, by: Key | None = None) -> Succession:
 
 
 def report(archive: Archive, key: Key) -> Report:
-    kept = archive.ledger.head()
+    kept = [KeptHead("the head", archive.ledger.head())]
     public = key.public_key()
     return Verifier(archive.folder / "ledger", archive.store, public, pinned=True, kept=kept).run()
 

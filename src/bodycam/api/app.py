@@ -14,6 +14,7 @@ from bodycam.api import (
     leaks,
     ledger,
     legal_holds,
+    redactions,
     retention,
     run_endings,
     runs,
@@ -45,6 +46,7 @@ RESOURCES = (
     accounts,
     approvals,
     legal_holds,
+    redactions,
     retention,
     sign_in,
 )

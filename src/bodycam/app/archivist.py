@@ -10,6 +10,7 @@ from typing import Any
 import structlog
 
 from bodycam.app.keyrings import journal_opener, kek_for, open_keyring
+from bodycam.app.masking import CACHE, fingerprint_key
 from bodycam.app.shared import ARCHIVIST_SOCKET, open_catalog, snapshot_file
 from bodycam.archive import deletions
 from bodycam.archive.archivist import ArchiveSettings, Archivist, Folders
@@ -20,6 +21,7 @@ from bodycam.archive.keeper import Keeper
 from bodycam.archive.keys import KeysUnusable, load_archivist, load_public
 from bodycam.archive.keystore import KeyStore
 from bodycam.archive.ledger import Ledger, LedgerDamaged
+from bodycam.archive.redacting import Redactor
 from bodycam.archive.removal import Removal
 from bodycam.archive.rewrapping import Rewrapper
 from bodycam.archive.sealing import Sealer
@@ -31,6 +33,7 @@ from bodycam.catalog import sessions as catalog_sessions
 from bodycam.catalog.engine import reading
 from bodycam.config import Settings, from_snapshot
 from bodycam.config.retention import Retention
+from bodycam.policy.masking.fingerprints import Fingerprints
 from bodycam.registry import TRANSCRIPTS
 
 log = structlog.get_logger(__name__)
@@ -55,13 +58,14 @@ async def run_archivist(settings: Settings, stop: asyncio.Event) -> None:
     index = IndexThread(
         ContainerIndexer(Indexer(engine, TRANSCRIPTS, index_settings(settings)), store, keystore), markers
     )
+    sealer = Sealer(staging / "intent", store, keystore, keys.signing)
     archivist = Archivist(
         Folders(journal=data / "journal", staging=staging),
         journal_key=opener,
         kek_for=kek_for(settings),
         ledger=ledger,
         keystore=keystore,
-        sealer=Sealer(staging / "intent", store, keystore, keys.signing),
+        sealer=sealer,
         index=index,
         settings=ArchiveSettings(
             seal_interval=settings.archive.seal_interval,
@@ -74,7 +78,8 @@ async def run_archivist(settings: Settings, stop: asyncio.Event) -> None:
     def verify() -> dict[str, Any]:
         signing = load_public(settings.keys).signing
         verifier = Verifier(data / "ledger", store, signing, pinned=False, journal_key=opener)
-        return verifier.run().to_plain()
+        with keeper.passing:  # nothing is rewritten meanwhile
+            return verifier.run().to_plain()
 
     def find(session: str) -> catalog_sessions.Place | None:
         with reading(engine) as connection:
@@ -98,8 +103,27 @@ async def run_archivist(settings: Settings, stop: asyncio.Event) -> None:
         unindexed=markers.names,
         interval=settings.archive.retention_interval,
     )
+    redactor = Redactor(
+        archivist,
+        folder=data / "ledger",
+        staging=staging,
+        store=store,
+        keystore=keystore,
+        engine=engine,
+        fingerprint=Fingerprints(fingerprint_key(data / CACHE)).of_value,
+        signing=lambda: sealer.signing,
+        reindex=index.anew,
+        unindexed=markers.names,
+        busy=keeper.passing,
+    )
     service = ArchivistService(
-        archivist, store=store, keystore=keystore, find=find, verify=verify, keeper=keeper
+        archivist,
+        store=store,
+        keystore=keystore,
+        find=find,
+        verify=verify,
+        keeper=keeper,
+        redactor=redactor,
     )
 
     def take_keys() -> None:

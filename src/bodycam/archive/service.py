@@ -17,6 +17,7 @@ from bodycam.archive.kek import KeyAway
 from bodycam.archive.keystore import KeyGone, KeyStore
 from bodycam.archive.leaf import detail_text
 from bodycam.archive.ledger import Leaf, new_salt, salted
+from bodycam.archive.redacting import Redactor
 from bodycam.archive.store import Store
 from bodycam.catalog.sessions import Place
 from bodycam.model import ids
@@ -49,7 +50,9 @@ class ArchivistService:
         find: FindPlace,
         verify: Callable[[], dict[str, Any]],
         keeper: Keeper | None = None,
+        redactor: Redactor | None = None,
     ) -> None:
+        self._redactor = redactor
         self._archivist, self._store, self._keystore = archivist, store, keystore
         self._find, self._verify, self._keeper = find, verify, keeper
         self._server = ChannelServer(self._answer)
@@ -64,6 +67,10 @@ class ArchivistService:
             Exception: what made the stepping thread fail; the supervisor starts a new process.
         """
         await asyncio.to_thread(self._archivist.recover)
+        if self._redactor is not None:
+            done = await asyncio.to_thread(self._redactor.recover, self._archivist.known.redacted)
+            if done:
+                log.info("redactions that were under way are finished", recordings=done)
         if self._keeper is not None:
             self._keeper.start()
         await self._server.start(socket)
@@ -118,6 +125,20 @@ class ArchivistService:
                 apply = partial(self._keeper.apply, str(body["actor"]), trust_clock=bool(body["trust_clock"]))
                 with _retention():
                     return (await asyncio.to_thread(apply)).to_plain()
+            case "redaction-fingerprint" if self._redactor is not None:
+                return self._redactor.fingerprint(bytes(body["value"]))
+            case "redact" if self._redactor is not None:
+                redact = partial(
+                    self._redactor.redact,
+                    bytes(body["value"]),
+                    actor=str(body["actor"]),
+                    reason=str(body["reason"]),
+                    run=None if body["run"] is None else str(body["run"]),
+                    plan=bool(body["plan"]),
+                    held=bool(body["held"]),
+                )
+                with _redaction():
+                    return (await asyncio.to_thread(redact)).to_plain()
             case "settle-holds" if self._keeper is not None:
                 return await asyncio.to_thread(self._keeper.settle)
             case _:
@@ -207,6 +228,16 @@ def _retention() -> Iterator[None]:
     except Failures as error:
         log.error("retention was asked for and did not come to its end", error=str(error))
         raise RemoteError("retention-failed", f"retention did not come to its end: {error}") from error
+
+
+@contextlib.contextmanager
+def _redaction() -> Iterator[None]:
+    try:
+        yield
+    except Failures as error:
+        log.error("a redaction did not come to its end", error=str(error))
+        what = "the redaction did not come to its end; what it changed is whole"
+        raise RemoteError("redaction-failed", f"{what}: {error}") from error
 
 
 def _take(events: Iterator[list[Any]], count: int) -> list[list[Any]]:

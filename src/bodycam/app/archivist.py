@@ -9,7 +9,7 @@ from typing import Any
 
 import structlog
 
-from bodycam.app.keyrings import journal_opener, kek_for, open_keyring
+from bodycam.app.keyrings import journal_opener, kek_for, keys_there, open_keyring
 from bodycam.app.masking import CACHE, fingerprint_key
 from bodycam.app.shared import ARCHIVIST_SOCKET, open_catalog, snapshot_file
 from bodycam.archive import deletions
@@ -20,6 +20,7 @@ from bodycam.archive.indexing import ContainerIndexer, IndexThread, Markers
 from bodycam.archive.keeper import Keeper
 from bodycam.archive.keys import KeysUnusable, load_archivist, load_public
 from bodycam.archive.keystore import KeyStore
+from bodycam.archive.keywatch import KeyWatch
 from bodycam.archive.ledger import Ledger, LedgerDamaged
 from bodycam.archive.redacting import Redactor
 from bodycam.archive.removal import Removal
@@ -136,7 +137,8 @@ async def run_archivist(settings: Settings, stop: asyncio.Event) -> None:
     asyncio.get_running_loop().add_signal_handler(
         signal.SIGHUP, lambda: threading.Thread(target=take_keys, name="take-keys", daemon=True).start()
     )
-    rewrapper = Rewrapper(keystore)
+    watch = KeyWatch(archivist, keystore, engine, lambda: keys_there(settings, keystore.keyring))
+    rewrapper = Rewrapper(keystore, watch.look)
     keystore.keyring.start()
     rewrapper.start()
     index.start()

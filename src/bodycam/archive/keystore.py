@@ -30,6 +30,7 @@ _REDACTED = (
     "CREATE TABLE IF NOT EXISTS successors (session BLOB, root BLOB, wrapped BLOB NOT NULL,"
     " made INTEGER NOT NULL, kek BLOB, PRIMARY KEY (session, root))",
     "CREATE TABLE IF NOT EXISTS superseded (root BLOB PRIMARY KEY, session BLOB NOT NULL)",
+    "CREATE TABLE IF NOT EXISTS known (kind TEXT, name TEXT, id TEXT, PRIMARY KEY (kind, name, id))",
 )
 
 
@@ -115,6 +116,18 @@ class KeyStore:
         except InvalidTag:
             pass
         raise KeyGone("the key of this recording does not open under this wrapping key")
+
+    def known_keys(self) -> frozenset[tuple[str, str, str]]:
+        """The archivist's keys that were there when it last looked: kind, name and id of each."""
+        with self._lock:
+            return frozenset(self._database.execute("SELECT kind, name, id FROM known"))
+
+    def know_keys(self, keys: Iterable[tuple[str, str, str]]) -> None:
+        """Write down which keys there are."""
+        with self._lock, self._database:
+            self._database.execute("BEGIN IMMEDIATE")
+            self._database.execute("DELETE FROM known")
+            self._database.executemany("INSERT INTO known VALUES (?, ?, ?)", sorted(keys))
 
     # -- redaction -------------------------------------------------------------------------------------
 

@@ -66,7 +66,7 @@ class ArchivistService:
         Raises:
             Exception: what made the stepping thread fail; the supervisor starts a new process.
         """
-        await asyncio.to_thread(self._archivist.recover)
+        await asyncio.to_thread(self._recover)
         if self._redactor is not None:
             done = await asyncio.to_thread(self._redactor.recover, self._archivist.known.redacted)
             if done:
@@ -86,6 +86,10 @@ class ArchivistService:
                 await asyncio.to_thread(self._keeper.stop)
             await stepping
             await asyncio.to_thread(self._archivist.close)
+
+    def _recover(self) -> None:
+        with self._archivist.lock:  # others may have something for the ledger already
+            self._archivist.recover()
 
     def _step(self) -> None:
         pause = IDLE_PAUSE

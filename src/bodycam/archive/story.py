@@ -170,7 +170,7 @@ class Story:
         before = run("SELECT name, root FROM seen WHERE session = ?", (seen.session,)).fetchone()
         if before is not None:
             known = run("SELECT root FROM ledger WHERE session = ?", (seen.session,)).fetchone()
-            if known is None or seen.root is None or known[0] != seen.root:
+            if known is None or seen.root is None or known[0] != seen.root or before[1] == known[0]:
                 run(
                     "INSERT OR IGNORE INTO copies VALUES (?, ?, ?, ?)",
                     (seen.session, seen.name, seen.root, before[0]),

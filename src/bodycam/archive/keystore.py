@@ -197,8 +197,11 @@ class KeyStore:
         """
         with self.keyring.using():
             newest = {name: id_ for id_, name in self.keyring.newest().items()}
+            away = self.keyring.without(newest)
             due = [
-                one.id for one in self.keyring.files() if one.name in newest and one.id != newest[one.name]
+                one.id
+                for one in self.keyring.files()
+                if one.name in newest and one.name not in away and one.id != newest[one.name]
             ]
             marks = ", ".join("?" * len(due))
             query = f"SELECT session, wrapped, kek FROM keys WHERE kek IN ({marks}) LIMIT ?"  # noqa: S608

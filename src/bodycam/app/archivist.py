@@ -117,6 +117,7 @@ async def run_archivist(settings: Settings, stop: asyncio.Event) -> None:
         unindexed=markers.names,
         busy=keeper.passing,
     )
+    watch = KeyWatch(archivist, keystore, engine, lambda: keys_there(settings, keystore.keyring))
     service = ArchivistService(
         archivist,
         store=store,
@@ -125,6 +126,7 @@ async def run_archivist(settings: Settings, stop: asyncio.Event) -> None:
         verify=verify,
         keeper=keeper,
         redactor=redactor,
+        rewrapper=Rewrapper(keystore, watch.look),
     )
 
     def take_keys() -> None:
@@ -137,16 +139,12 @@ async def run_archivist(settings: Settings, stop: asyncio.Event) -> None:
     asyncio.get_running_loop().add_signal_handler(
         signal.SIGHUP, lambda: threading.Thread(target=take_keys, name="take-keys", daemon=True).start()
     )
-    watch = KeyWatch(archivist, keystore, engine, lambda: keys_there(settings, keystore.keyring))
-    rewrapper = Rewrapper(keystore, watch.look)
     keystore.keyring.start()
-    rewrapper.start()
     index.start()
     try:
         await service.run(settings.storage.sockets / ARCHIVIST_SOCKET, stop)
     finally:
         index.stop()
-        rewrapper.stop()
         keystore.keyring.stop()
         tombstones.close()
         keystore.close()

@@ -86,6 +86,13 @@ class Redactor:
         self._store, self._keystore, self._engine = store, keystore, engine
         self.fingerprint, self._signing, self._reindex = fingerprint, signing, reindex
         self._unindexed, self._busy = unindexed, busy
+        self._stopping = threading.Event()
+
+    def stop(self) -> None:
+        """End after the recording under way."""
+        self._stopping.set()
+        with self._busy:
+            pass
 
     def redact(
         self, value: bytes, *, actor: str, reason: str, run: str | None, plan: bool, held: bool
@@ -108,6 +115,8 @@ class Redactor:
                     now = time.time_ns() // 1000 + 1
                     page = retention.sealed_sessions(connection, now, after, _PAGE)
                 for one in page:
+                    if self._stopping.is_set():
+                        raise OSError("the gateway is being stopped")
                     if run is None or one.run == run:
                         self._session(one, wanted, value, actor, reason, done, plan=plan, held=held)
                 if len(page) < _PAGE:

@@ -18,6 +18,7 @@ from bodycam.archive.keystore import KeyGone, KeyStore
 from bodycam.archive.leaf import detail_text
 from bodycam.archive.ledger import Leaf, new_salt, salted
 from bodycam.archive.redacting import Redactor
+from bodycam.archive.rewrapping import Rewrapper
 from bodycam.archive.store import Store
 from bodycam.catalog.sessions import Place
 from bodycam.model import ids
@@ -51,8 +52,9 @@ class ArchivistService:
         verify: Callable[[], dict[str, Any]],
         keeper: Keeper | None = None,
         redactor: Redactor | None = None,
+        rewrapper: Rewrapper | None = None,
     ) -> None:
-        self._redactor = redactor
+        self._redactor, self._rewrapper = redactor, rewrapper
         self._archivist, self._store, self._keystore = archivist, store, keystore
         self._find, self._verify, self._keeper = find, verify, keeper
         self._server = ChannelServer(self._answer)
@@ -66,7 +68,9 @@ class ArchivistService:
         Raises:
             Exception: what made the stepping thread fail; the supervisor starts a new process.
         """
-        await asyncio.to_thread(self._recover)
+        await asyncio.to_thread(self._archivist.recover)
+        if self._rewrapper is not None:
+            self._rewrapper.start()
         if self._redactor is not None:
             done = await asyncio.to_thread(self._redactor.recover, self._archivist.known.redacted)
             if done:
@@ -82,14 +86,14 @@ class ArchivistService:
             self._stopping.set()
             stopped.cancel()
             await self._server.stop()
+            # nobody else writes to the ledger any more when it is closed
+            for other in (self._redactor, self._rewrapper):
+                if other is not None:
+                    await asyncio.to_thread(other.stop)
             if self._keeper is not None:
                 await asyncio.to_thread(self._keeper.stop)
             await stepping
             await asyncio.to_thread(self._archivist.close)
-
-    def _recover(self) -> None:
-        with self._archivist.lock:  # others may have something for the ledger already
-            self._archivist.recover()
 
     def _step(self) -> None:
         pause = IDLE_PAUSE

@@ -147,6 +147,9 @@ def test_each_key_is_replaced_while_the_gateway_runs(house: stage.Gateway, tmp_p
     assert said(house, "keys", "retire", before["journal"]) == {"retired": before["journal"]}
     assert [transcript(house, one) for one in (first, second, third)] == [200] * 3
     assert verified(house, pinned, head) == "authentic"
+    until(lambda: {"key-gone"} <= {one["action"] for one in said(house, "audit")["events"]})
+    added = {one["object"] for one in said(house, "audit")["events"] if one["action"] == "key-added"}
+    assert added == {"kek default", "signing", "journal"}
     for folder in ("archivist", "archivist/older"):
         files = [one for one in (house.folder / "keys" / folder).iterdir() if one.is_file()]
         assert {one.stat().st_mode & 0o777 for one in files} <= {0o600}

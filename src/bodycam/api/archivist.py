@@ -70,6 +70,14 @@ class Archivist(Protocol):
         """Delete what is due, now, in somebody's name."""
         ...
 
+    async def redaction_fingerprint(self, value: bytes) -> str:
+        """The keyed fingerprint of a value; empty for what could be guessed."""
+
+    async def redact(
+        self, value: bytes, *, actor: str, reason: str, run: str | None, plan: bool, held: bool
+    ) -> dict[str, Any]:
+        """Take a value out of recordings and index, or with `plan` say where it is."""
+
     async def settle_holds(self) -> None:
         """Return once nothing is deleted any more that legal holds of the catalog keep by now."""
         ...

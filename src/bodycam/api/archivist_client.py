@@ -111,6 +111,17 @@ class ArchivistClient:
         body = {"actor": actor, "trust_clock": trust_clock}
         return dict(await self._call("retention-apply", body, RETENTION_SECONDS))
 
+    async def redaction_fingerprint(self, value: bytes) -> str:
+        """The keyed fingerprint of a value."""
+        return str(await self._call("redaction-fingerprint", {"value": value}))
+
+    async def redact(
+        self, value: bytes, *, actor: str, reason: str, run: str | None, plan: bool, held: bool
+    ) -> dict[str, Any]:
+        """Take a value out of recordings and index."""
+        body = {"value": value, "actor": actor, "reason": reason, "run": run, "plan": plan, "held": held}
+        return dict(await self._call("redact", body, RETENTION_SECONDS))
+
     async def settle_holds(self) -> None:
         """Wait until holds that are in the catalog are heeded."""
         await self._call("settle-holds", {}, SETTLE_SECONDS)

@@ -57,6 +57,10 @@ ACTIONS: Mapping[str, Kind] = {
     "legal-hold-added": Kind(API_ACTIVITY, 1, 2),
     "legal-hold-released": Kind(API_ACTIVITY, 4, 3),
     "deleted": Kind(API_ACTIVITY, 4, 2),
+    "key-added": Kind(API_ACTIVITY, 1, 3),
+    "key-gone": Kind(API_ACTIVITY, 4, 3),
+    "redaction-asked": Kind(API_ACTIVITY, 3, 3),
+    "redacted": Kind(API_ACTIVITY, 3, 3),
     "retention-applied": Kind(API_ACTIVITY, 4, 3),
 }
 """Every action that the gateway enters; what is not here counts as another API activity."""

@@ -11,7 +11,8 @@ from typing import Any
 import structlog
 
 from bodycam import __version__
-from bodycam.app.keyrings import journal_opener, kek_for, open_keyring
+from bodycam.app.keyrings import journal_opener, kek_for, keys_there, open_keyring
+from bodycam.app.masking import CACHE, fingerprint_key
 from bodycam.app.shared import ARCHIVIST_SOCKET, open_catalog, snapshot_file
 from bodycam.archive import deletions
 from bodycam.archive.archivist import ArchiveSettings, Archivist, Folders
@@ -23,7 +24,9 @@ from bodycam.archive.indexing import ContainerIndexer, IndexThread, Markers
 from bodycam.archive.keeper import Keeper
 from bodycam.archive.keys import KeysUnusable, load_archivist, load_public
 from bodycam.archive.keystore import KeyStore
+from bodycam.archive.keywatch import KeyWatch
 from bodycam.archive.ledger import Ledger, LedgerDamaged
+from bodycam.archive.redacting import Redactor
 from bodycam.archive.removal import Removal
 from bodycam.archive.rewrapping import Rewrapper
 from bodycam.archive.sealing import Sealer
@@ -35,6 +38,7 @@ from bodycam.catalog import sessions as catalog_sessions
 from bodycam.catalog.engine import reading
 from bodycam.config import Settings, from_snapshot
 from bodycam.config.retention import Retention
+from bodycam.policy.masking.fingerprints import Fingerprints
 from bodycam.registry import TRANSCRIPTS
 
 log = structlog.get_logger(__name__)
@@ -59,13 +63,14 @@ async def run_archivist(settings: Settings, stop: asyncio.Event) -> None:
     index = IndexThread(
         ContainerIndexer(Indexer(engine, TRANSCRIPTS, index_settings(settings)), store, keystore), markers
     )
+    sealer = Sealer(staging / "intent", store, keystore, keys.signing)
     archivist = Archivist(
         Folders(journal=data / "journal", staging=staging),
         journal_key=opener,
         kek_for=kek_for(settings),
         ledger=ledger,
         keystore=keystore,
-        sealer=Sealer(staging / "intent", store, keystore, keys.signing),
+        sealer=sealer,
         index=index,
         settings=ArchiveSettings(
             seal_interval=settings.archive.seal_interval,
@@ -78,7 +83,8 @@ async def run_archivist(settings: Settings, stop: asyncio.Event) -> None:
     def verify() -> dict[str, Any]:
         signing = load_public(settings.keys).signing
         verifier = Verifier(data / "ledger", store, signing, pinned=False, journal_key=opener)
-        return verifier.run().to_plain()
+        with keeper.passing:  # nothing is rewritten meanwhile
+            return verifier.run().to_plain()
 
     def find(session: str) -> catalog_sessions.Place | None:
         with reading(engine) as connection:
@@ -103,6 +109,20 @@ async def run_archivist(settings: Settings, stop: asyncio.Event) -> None:
         interval=settings.archive.retention_interval,
     )
     sources = Sources(archivist, store, keystore, engine, TRANSCRIPTS, data, __version__)
+    redactor = Redactor(
+        archivist,
+        folder=data / "ledger",
+        staging=staging,
+        store=store,
+        keystore=keystore,
+        engine=engine,
+        fingerprint=Fingerprints(fingerprint_key(data / CACHE)).of_value,
+        signing=lambda: sealer.signing,
+        reindex=index.anew,
+        unindexed=markers.names,
+        busy=keeper.passing,
+    )
+    watch = KeyWatch(archivist, keystore, engine, lambda: keys_there(settings, keystore.keyring))
     service = ArchivistService(
         archivist,
         store=store,
@@ -111,6 +131,8 @@ async def run_archivist(settings: Settings, stop: asyncio.Event) -> None:
         verify=verify,
         keeper=keeper,
         evidence=partial(evidence, sources),
+        redactor=redactor,
+        rewrapper=Rewrapper(keystore, watch.look),
     )
 
     def take_keys() -> None:
@@ -123,15 +145,12 @@ async def run_archivist(settings: Settings, stop: asyncio.Event) -> None:
     asyncio.get_running_loop().add_signal_handler(
         signal.SIGHUP, lambda: threading.Thread(target=take_keys, name="take-keys", daemon=True).start()
     )
-    rewrapper = Rewrapper(keystore)
     keystore.keyring.start()
-    rewrapper.start()
     index.start()
     try:
         await service.run(settings.storage.sockets / ARCHIVIST_SOCKET, stop)
     finally:
         index.stop()
-        rewrapper.stop()
         keystore.keyring.stop()
         tombstones.close()
         keystore.close()

@@ -49,7 +49,9 @@ class Hunter:
 
     def look(self, name: str, places: Sequence[Place]) -> list[Hunted]:
         """These sessions of one container."""
-        return [self._session(name, place) for place in places]
+        # of a recording that was redacted, only the one that took its place
+        current = [place for place in places if not self._keystore.superseded(place.root)]
+        return [self._session(name, place) for place in current]
 
     def _session(self, name: str, place: Place) -> Hunted:
         hunted = Hunted(ids.session_id(place.session))

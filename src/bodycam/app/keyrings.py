@@ -8,9 +8,10 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
 from bodycam.archive.kek import DEFAULT
 from bodycam.archive.keyring import Keyring
-from bodycam.archive.keys import KeysUnusable
+from bodycam.archive.keys import KeysUnusable, load_public
 from bodycam.archive.kms import KeyCommand
 from bodycam.archive.rotation import journal_keys
+from bodycam.archive.verify import fingerprint
 from bodycam.config import Settings
 from bodycam.policy.access import selects
 
@@ -49,6 +50,18 @@ def kek_for(settings: Settings) -> Callable[[Mapping[str, Any]], str]:
         return DEFAULT
 
     return chosen
+
+
+def keys_there(settings: Settings, ring: Keyring) -> frozenset[tuple[str, str, str]]:
+    """The archivist's keys as they lie in the folder: kind, name and id of each.
+
+    Raises:
+        KeysUnusable: one can't be read.
+    """
+    found = {("kek", one.name, one.id.hex()) for one in ring.files()}
+    found.add(("signing", "", fingerprint(load_public(settings.keys).signing)))
+    found |= {("journal", "", one.id.hex()) for one in journal_keys(settings.keys)}
+    return frozenset(found)
 
 
 def journal_opener(folder: Path) -> Callable[[bytes], X25519PrivateKey | None]:

@@ -178,7 +178,7 @@ class Archivist:
         if key in self.known.done:
             return None
         known = key in self.known.opened
-        stored = self._stored_key if known else _no_key
+        stored = self._stored_key if known else lambda _session: None
         builder = SessionBuilder.begin(key, entry, self._settings.plan, stored)
         builder.born, builder.kek = self._clock(), self._kek_for(builder.opened)
         if builder.session in self.known.sealed or builder.session in self._live:
@@ -209,6 +209,11 @@ class Archivist:
         """Where a session that was sealed not long ago lies, which the catalog may not know yet."""
         with self.lock:
             return self._recent.get(session)
+
+    def moved(self, session: bytes, name: str, place: Place) -> None:
+        """A session lies elsewhere now."""
+        with self.lock:
+            self._recent[session] = name, place
 
     def is_sealed(self, session: bytes) -> bool:
         """Whether a session is in the ledger as sealed."""
@@ -391,7 +396,3 @@ class Archivist:
         self._resumed.setdefault(builder.key[0], []).append(builder)
         if builder.closed:
             self.ended(builder)
-
-
-def _no_key(_session: bytes) -> bytes | None:
-    return None

@@ -27,6 +27,9 @@ _ARRAY_HEAD = 9  # the most bytes that the head of a CBOR array has
 Signed = Callable[[bytes, bytes], bool]
 """`(signature, manifest)` -> whether it holds."""
 
+Replaced = Callable[[bytes, bytes], bool]
+"""`(session, root)` -> whether it took another recording's place, of whose chain the ledger was told."""
+
 Chain = Callable[[bytes], dict[int, bytes]]
 """The heads of a session's chain that the ledger holds, by number of blocks."""
 
@@ -64,8 +67,11 @@ class _Scan:
 class ContainerCheck:
     """Checks containers; `signed` says whether a manifest's signature is that of one of the ledger's keys."""
 
-    def __init__(self, store: Store, signed: Signed, chain: Chain, findings: Findings) -> None:
+    def __init__(
+        self, store: Store, signed: Signed, chain: Chain, replaced: Replaced, findings: Findings
+    ) -> None:
         self._store, self._signed, self._chain, self._findings = store, signed, chain, findings
+        self._replaced = replaced
 
     def sessions(self, name: str, size: int) -> Iterator[Seen]:
         """The sessions of a container, each checked.
@@ -101,7 +107,7 @@ class ContainerCheck:
         while position < end:
             try:
                 scan = _scan(read, position, end - position)
-                root = _root(scan, self._signed, self._chain(scan.session))
+                root = _root(scan, self._signed, self._chain(scan.session), self._replaced)
             except FormatDamaged as error:
                 self._findings.add(f"recording {name}", str(error))
                 return  # where the next session begins is not known
@@ -116,7 +122,7 @@ class ContainerCheck:
                 raise FormatDamaged(f"at offset {place.offset}: the header names another session")
             if scan.end != place.offset + place.length:
                 raise FormatDamaged(f"at offset {scan.end}: bytes that belong to no session")
-            manifest = _root(scan, self._signed, self._chain(scan.session))
+            manifest = _root(scan, self._signed, self._chain(scan.session), self._replaced)
         except FormatDamaged as error:
             self._findings.add(label, str(error))
             return Seen(place.session, name)
@@ -132,7 +138,7 @@ class ContainerCheck:
 
 
 def sealed_bytes(
-    read: Read, begin: int, length: int, signed: Signed, chain: dict[int, bytes]
+    read: Read, begin: int, length: int, signed: Signed, chain: dict[int, bytes], replaced: Replaced
 ) -> tuple[bytes, bytes]:
     """The id of the session that these bytes are, and its manifest, once all is as it was sealed.
 
@@ -144,7 +150,7 @@ def sealed_bytes(
     scan = _scan(read, begin, length)
     if scan.end != begin + length:
         raise FormatDamaged(f"at offset {scan.end}: bytes that belong to no session")
-    return scan.session, _root(scan, signed, chain)
+    return scan.session, _root(scan, signed, chain, replaced)
 
 
 def _scan(read: Read, begin: int, length: int) -> _Scan:
@@ -176,7 +182,7 @@ def _scan(read: Read, begin: int, length: int) -> _Scan:
     return scan
 
 
-def _root(scan: _Scan, signed: Signed, chain: dict[int, bytes]) -> bytes:
+def _root(scan: _Scan, signed: Signed, chain: dict[int, bytes], replaced: Replaced) -> bytes:
     """The bytes of the manifest, once all of the session is known to be as it says.
 
     Raises:
@@ -201,7 +207,7 @@ def _root(scan: _Scan, signed: Signed, chain: dict[int, bytes]) -> bytes:
         raise FormatDamaged(_first_difference(scan, index))
     if not index.endswith(scan.rows) or len(index) - len(scan.rows) > _ARRAY_HEAD:
         raise FormatDamaged(f"at offset {index_at}: the block index does not fit the blocks")
-    if chain:
+    if chain and not replaced(manifest.session, v1.session_root(encoded)):
         _check_heads(index, chain)
     return encoded
 

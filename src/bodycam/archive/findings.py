@@ -42,6 +42,7 @@ class Report:
         torn: what writers that died did not finish, or a loss of power took; no fault.
         deletions: `by_rule`, how many recordings each rule deleted, and `unknown`, how many of which nothing
             but the ledger's tombstone is left; no fault.
+        redactions: their `count`, what is `told` of each, and of how many that is `unknown`; no fault.
         successions: the signing keys that took others' places, each with the word of the one before it.
         marked: by marker, how many sealed recordings say that something of them is lost, and which; no fault.
     """
@@ -57,6 +58,7 @@ class Report:
     head: Mapping[str, Any] | None = None
     key: str = ""
     successions: tuple[Mapping[str, str], ...] = ()
+    redactions: Mapping[str, Any] = field(default_factory=dict)
 
     def to_plain(self) -> dict[str, Any]:
         """As JSON."""
@@ -72,6 +74,7 @@ class Report:
             "deletions": dict(self.deletions),
             "head": None if self.head is None else dict(self.head),
             "key": self.key,
+            "redactions": dict(self.redactions),
             "successions": [dict(one) for one in self.successions],
         }
 

@@ -86,7 +86,9 @@ class ContainerIndexer:
             FormatDamaged: it is not a container.
             StoreUnavailable: it can't be read.
         """
-        return read_footer(lambda at, size: self._store.get_range(name, at, size), self._store.size(name))[0]
+        found, _ = read_footer(lambda at, size: self._store.get_range(name, at, size), self._store.size(name))
+        # of a recording that was redacted, only the one that took its place
+        return [one for one in found if not self._keystore.superseded(one.root)]
 
     def session(self, name: str, place: Place) -> None:
         """Feed one session of a container to the indexer, from its first event on.
@@ -222,6 +224,12 @@ class IndexThread:
     def sealing(self, name: str) -> None:
         """Leave a marker for a container that is about to enter the ledger."""
         self._markers.leave(name)
+
+    def anew(self, sealed: Sealed) -> None:
+        """A container took the place of recordings: they are read from it."""
+        self._markers.leave(sealed.name)
+        self._queue.put(frozenset(ids.session_id(place.session) for place in sealed.places))
+        self._queue.put(sealed)
 
     def sealed(self, sealed: Sealed) -> None:
         """A container is in the ledger: its sessions' places are to be written."""

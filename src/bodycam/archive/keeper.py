@@ -137,6 +137,11 @@ class Keeper:
             "retention_waits": int(bool(self.refused)),
         }
 
+    @property
+    def passing(self) -> threading.Lock:
+        """Held while anything is deleted; whoever rewrites recordings holds it too."""
+        return self._passing
+
     def settle(self) -> None:
         """Wait until nothing is decided any more by holds as they were before this call."""
         with self._deciding:
@@ -286,6 +291,8 @@ class Keeper:
                 latest = leaf[1]
             if leaf[0] == Leaf.SEALED and leaf[2] in wanted:
                 found[leaf[2]] = max(latest, leaf[1]), leaf[3]
+            elif leaf[0] == Leaf.REDACTED and leaf[2] in found:
+                found[leaf[2]] = found[leaf[2]][0], leaf[4]
             elif leaf[0] == Leaf.DELETED:
                 found.pop(leaf[2], None)
         return found

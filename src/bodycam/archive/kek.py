@@ -15,7 +15,6 @@ from bodycam.archive.keys import WRAPPED, WRAPPING_BYTES, KeysUnusable, read_sec
 
 DEFAULT = "default"
 OLDER = "older"
-LOCK = "lock"
 ID_BYTES = 8
 MAX_BLOB = 64 * 1024
 _STEM, _SUFFIX = "wrapping", ".key"

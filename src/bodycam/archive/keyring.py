@@ -17,7 +17,7 @@ from pathlib import Path
 import structlog
 
 from bodycam.archive import kek, kms
-from bodycam.archive.kek import DEFAULT, LOCK, OLDER, KekFile, KeyAway, kek_id
+from bodycam.archive.kek import DEFAULT, OLDER, KekFile, KeyAway, kek_id
 from bodycam.archive.keys import WRAPPING_BYTES, KeysUnusable
 from bodycam.archive.kms import KeyCommand
 
@@ -116,7 +116,8 @@ class Keyring:
     @contextmanager
     def using(self) -> Iterator[None]:
         """Let nobody retire a key meanwhile."""
-        descriptor = os.open(self._folder / LOCK, os.O_RDWR | os.O_CREAT, 0o600)
+        # the folder itself is locked: to a gateway that runs as a service it may be read-only
+        descriptor = os.open(self._folder, os.O_RDONLY | os.O_DIRECTORY)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_SH)
             self.refresh()

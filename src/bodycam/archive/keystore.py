@@ -26,6 +26,12 @@ _SCHEMA = (
     "CREATE TABLE IF NOT EXISTS keys"
     " (session BLOB PRIMARY KEY, wrapped BLOB NOT NULL, made INTEGER NOT NULL, kek BLOB)"
 )
+_REDACTED = (
+    "CREATE TABLE IF NOT EXISTS successors (session BLOB, root BLOB, wrapped BLOB NOT NULL,"
+    " made INTEGER NOT NULL, kek BLOB, PRIMARY KEY (session, root))",
+    "CREATE TABLE IF NOT EXISTS superseded (root BLOB PRIMARY KEY, session BLOB NOT NULL)",
+    "CREATE TABLE IF NOT EXISTS known (kind TEXT, name TEXT, id TEXT, PRIMARY KEY (kind, name, id))",
+)
 
 
 class KeyGone(KeyError):
@@ -56,7 +62,8 @@ class KeyStore:
         if "kek" not in {row[1] for row in self._database.execute("PRAGMA table_info(keys)")}:
             # of a version that had one key-encryption key, and named none
             self._database.execute("ALTER TABLE keys ADD COLUMN kek BLOB")
-        self._database.execute("CREATE INDEX IF NOT EXISTS keks ON keys (kek)")
+        for statement in ("CREATE INDEX IF NOT EXISTS keks ON keys (kek)", *_REDACTED):
+            self._database.execute(statement)
 
     def put(self, keys: Iterable[tuple[bytes, bytes] | tuple[bytes, bytes, str]]) -> None:
         """Keep `(session, data key, name of the key-encryption key)`, durably, in one transaction.
@@ -110,12 +117,69 @@ class KeyStore:
             pass
         raise KeyGone("the key of this recording does not open under this wrapping key")
 
+    def known_keys(self) -> frozenset[tuple[str, str, str]]:
+        """The archivist's keys that were there when it last looked: kind, name and id of each."""
+        with self._lock:
+            return frozenset(self._database.execute("SELECT kind, name, id FROM known"))
+
+    def know_keys(self, keys: Iterable[tuple[str, str, str]]) -> None:
+        """Write down which keys there are."""
+        with self._lock, self._database:
+            self._database.execute("BEGIN IMMEDIATE")
+            self._database.execute("DELETE FROM known")
+            self._database.executemany("INSERT INTO known VALUES (?, ?, ?)", sorted(keys))
+
+    # -- redaction -------------------------------------------------------------------------------------
+
+    def prepare(self, session: bytes, root: bytes, key: bytes) -> None:
+        """Keep the data key of a recording that is about to take another's place, under the same name.
+
+        Raises:
+            KeyAway: the key-encryption key can't be had just now.
+        """
+        with self.keyring.using():
+            with self._lock:
+                row = self._database.execute("SELECT kek FROM keys WHERE session = ?", (session,)).fetchone()
+            name = DEFAULT if row is None or row[0] is None else self.keyring.name_of(row[0]) or DEFAULT
+            kek = self.keyring.current(name)
+            made = (session, root, wrap(kek, session, key), int(time.time()), kek.id)
+            with self._lock:
+                self._database.execute("INSERT OR REPLACE INTO successors VALUES (?, ?, ?, ?, ?)", made)
+
+    def promote(self, session: bytes, old: bytes, new: bytes) -> None:
+        """Put a prepared key in the place of the old recording's, which is destroyed."""
+        own = (session, new)
+        with self._lock:
+            with self._database:
+                self._database.execute("BEGIN IMMEDIATE")
+                self._database.execute(
+                    "INSERT OR REPLACE INTO keys (session, wrapped, made, kek)"
+                    " SELECT session, wrapped, made, kek FROM successors WHERE session = ? AND root = ?",
+                    own,
+                )
+                self._database.execute("DELETE FROM successors WHERE session = ? AND root = ?", own)
+                self._database.execute("INSERT OR IGNORE INTO superseded VALUES (?, ?)", (old, session))
+            self._scrub()
+
+    def abandon(self, session: bytes, root: bytes) -> None:
+        """Forget a key that was prepared."""
+        with self._lock:
+            self._database.execute("DELETE FROM successors WHERE session = ? AND root = ?", (session, root))
+            self._scrub()
+
+    def superseded(self, root: bytes) -> bool:
+        """Whether another recording took the place of the one with this root."""
+        with self._lock:
+            found = self._database.execute("SELECT 1 FROM superseded WHERE root = ?", (root,)).fetchone()
+        return found is not None
+
     # -- rotation --------------------------------------------------------------------------------------
 
     def wrapped_by(self) -> dict[bytes | None, int]:
         """How many data keys each key-encryption key wraps; None is for those that name none."""
         with self._lock:
-            return dict(self._database.execute("SELECT kek, count(*) FROM keys GROUP BY kek"))
+            every = "SELECT kek FROM keys UNION ALL SELECT kek FROM successors"
+            return dict(self._database.execute(f"SELECT kek, count(*) FROM ({every}) GROUP BY kek"))  # noqa: S608
 
     def rewrap_left(self) -> int:
         """How many data keys an older key-encryption key wraps of one that is there."""
@@ -133,8 +197,11 @@ class KeyStore:
         """
         with self.keyring.using():
             newest = {name: id_ for id_, name in self.keyring.newest().items()}
+            away = self.keyring.without(newest)
             due = [
-                one.id for one in self.keyring.files() if one.name in newest and one.id != newest[one.name]
+                one.id
+                for one in self.keyring.files()
+                if one.name in newest and one.name not in away and one.id != newest[one.name]
             ]
             marks = ", ".join("?" * len(due))
             query = f"SELECT session, wrapped, kek FROM keys WHERE kek IN ({marks}) LIMIT ?"  # noqa: S608
@@ -175,6 +242,7 @@ class KeyStore:
                 self._database.execute("BEGIN IMMEDIATE")
                 named = [(session,) for session in sessions]
                 cursor = self._database.executemany("DELETE FROM keys WHERE session = ?", named)
+                self._database.executemany("DELETE FROM successors WHERE session = ?", named)
             self._scrub()
         return cursor.rowcount
 

@@ -26,6 +26,7 @@ class Leaf(IntEnum):
     DELETED = 5  # [5, ms, session, salted hash]
     VIEWED = 6  # [6, ms, session, salted hash]
     SIGNING = 7  # [7, ms, old public key, new public key, the old key's signature]
+    REDACTED = 8  # [8, ms, session, old root, new root, salted hash]
 
 
 _SHAPES: dict[int, tuple[type | int, ...]] = {
@@ -36,6 +37,7 @@ _SHAPES: dict[int, tuple[type | int, ...]] = {
     Leaf.ADMIN: (HASH_BYTES,),
     Leaf.DELETED: (SESSION_BYTES, HASH_BYTES),
     Leaf.VIEWED: (SESSION_BYTES, HASH_BYTES),
+    Leaf.REDACTED: (SESSION_BYTES, HASH_BYTES, HASH_BYTES, HASH_BYTES),
     Leaf.SIGNING: (KEY_BYTES, KEY_BYTES, SIGNATURE_BYTES),
 }
 

@@ -24,14 +24,16 @@ class Known:
 
     `opened` and `done` are those of journals that are still there, by their key: opened, and sealed. `sealed`
     has the raw ids of all that are sealed. `deleted` has, while an archivist starts, the tombstones by
-    session: index of the leaf, its time, its hash. `newest` is the time of the last leaf that was read, 0
-    when there was none; both in Unix milliseconds.
+    session: index of the leaf, its time, its hash; `redacted` has those of redactions, with both
+    roots before the hash. `newest` is the time of the last leaf that was read, 0 when there was none;
+    both in Unix milliseconds.
     """
 
     opened: set[SessionKey] = field(default_factory=set)
     done: set[SessionKey] = field(default_factory=set)
     sealed: set[bytes] = field(default_factory=set)
     deleted: dict[bytes, tuple[int, int, bytes]] = field(default_factory=dict)
+    redacted: dict[bytes, list[tuple[int, int, bytes, bytes, bytes]]] = field(default_factory=dict)
     newest: int = 0
     _keys: dict[bytes, SessionKey] = field(default_factory=dict)
 
@@ -46,6 +48,8 @@ class Known:
                 self._seal(leaf[2])
             elif leaf[0] == Leaf.DELETED:
                 self.deleted[leaf[2]] = (index, leaf[1], leaf[3])
+            elif leaf[0] == Leaf.REDACTED:
+                self.redacted.setdefault(leaf[2], []).append((index, leaf[1], *leaf[3:6]))
 
     def finish(self, ledger: Ledger, sealed: Sealed) -> None:
         """Enter a container that an earlier process put into the store and may not have entered."""

@@ -178,7 +178,7 @@ class Removal:
         except (FormatDamaged, StoreUnavailable, ValueError) as error:
             log.warning("a container can't be read and is left alone", object=name, error=str(error))
             return False
-        held = {ids.session_id(place.session) for place in places}
+        held = {ids.session_id(one.session) for one in places if not self._keystore.superseded(one.root)}
         with reading(self._engine) as connection:
             return held <= retention.deleted_among(connection, held)
 

@@ -5,9 +5,12 @@ Which ones are left is what the key store says, so that whoever comes after a cr
 
 import sqlite3
 import threading
+from collections.abc import Callable
 
 import structlog
+from sqlalchemy.exc import SQLAlchemyError
 
+from bodycam.archive.keys import KeysUnusable
 from bodycam.archive.keystore import KeyStore
 
 log = structlog.get_logger(__name__)
@@ -18,10 +21,15 @@ PAUSE, IDLE = 0.1, 2.0
 
 
 class Rewrapper:
-    """Goes through the key store whenever a key-encryption key has a newer one of its name."""
+    """Goes through the key store whenever a key-encryption key has a newer one of its name.
 
-    def __init__(self, keystore: KeyStore, *, pause: float = PAUSE, idle: float = IDLE) -> None:
-        self._keystore, self._pause, self._idle = keystore, pause, idle
+    `watch` is called before each look.
+    """
+
+    def __init__(
+        self, keystore: KeyStore, watch: Callable[[], None], *, pause: float = PAUSE, idle: float = IDLE
+    ) -> None:
+        self._keystore, self._watch, self._pause, self._idle = keystore, watch, pause, idle
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="rewrap", daemon=True)
         self.done_total = 0
@@ -41,9 +49,10 @@ class Rewrapper:
         while not self._stopping.is_set():
             done = 0
             try:
+                self._watch()
                 done = self._keystore.rewrap(AT_ONCE)
                 failed = False
-            except (OSError, sqlite3.Error) as error:
+            except (OSError, sqlite3.Error, SQLAlchemyError, KeysUnusable) as error:
                 if not failed:
                     log.error("data keys wait to be wrapped anew", error=str(error))
                 failed = True

@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
 from bodycam.archive import kek, keys, kms
-from bodycam.archive.kek import DEFAULT, LOCK, OLDER, KekFile
+from bodycam.archive.kek import DEFAULT, OLDER, KekFile
 from bodycam.archive.keys import KeysUnusable, read_secret, write_secret
 from bodycam.archive.kms import KeyCommand
 from bodycam.archive.succession import Succession, add_succession, successions
@@ -175,7 +175,7 @@ def alone(folder: Path) -> Iterator[None]:
 
 @contextmanager
 def _alone(own: Path) -> Iterator[None]:
-    descriptor = os.open(own / LOCK, os.O_RDWR | os.O_CREAT, 0o600)
+    descriptor = os.open(own, os.O_RDONLY | os.O_DIRECTORY)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
         yield

@@ -18,6 +18,8 @@ from bodycam.archive.kek import KeyAway
 from bodycam.archive.keystore import KeyGone, KeyStore
 from bodycam.archive.leaf import detail_text
 from bodycam.archive.ledger import Leaf, new_salt, salted
+from bodycam.archive.redacting import Redactor
+from bodycam.archive.rewrapping import Rewrapper
 from bodycam.archive.store import Store, StoreUnavailable
 from bodycam.catalog.sessions import Place
 from bodycam.model import ids
@@ -54,7 +56,10 @@ class ArchivistService:
         verify: Callable[[], dict[str, Any]],
         keeper: Keeper | None = None,
         evidence: Evidence | None = None,
+        redactor: Redactor | None = None,
+        rewrapper: Rewrapper | None = None,
     ) -> None:
+        self._redactor, self._rewrapper = redactor, rewrapper
         self._archivist, self._store, self._keystore = archivist, store, keystore
         self._find, self._verify, self._keeper = find, verify, keeper
         self._evidence, self._bundles = evidence, asyncio.Semaphore(BUNDLES_AT_ONCE)
@@ -70,6 +75,12 @@ class ArchivistService:
             Exception: what made the stepping thread fail; the supervisor starts a new process.
         """
         await asyncio.to_thread(self._archivist.recover)
+        if self._rewrapper is not None:
+            self._rewrapper.start()
+        if self._redactor is not None:
+            done = await asyncio.to_thread(self._redactor.recover, self._archivist.known.redacted)
+            if done:
+                log.info("redactions that were under way are finished", recordings=done)
         if self._keeper is not None:
             self._keeper.start()
         await self._server.start(socket)
@@ -81,6 +92,10 @@ class ArchivistService:
             self._stopping.set()
             stopped.cancel()
             await self._server.stop()
+            # nobody else writes to the ledger any more when it is closed
+            for other in (self._redactor, self._rewrapper):
+                if other is not None:
+                    await asyncio.to_thread(other.stop)
             if self._keeper is not None:
                 await asyncio.to_thread(self._keeper.stop)
             await stepping
@@ -126,6 +141,20 @@ class ArchivistService:
                     return (await asyncio.to_thread(apply)).to_plain()
             case "evidence" if self._evidence is not None:
                 return self._bundle(self._evidence, str(body["run"]), [int(one) for one in body["kept"]])
+            case "redaction-fingerprint" if self._redactor is not None:
+                return self._redactor.fingerprint(bytes(body["value"]))
+            case "redact" if self._redactor is not None:
+                redact = partial(
+                    self._redactor.redact,
+                    bytes(body["value"]),
+                    actor=str(body["actor"]),
+                    reason=str(body["reason"]),
+                    run=None if body["run"] is None else str(body["run"]),
+                    plan=bool(body["plan"]),
+                    held=bool(body["held"]),
+                )
+                with _redaction():
+                    return (await asyncio.to_thread(redact)).to_plain()
             case "settle-holds" if self._keeper is not None:
                 return await asyncio.to_thread(self._keeper.settle)
             case _:
@@ -235,6 +264,16 @@ def _evidence() -> Iterator[None]:
     except (StoreUnavailable, OSError) as error:
         log.error("a bundle of evidence could not be made", error=str(error))
         raise RemoteError("evidence-failed", f"the bundle can't be made: {error}") from error
+
+
+@contextlib.contextmanager
+def _redaction() -> Iterator[None]:
+    try:
+        yield
+    except Failures as error:
+        log.error("a redaction did not come to its end", error=str(error))
+        what = "the redaction did not come to its end; what it changed is whole"
+        raise RemoteError("redaction-failed", f"{what}: {error}") from error
 
 
 def _take(events: Iterator[list[Any]], count: int) -> list[list[Any]]:

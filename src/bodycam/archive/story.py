@@ -21,6 +21,12 @@ CREATE TABLE chain (session BLOB, blocks INTEGER, head BLOB, PRIMARY KEY (sessio
 CREATE TABLE seen (
   session BLOB PRIMARY KEY, name TEXT, root BLOB, worker BLOB, opening INTEGER
 ) WITHOUT ROWID;
+CREATE TABLE copies (
+  session BLOB, name TEXT, root BLOB, other TEXT, PRIMARY KEY (session, name)
+) WITHOUT ROWID;
+CREATE TABLE redacted (
+  session BLOB, old BLOB, new BLOB, hash BLOB, told INTEGER, odd INTEGER, PRIMARY KEY (session, old)
+) WITHOUT ROWID;
 CREATE TABLE tombstones (session BLOB PRIMARY KEY, hash BLOB, rule TEXT, odd INTEGER) WITHOUT ROWID;
 CREATE TABLE objects (name TEXT PRIMARY KEY, size INTEGER) WITHOUT ROWID;
 """
@@ -77,9 +83,42 @@ class Story:
                 row = (session, digest)
                 if not run("INSERT OR IGNORE INTO tombstones (session, hash) VALUES (?, ?)", row).rowcount:
                     return "is deleted twice"
+            case [Leaf.REDACTED, _, session, old, new, digest]:
+                update = "UPDATE ledger SET root = ? WHERE session = ? AND root = ? AND deleted IS NULL"
+                if not run(update, (new, session, old)).rowcount:
+                    return "is redacted, and the old root is not that of its recording"
+                run("INSERT OR IGNORE INTO redacted VALUES (?, ?, ?, ?, 0, 0)", (session, old, new, digest))
             case _:
                 pass
         return None
+
+    def explain_redaction(self, session: bytes, digest: bytes) -> None:
+        """Take what is told of a redaction: it counts where a leaf has this hash."""
+        run = self._database.execute
+        if not run("UPDATE redacted SET told = 1 WHERE session = ? AND hash = ?", (session, digest)).rowcount:
+            run("UPDATE redacted SET odd = 1 WHERE session = ? AND told = 0", (session,))
+
+    def redactions(self) -> tuple[int, int]:
+        """How many redactions there are, and of how many of them nothing is told any more."""
+        found = "SELECT count(*), coalesce(sum(told = 0), 0) FROM redacted"
+        count, unknown = self._database.execute(found).fetchone()
+        return int(count), int(unknown)
+
+    def odd_redactions(self) -> Iterator[bytes]:
+        """Sessions with a redaction of which only something else is told than its leaf holds the hash of."""
+        yield from self._sessions("SELECT session FROM redacted WHERE told = 0 AND odd = 1")
+
+    def is_redacted(self, session: bytes, root: bytes) -> bool:
+        """Whether this is the root of a recording that took another's place."""
+        query = "SELECT 1 FROM redacted WHERE session = ? AND new = ?"
+        return self._database.execute(query, (session, root)).fetchone() is not None
+
+    def twice(self) -> Iterator[tuple[bytes, str, str]]:
+        """Sessions that two containers hold, but for those whose recording was replaced: and both names."""
+        yield from self._database.execute(
+            "SELECT session, name, other FROM copies WHERE NOT EXISTS (SELECT 1 FROM redacted"
+            " WHERE redacted.session = copies.session AND redacted.old = copies.root)"
+        )
 
     def explain(self, session: bytes, digest: bytes, rule: str) -> None:
         """Take what is told of a deletion: the rule counts where the tombstone has this hash."""
@@ -122,15 +161,30 @@ class Story:
         """The bytes of all objects."""
         return int(self._database.execute("SELECT coalesce(sum(size), 0) FROM objects").fetchone()[0])
 
-    def see(self, seen: Seen) -> str | None:
-        """Take a session that a container holds; returns the container that holds it already."""
+    def see(self, seen: Seen) -> None:
+        """Take a session that a container holds.
+
+        Where two do, the one that the ledger has the root of is the one that counts.
+        """
+        run = self._database.execute
+        before = run("SELECT name, root FROM seen WHERE session = ?", (seen.session,)).fetchone()
+        if before is not None:
+            known = run("SELECT root FROM ledger WHERE session = ?", (seen.session,)).fetchone()
+            if known is None or seen.root is None or known[0] != seen.root or before[1] == known[0]:
+                run(
+                    "INSERT OR IGNORE INTO copies VALUES (?, ?, ?, ?)",
+                    (seen.session, seen.name, seen.root, before[0]),
+                )
+                return
+            run(
+                "INSERT OR IGNORE INTO copies VALUES (?, ?, ?, ?)",
+                (seen.session, before[0], before[1], seen.name),
+            )
+            run("DELETE FROM seen WHERE session = ?", (seen.session,))
         row = (seen.session, seen.name, seen.root, seen.worker, seen.opening)
-        if self._database.execute("INSERT OR IGNORE INTO seen VALUES (?, ?, ?, ?, ?)", row).rowcount:
-            marked = [(marker, seen.session) for marker in seen.markers]
-            self._database.executemany("INSERT OR IGNORE INTO marked VALUES (?, ?)", marked)
-            return None
-        found = self._database.execute("SELECT name FROM seen WHERE session = ?", (seen.session,)).fetchone()
-        return str(found[0])
+        run("INSERT OR IGNORE INTO seen VALUES (?, ?, ?, ?, ?)", row)
+        marked = [(marker, seen.session) for marker in seen.markers]
+        self._database.executemany("INSERT OR IGNORE INTO marked VALUES (?, ?)", marked)
 
     def missing(self, before: int) -> Iterator[bytes]:
         """Sessions sealed by a leaf before that index, not deleted, that no container holds."""

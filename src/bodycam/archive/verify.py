@@ -12,7 +12,7 @@ from typing import Any
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-from bodycam.archive import deletions
+from bodycam.archive import deletions, redactions
 from bodycam.archive.containercheck import MARKERS, ContainerCheck
 from bodycam.archive.findings import MOST_FINDINGS, Finding, Findings, Report, Verified
 from bodycam.archive.format import v1
@@ -79,7 +79,7 @@ class Verifier:
             ledger.advance()  # another key may have come into use since
             return _signed(ledger.chain, signature, manifest)
 
-        check = ContainerCheck(self._store, signed, story.chain, findings)
+        check = ContainerCheck(self._store, signed, story.chain, story.is_redacted, findings)
         containers, sessions, size = self._containers(check, story, findings, progress)
         torn = Findings()
         journals = JournalCheck(self._journals, self._journal_key, story, findings, torn)
@@ -108,6 +108,7 @@ class Verifier:
         for fault in faults:
             findings.add(fault.where, fault.what)
         deleted = self._deletions(story, findings)
+        redacted = self._redactions(story, findings)
         counts = {
             "sessions": sessions,
             "containers": containers,
@@ -134,6 +135,7 @@ class Verifier:
             head,
             fingerprint(self._key),
             tuple(word.to_plain() for word in ledger.chain.words),
+            redacted,
         )
 
     def _state(self, findings: Findings) -> Verified:
@@ -164,9 +166,7 @@ class Verifier:
             try:
                 for seen in check.sessions(name, size):
                     sessions += 1
-                    if (other := story.see(seen)) is not None:
-                        label = f"recording {name}: session {ids.session_id(seen.session)}"
-                        findings.add(label, f"is in {other} too")
+                    story.see(seen)
             except ObjectMissing:
                 containers -= 1
             except (StoreUnavailable, OSError) as error:
@@ -195,6 +195,27 @@ class Verifier:
         unknown = by_rule.pop(None, 0)
         return {"by_rule": by_rule, "unknown": unknown}
 
+    def _redactions(self, story: Story, findings: Findings) -> dict[str, Any]:
+        """What is told of redactions, held against their leaves."""
+        file, shown = self._ledger / redactions.FILE, list[dict[str, Any]]()
+        try:
+            for offset, one in redactions.read(self._ledger):
+                if isinstance(one, str):
+                    findings.add(f"{file}: at offset {offset}", one)
+                    continue
+                story.explain_redaction(one.session, one.digest)
+                if story.is_redacted(one.session, one.new) and len(shown) < MOST_FINDINGS:
+                    told = {"session": ids.session_id(one.session), "actor": one.actor, **one.detail}
+                    shown.append(told)
+        except OSError as error:
+            findings.add(str(file), f"can't be read: {error.strerror}")
+        for session in story.odd_redactions():
+            findings.add(
+                str(file), f"session {ids.session_id(session)}: not what its redaction's leaf is the hash of"
+            )
+        count, unknown = story.redactions()
+        return {"count": count, "unknown": unknown, "told": shown}
+
     def _compare(self, story: Story, before: int) -> Iterator[Finding]:
         """What ledger and recordings say of each session, against each other."""
         for session in story.missing(before):
@@ -203,6 +224,8 @@ class Verifier:
             yield _finding(session, "is sealed or deleted in the ledger, and was never opened there")
         for session, name in story.foreign():
             yield _finding(session, "is not in the ledger", name)
+        for session, name, other in story.twice():
+            yield _finding(session, f"is in {other} too", name)
         for session, name, what in story.different():
             yield _finding(session, what, name)
         for worker, count, highest in story.gaps():

@@ -62,6 +62,11 @@ def events_from(connection: Connection, since: int, after: int, limit: int) -> l
     return [AuditEvent(**row._mapping) for row in connection.execute(query)]
 
 
+def has_leaf(connection: Connection, leaf: int) -> bool:
+    """Whether an event with this leaf of the ledger is there."""
+    return connection.execute(select(audit.c.id).where(audit.c.leaf == leaf)).first() is not None
+
+
 def newest_event(connection: Connection) -> int:
     """The id of the newest event; 0 without any."""
     return int(connection.execute(select(func.coalesce(func.max(audit.c.id), 0))).scalar_one())

@@ -90,6 +90,12 @@ def object_gone(connection: Connection, name: str, at: int) -> None:
     connection.execute(update(deletions).where(*own).values(removed=at))
 
 
+def demand_scrub(connection: Connection) -> None:
+    """Asks for what deleted texts left to be overwritten."""
+    if not scrub_demanded(connection):
+        connection.execute(insert(meta).values(name=_SCRUB, value="due"))
+
+
 def scrub_demanded(connection: Connection) -> bool:
     """Whether texts of deleted sessions may be left in the database's files."""
     return connection.execute(select(meta.c.value).where(meta.c.name == _SCRUB)).first() is not None

@@ -30,6 +30,7 @@ COMMANDS: Mapping[str, str] = {
     "export": "export",
     "reindex": "reindex",
     "keys": "keys",
+    "redact": "redact",
     "doctor": "doctor",
     "config": "config",
     "policy": "policy",

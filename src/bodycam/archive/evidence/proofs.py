@@ -139,7 +139,9 @@ class LedgerPart:
     def _leaf(self, where: str, index: int, data: bytes) -> None:
         try:
             leaf = decode_leaf(data)
-            wrong = self._story.leaf(leaf, index)
+            # of another's recording that was redacted in this time, the sealing may be long before it
+            apart = leaf[0] == Leaf.REDACTED and leaf[2] not in self._sessions
+            wrong = None if apart else self._story.leaf(leaf, index)
         except (ValueError, OverflowError) as error:
             self._findings.add(where, str(error))
             return
@@ -151,6 +153,9 @@ class LedgerPart:
                 self.openings[session] = worker, opening
             case [Leaf.SEALED, _, session, root] if own:
                 self.sealed[session] = index, root
+            case [Leaf.REDACTED, _, session, _, new, _] if own:
+                # that the one before was the old root is the story's to say
+                self.sealed[session] = index, new
             case [Leaf.DELETED, _, session, digest] if own:
                 self.deleted[session] = digest
             case [Leaf.SIGNING, *_]:

@@ -150,7 +150,12 @@ class RecordingsCheck:
         try:
             read, size = self._opened.reader(name), self._opened.members[name].size
             session, encoded = sealed_bytes(
-                read, 0, size, self._signers.signed_manifest, self._story.chain(raw)
+                read,
+                0,
+                size,
+                self._signers.signed_manifest,
+                self._story.chain(raw),
+                self._story.is_redacted,
             )
             manifest = v1.decode_manifest(encoded)
         except v1.FormatDamaged as error:

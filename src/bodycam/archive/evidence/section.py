@@ -108,6 +108,8 @@ def _take(found: Section, index: int, leaf: list[Any]) -> None:
             found.opened.add(session)
         case [Leaf.SEALED, _, session, root]:
             found.sealed[session] = root
+        case [Leaf.REDACTED, _, session, _, new, _]:
+            found.sealed[session] = new
         case [Leaf.DELETED, ms, session, digest]:
             found.deleted[session] = ms, digest
         case [Leaf.VIEWED, *_]:

@@ -30,6 +30,10 @@ class Fingerprints:
 
     def of(self, rule: Rule, value: bytes) -> str:
         """The fingerprint of what a rule found, 32 hexadecimal digits; empty for what could be guessed."""
-        if not rule.secret or len(value) < _SHORTEST or entropy(value) * len(value) < _LEAST_BITS:
+        return self.of_value(value) if rule.secret else ""
+
+    def of_value(self, value: bytes) -> str:
+        """The same of a value that no rule found."""
+        if len(value) < _SHORTEST or entropy(value) * len(value) < _LEAST_BITS:
             return ""
         return hmac.digest(self._key, value, hashlib.sha256)[:SIZE].hex()

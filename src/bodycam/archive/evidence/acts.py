@@ -1,7 +1,7 @@
 """Verification of a bundle's trail: each act that has a leaf is what the leaf is the hash of."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 from bodycam.archive.evidence import bundle
 from bodycam.archive.evidence.opened import OpenedBundle
@@ -10,6 +10,8 @@ from bodycam.archive.evidence.recordings import Told
 from bodycam.archive.findings import Findings
 from bodycam.archive.leaf import Leaf, detail_text, salted
 from bodycam.model import ids
+
+_OF_A_SESSION: Final = (Leaf.VIEWED, Leaf.DELETED, Leaf.REDACTED)
 
 
 class ActsCheck:
@@ -49,8 +51,8 @@ class ActsCheck:
 
 def _wrong(act: Mapping[str, Any], leaf: list[Any]) -> str | None:
     """What is wrong between an act and its leaf."""
-    named = leaf[2] if leaf[0] in (Leaf.VIEWED, Leaf.DELETED) else None
-    if leaf[0] not in (Leaf.ADMIN, Leaf.VIEWED, Leaf.DELETED):
+    named = leaf[2] if leaf[0] in _OF_A_SESSION else None
+    if leaf[0] != Leaf.ADMIN and named is None:
         return "its leaf is not that of an act"
     if named is not None and act.get("object") != ids.session_id(named):
         return "its leaf is about another session"

@@ -158,9 +158,13 @@ def test_a_catalog_of_the_first_schema_is_brought_up_with_what_it_holds(catalog_
     check(engine)
     with writing(engine) as connection:
         (key,) = accounts.keys_of(connection, "sva_1")
-        assert (key.id, key.last_used) == ("key_1", None)
+        assert (key.id, key.last_used, key.scopes) == ("key_1", None, None)
         assert accounts.accounts(connection)[0].kind.value == "service"
         accounts.keys_used(connection, {"key_1": 7})
+        accounts.add_key(connection, id="key_2", account="sva_1", hash=b"h", now=2, scopes=["read", "runs:a"])
+        accounts.add_key(connection, id="key_3", account="sva_1", hash=b"h", now=3)
+        kept = [one.scopes for one in accounts.keys_of(connection, "sva_1")]
+        assert kept == [None, ("read", "runs:a"), None]
         run = runs.get_run(connection, "run_a")
         assert run is not None
         assert (run.api_key, run.state(5)) == (None, runs.RunState.ACTIVE)

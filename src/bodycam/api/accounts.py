@@ -4,7 +4,7 @@ import time
 from typing import Annotated
 
 from fastapi import APIRouter
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 from sqlalchemy import Connection
 
 from bodycam.api.caller import Admin, In, Reader
@@ -14,21 +14,26 @@ from bodycam.api.errors import ApiError, not_found
 from bodycam.api.fresh import must_be_fresh
 from bodycam.api.listing import maybe_seconds, micros, now_micros, seconds
 from bodycam.api.nul import WITHOUT_NUL
+from bodycam.api.scopes import issuable
 from bodycam.catalog import accounts as catalog
 from bodycam.catalog import runs
 from bodycam.config.types import NAME
 from bodycam.identity import api_keys
 from bodycam.identity.accounts import ISSUER
+from bodycam.identity.scopes import Scopes, checked, scopes_of
 from bodycam.model.identity import PrincipalKind
 from bodycam.model.ids import SERVICE_ACCOUNT, new_id
 
 router = APIRouter()
 
 MAX_GROUPS = 100
+MAX_SCOPES = 100
 MAX_OVERLAP = 7 * 86_400.0
 """The longest, in seconds, that an API key is good beside the one that replaces it."""
 
 Group = Annotated[str, StringConstraints(min_length=1, max_length=255, pattern=WITHOUT_NUL)]
+
+ScopeText = Annotated[str, StringConstraints(max_length=100), AfterValidator(checked)]
 
 
 class AccountIn(BaseModel):
@@ -42,13 +47,17 @@ class AccountIn(BaseModel):
 
 
 class KeyOut(BaseModel):
-    """An API key without its secret; `last_used` is to within a minute or so, null if it never was."""
+    """An API key without its secret; `last_used` is to within a minute or so, null if it never was.
+
+    `scopes` are what it may be used for; null is whatever its account may.
+    """
 
     id: str
     created: float
     expires: float | None
     revoked: float | None
     last_used: float | None
+    scopes: list[str] | None
 
 
 class AccountOut(BaseModel):
@@ -69,12 +78,16 @@ class AccountsOut(BaseModel):
 
 
 class KeyIn(BaseModel):
-    """A key to issue; one that `replaces` another lets that one be good for `overlap` seconds more."""
+    """A key to issue; one that `replaces` another lets that one be good for `overlap` seconds more.
+
+    Without `scopes` it has those of the key that it replaces, or else may do whatever its account may.
+    """
 
     model_config = ConfigDict(extra="forbid")
 
     replaces: str | None = Field(default=None, max_length=64)
     overlap: float = Field(default=3600.0, ge=0, le=MAX_OVERLAP, allow_inf_nan=False)
+    scopes: list[ScopeText] | None = Field(default=None, min_length=1, max_length=MAX_SCOPES)
 
 
 class NewKeyOut(BaseModel):
@@ -83,6 +96,7 @@ class NewKeyOut(BaseModel):
     id: str
     key: str
     expires: float | None
+    scopes: list[str] | None
 
 
 class RevokedKeyOut(BaseModel):
@@ -141,11 +155,17 @@ async def add_key(name: str, context: In, who: Admin, body: KeyIn | None = None)
         raise ApiError(409, "account-disabled", f"service account {name!r} is disabled", "Make another one.")
     issued = api_keys.issue(time.time(), context.settings.settings.identity.api_keys.lifetime)
     detail: dict[str, object] = {"key": issued.id}
+    replaced: Scopes | None = None
     if wanted.replaces is not None:
-        keys = await read(context.catalog, catalog.keys_of, account.id)
-        if wanted.replaces not in {one.id for one in keys}:
+        keys = {one.id: one for one in await read(context.catalog, catalog.keys_of, account.id)}
+        if wanted.replaces not in keys:
             raise not_found("API key", wanted.replaces)
+        replaced = scopes_of(keys[wanted.replaces].scopes)
         detail |= {"replaces": wanted.replaces, "overlap": wanted.overlap}
+    scopes = issuable(who.scopes, replaced, scopes_of(wanted.scopes))
+    listed = None if scopes is None else scopes.listed()
+    if listed is not None:
+        detail["scopes"] = listed
     await context.trail.before("key-issued", str(who.principal), name, detail)
 
     def add(connection: Connection) -> None:
@@ -166,10 +186,11 @@ async def add_key(name: str, context: In, who: Admin, body: KeyIn | None = None)
             hash=issued.digest,
             now=now,
             expires=micros(issued.expires),
+            scopes=listed,
         )
 
     await write(context.catalog, add)
-    return NewKeyOut(id=issued.id, key=issued.text, expires=issued.expires)
+    return NewKeyOut(id=issued.id, key=issued.text, expires=issued.expires, scopes=listed)
 
 
 @router.delete("/v1/service-accounts/{name}/keys/{key}")
@@ -238,6 +259,7 @@ def _shown(account: catalog.ServiceAccount, keys: tuple[catalog.ApiKey, ...]) ->
                 expires=maybe_seconds(key.expires),
                 revoked=maybe_seconds(key.revoked),
                 last_used=maybe_seconds(key.last_used),
+                scopes=None if key.scopes is None else list(key.scopes),
             )
             for key in keys
         ],

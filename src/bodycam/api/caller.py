@@ -12,12 +12,14 @@ from fastapi import Depends, Request
 from bodycam.api import break_glass, cookies
 from bodycam.api.context import Control
 from bodycam.api.errors import ApiError
+from bodycam.api.scopes import agent_in_scope, route_in_scope
 from bodycam.identity import api_keys
 from bodycam.identity.api_keys import ProvedKey
 from bodycam.identity.oidc.failure import Reason, TokenRefused
 from bodycam.identity.oidc.providers import ProvedToken
 from bodycam.identity.oidc.tokens import PREFIX as TOKEN
 from bodycam.identity.run_credentials import PREFIX as RUN_CREDENTIAL
+from bodycam.identity.scopes import Scopes
 from bodycam.identity.sign_ins import PREFIX as SIGN_IN
 from bodycam.identity.sign_ins import ProvedSignIn
 from bodycam.model.identity import Principal
@@ -55,8 +57,26 @@ class Caller:
         return owner == str(self.principal)
 
     def may_stop(self, owner: str) -> bool:
-        """Whether a run that `owner` started may be renewed, ended, revoked or cut."""
+        """Whether what `owner` began, a run or a sign-in, may be renewed, ended, revoked or cut."""
         return Role.ADMIN in self.roles or self.owns(owner)
+
+    def may_stop_run(self, owner: str, agent: str) -> bool:
+        """Whether a run of `agent` that `owner` started may be renewed, ended, revoked or cut.
+
+        With a key that has scopes only their own may, whatever their roles.
+
+        Raises:
+            ApiError: 403, the key's scopes don't have that agent.
+        """
+        if not self.may_stop(owner) or (self.scopes is not None and not self.owns(owner)):
+            return False
+        agent_in_scope(self.scopes, agent)
+        return True
+
+    @property
+    def scopes(self) -> Scopes | None:
+        """What their key may be used for; None is all that they may."""
+        return self.proof.scopes if isinstance(self.proof, ProvedKey) else None
 
 
 def control(request: Request) -> Control:
@@ -69,7 +89,8 @@ async def caller(request: Request) -> Caller:
     """Prove the request's bearer token, or the cookie of the gateway's own pages where there is none.
 
     Raises:
-        ApiError: 401, without telling which part was wrong; 403, another site made the browser ask.
+        ApiError: 401, without telling which part was wrong; 403, another site made the browser ask, or the
+            key's scopes don't have the route.
     """
     context = control(request)
     ours = context.settings.settings.identity.sign_ins
@@ -100,6 +121,7 @@ async def caller(request: Request) -> Caller:
         proof = await _by_sign_in(context, token, request)
     else:
         proof = await _by_key(context, token)
+        route_in_scope(proof.scopes, request)
         emergency = await break_glass.admitted(context, request, proof)
     return _caller(context, proof, emergency)
 

@@ -39,7 +39,7 @@ async def stoppable_run(context: Control, who: Caller, name: str) -> RunRecord:
         ApiError: 404 as `visible_run`; 403 for who may only look.
     """
     run = await visible_run(context, who, name)
-    if not who.may_stop(str(run.principal)):
+    if not who.may_stop_run(str(run.principal), run.agent):
         raise ApiError(
             403, "forbidden", "this run is somebody else's", "Its starter or an admin may do that."
         )

@@ -9,6 +9,7 @@ from pydantic import BaseModel
 from bodycam.api.caller import Caller, In, Who
 from bodycam.api.context import Control
 from bodycam.api.errors import ApiError
+from bodycam.api.scopes import agent_in_scope
 
 router = APIRouter()
 
@@ -69,6 +70,7 @@ async def gateway(
 ) -> GatewayOut:
     """The listeners, the CA that vouches for them, and the targets that a run of `agent` may open."""
     access, settings = context.settings.access, context.settings.settings
+    agent_in_scope(who.scopes, agent)
     if not access.may_start(who.principal, agent):
         raise ApiError(
             403,

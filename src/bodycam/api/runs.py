@@ -20,6 +20,7 @@ from bodycam.api.found import visible_run
 from bodycam.api.listing import Cursor, Limit, Moment, Name, micros, now_micros
 from bodycam.api.nul import WITHOUT_NUL
 from bodycam.api.proof import hold, key_of
+from bodycam.api.scopes import agent_in_scope
 from bodycam.api.shapes import RunOut, SessionOut, seen
 from bodycam.api.sights import Sight
 from bodycam.catalog import runs as catalog
@@ -107,6 +108,7 @@ def checked_ttl(context: Control, asked: float | None, *, emergency: bool = Fals
 @router.post("/v1/runs", status_code=201)
 async def start_run(body: RunIn, context: In, who: Who) -> StartedOut:
     """Start a run of a declared agent and get its credential, once."""
+    agent_in_scope(who.scopes, body.agent)
     if not context.settings.access.may_start(who.principal, body.agent):
         raise ApiError(
             403,

@@ -73,7 +73,7 @@ async def kill_session(session: str, context: In, who: Who, body: ReasonIn | Non
     """Cut one open session; its run goes on."""
     reason = body.reason if body else ""
     record = await visible_session(context, who, session)
-    if not who.may_stop(record.principal):
+    if not who.may_stop_run(record.principal, record.agent):
         raise ApiError(
             403, "forbidden", "this session is somebody else's", "Its run's starter or an admin may."
         )

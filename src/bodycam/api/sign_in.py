@@ -43,7 +43,7 @@ class WhoamiOut(BaseModel):
     """The caller, with the id of their API key or what their token or sign-in says.
 
     `role` is the strongest of their `roles`; `signed_in` is when they did; `sign_in` is the id of a sign-in
-    that the gateway keeps.
+    that the gateway keeps. `scopes` are those of a key that has some.
     """
 
     principal: str
@@ -52,6 +52,7 @@ class WhoamiOut(BaseModel):
     role: Role | None
     roles: list[Role]
     key: str | None
+    scopes: list[str] | None
     provider: str | None
     expires: float | None
     signed_in: float | None
@@ -77,6 +78,7 @@ async def whoami(who: Who) -> WhoamiOut:
         role=who.role,
         roles=[role for role in Role if role in who.roles],
         key=who.proof.key if isinstance(who.proof, ProvedKey) else None,
+        scopes=None if who.scopes is None else who.scopes.listed(),
         provider=None if proof is None else proof.provider,
         expires=None if proof is None else proof.expires,
         signed_in=None if proof is None else proof.signed_in,

@@ -3,7 +3,7 @@
 Keys are hashes here; their look is identity's affair.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import Connection, Row, insert, or_, select, update
@@ -31,7 +31,10 @@ class ServiceAccount:
 
 @dataclass(frozen=True, slots=True)
 class ApiKey:
-    """One key of a service account, without its secret; `hash` is what identity made of the secret."""
+    """One key of a service account, without its secret; `hash` is what identity made of the secret.
+
+    `scopes` are what it may be used for, as identity writes them; None is whatever its account may.
+    """
 
     id: str
     account: str
@@ -40,6 +43,7 @@ class ApiKey:
     expires: int | None
     revoked: int | None
     last_used: int | None = None
+    scopes: tuple[str, ...] | None = None
 
     def usable(self, now: int) -> bool:
         """Whether the key itself is good at `now`; its account may be disabled nevertheless."""
@@ -109,12 +113,13 @@ def add_key(
     hash: bytes,  # noqa: A002
     now: int,
     expires: int | None = None,
+    scopes: Sequence[str] | None = None,
 ) -> ApiKey:
     """Adds a key to the account of that id."""
-    connection.execute(
-        insert(api_keys).values(id=id, account=account, hash=hash, created=now, expires=expires)
-    )
-    return ApiKey(id, account, hash, now, expires, None)
+    kept = None if scopes is None else list(scopes)
+    values = {"account": account, "hash": hash, "created": now, "expires": expires, "scopes": kept}
+    connection.execute(insert(api_keys).values(id=id, **values))
+    return ApiKey(id, account, hash, now, expires, None, scopes=None if scopes is None else tuple(scopes))
 
 
 def key_with_account(
@@ -206,4 +211,5 @@ def _account(row: Row[tuple[object, ...]]) -> ServiceAccount:
 
 
 def _key(row: Row[tuple[object, ...]]) -> ApiKey:
-    return ApiKey(row.id, row.account, row.hash, row.created, row.expires, row.revoked, row.last_used)
+    scopes = None if row.scopes is None else tuple(row.scopes)
+    return ApiKey(row.id, row.account, row.hash, row.created, row.expires, row.revoked, row.last_used, scopes)

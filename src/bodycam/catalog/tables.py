@@ -59,6 +59,7 @@ api_keys = Table(
     Column("expires", BigInteger),
     Column("revoked", BigInteger),
     Column("last_used", BigInteger),  # to within a minute
+    Column("scopes", JSON(none_as_null=True)),  # null: what its account may
 )
 
 runs = Table(

@@ -89,6 +89,10 @@ def key(
             "--overlap", metavar="TIME", help="How long the replaced key is still good; 1h by default."
         ),
     ] = None,
+    scope: Annotated[
+        list[str] | None,
+        typer.Option("--scope", metavar="SCOPE", help="What the key may be used for; may repeat."),
+    ] = None,
     as_json: Json = False,
     url: Url = None,
 ) -> None:
@@ -97,12 +101,14 @@ def key(
         raise typer.BadParameter("expected either --revoke or --replace", param_hint="--revoke")
     if overlap is not None and replace is None:
         raise typer.BadParameter("expected --replace with it", param_hint="--overlap")
+    if revoke is not None and scope:
+        raise typer.BadParameter("expected either --revoke or --scope", param_hint="--revoke")
     path = f"{_BASE}/{quote(name, safe='')}/keys"
     with knock(url) as client:
         if revoke is not None:
             answer = client.delete(f"{path}/{quote(revoke, safe='')}")
         else:
-            answer = client.post(path, _wanted(replace, overlap))
+            answer = client.post(path, _wanted(replace, overlap, scope))
     if as_json:
         print_json(answer)
     elif revoke is not None:
@@ -113,10 +119,10 @@ def key(
         print_line(str(answer.get("key")))
 
 
-def _wanted(replace: str | None, overlap: str | None) -> dict[str, Any]:
-    if replace is None:
-        return {}
-    body: dict[str, Any] = {"replaces": replace}
+def _wanted(replace: str | None, overlap: str | None, scopes: list[str] | None) -> dict[str, Any]:
+    body: dict[str, Any] = {"scopes": scopes} if scopes else {}
+    if replace is not None:
+        body["replaces"] = replace
     return body if overlap is None else {**body, "overlap": span(overlap, "--overlap")}
 
 
@@ -124,4 +130,6 @@ def _key(key: Mapping[str, Any]) -> str:
     if key.get("revoked") is not None:
         return f"{key.get('id')} (revoked)"
     used = when(key.get("last_used"))
-    return f"{key.get('id')} ({f'used {used}' if used else 'never used'})"
+    scopes = key.get("scopes")
+    only = "" if scopes is None else f"only {' '.join(map(str, scopes)) or 'nothing'}; "
+    return f"{key.get('id')} ({only}{f'used {used}' if used else 'never used'})"

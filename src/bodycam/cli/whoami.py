@@ -22,6 +22,7 @@ def command(as_json: Json = False, url: Url = None) -> None:
             "groups": answer.get("groups"),
             "roles": answer.get("roles"),
             "by key": answer.get("key"),
+            "scopes": answer.get("scopes"),
             "by provider": answer.get("provider"),
             "signed in": when(answer.get("signed_in")),
             "token until": when(answer.get("expires")),

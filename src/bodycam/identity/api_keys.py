@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from bodycam.identity.accounts import ServiceAccount
+from bodycam.identity.scopes import Scopes
 from bodycam.model.identity import Principal
 from bodycam.model.ids import API_KEY, encode, new_id
 
@@ -26,6 +27,7 @@ class StoredKey:
     account: ServiceAccount
     expires: float | None = None
     revoked: bool = False
+    scopes: Scopes | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,10 +42,11 @@ class IssuedKey:
 
 @dataclass(frozen=True, slots=True)
 class ProvedKey:
-    """Who an API key proved, and which key it was."""
+    """Who an API key proved, which key it was, and its scopes; None is whatever its account may."""
 
     principal: Principal
     key: str
+    scopes: Scopes | None = None
 
 
 class KeyStore(Protocol):
@@ -85,4 +88,4 @@ async def verify(text: str, store: KeyStore, now: float) -> ProvedKey | None:
         return None
     if stored.expires is not None and now >= stored.expires:
         return None
-    return ProvedKey(stored.account.principal(), stored.id)
+    return ProvedKey(stored.account.principal(), stored.id, stored.scopes)

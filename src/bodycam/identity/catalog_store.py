@@ -13,6 +13,7 @@ from bodycam.identity.accounts import ISSUER, ServiceAccount
 from bodycam.identity.api_keys import StoredKey
 from bodycam.identity.proof import KnownRun
 from bodycam.identity.run_credentials import Verifier
+from bodycam.identity.scopes import scopes_of
 from bodycam.model.identity import Run
 
 
@@ -76,6 +77,7 @@ class CatalogStore:
             ServiceAccount(account.name, account.groups, account.disabled is not None, account.kind),
             expires=None if key.expires is None else key.expires / 1e6,
             revoked=key.revoked is not None,
+            scopes=scopes_of(key.scopes),
         )
 
 

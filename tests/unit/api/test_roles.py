@@ -51,6 +51,7 @@ TABLE: dict[tuple[str, str], tuple[Any, tuple[int, int, int, int, int, int]]] = 
     ("POST", "/v1/legal-holds"): ({"agent": "a", "reason": "r"}, (401, 401, 403, 403, 403, 201)),
     ("GET", "/v1/legal-holds"): (None, (401, 401, 403, 403, 200, 200)),
     ("POST", "/v1/legal-holds/{hold}/release"): ({"reason": "r"}, (401, 401, 403, 403, 403, 404)),
+    ("POST", "/v1/redactions"): ({}, (401, 401, 403, 403, 403, 422)),
     ("GET", "/v1/retention/plan"): (None, (401, 401, 403, 403, 200, 200)),
     ("POST", "/v1/retention/apply"): ({}, (401, 401, 403, 403, 403, 200)),
     # all of these callers are services, and only people decide

@@ -91,7 +91,7 @@ async def test_whoami_says_what_a_token_proves_and_what_a_key_does(world: World)
     assert (await world.call("ann", "GET", "/v1/whoami")).json() == {
         "principal": "ann@corp", "kind": "human", "groups": ["admins", "devs"], "role": "admin",
         "roles": ["admin", "user"], "key": None, "provider": "corp", "expires": now + 60, "signed_in": now - 3,
-        "sign_in": None,
+        "sign_in": None, "scopes": None,
     }  # fmt: skip
     said = (await world.call("dev", "GET", "/v1/whoami")).json()
     assert (said["principal"], said["kind"], said["provider"]) == ("dev@bodycam", "service", None)

@@ -119,6 +119,7 @@ def control(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeControl]:
                         {"id": "key_1", "last_used": 1.7e9, "revoked": None},
                         {"id": "key_2", "last_used": None, "revoked": None},
                         {"id": "key_3", "last_used": 1.7e9, "revoked": 1.7e9},
+                        {"id": "key_4", "last_used": None, "revoked": None, "scopes": ["read", "runs:bot"]},
                     ],
                 }
             ]
@@ -250,6 +251,12 @@ def test_accounts_and_keys(control: FakeControl, capsys: pytest.CaptureFixture[s
     capsys.readouterr()
     assert bodycam("accounts", "key", "ci") == 0
     assert capsys.readouterr().out == "bca_once\n"
+    assert control.calls[-1].body == {}
+    wanted = ("--scope", "read", "--scope", "runs:bot", "--replace", "key_1", "--overlap", "2h")
+    assert bodycam("accounts", "key", "ci", *wanted) == 0
+    assert control.calls[-1].body == {"scopes": ["read", "runs:bot"], "replaces": "key_1", "overlap": 7200}
+    assert bodycam("accounts", "key", "ci", "--revoke", "key_1", "--scope", "read") == 2
+    capsys.readouterr()
     assert bodycam("accounts", "key", "ci", "--revoke", "key_1") == 0
     assert bodycam("accounts", "key", "ci", "--revoke", "key_2") == 0
     assert capsys.readouterr().err == f"key_1 is revoked, and with it {RUN}\nkey_2 is revoked\n"
@@ -261,7 +268,8 @@ def test_the_listing_of_accounts_says_when_each_key_was_used(
 ) -> None:
     assert bodycam("accounts", "list") == 0
     [_, row] = capsys.readouterr().out.splitlines()
-    assert f"key_1 (used {when(1.7e9)}), key_2 (never used), key_3 (revoked)" in row
+    assert f"key_1 (used {when(1.7e9)}), key_2 (never used), key_3 (revoked), " in row
+    assert "key_4 (only read runs:bot; never used)" in row
 
 
 def test_export_as_json_lines_and_csv(

@@ -9,6 +9,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from bodycam.archive.format.container import SessionReader, read_footer
 from bodycam.archive.head import Head
+from bodycam.archive.kept import KeptHead
 from bodycam.archive.keystore import KeyStore
 from bodycam.archive.ledger import Ledger
 from bodycam.archive.store.local import LocalStore
@@ -27,7 +28,8 @@ def golden(tmp_path: Path) -> Path:
 @pytest.mark.parametrize("pinned", ["signing.hex", "successor.hex"])
 def test_either_key_leads_to_the_whole(pinned: str, golden: Path) -> None:
     key = Ed25519PublicKey.from_public_bytes(bytes.fromhex((golden / pinned).read_text()))
-    kept = Head.from_plain(json.loads((golden / "kept_head.json").read_text()))
+    head = Head.from_plain(json.loads((golden / "kept_head.json").read_text()))
+    kept = [KeptHead("the head", head)]
     report = Verifier(golden / "ledger", LocalStore(golden / "recordings"), key, pinned=True, kept=kept).run()
     assert (report.findings, report.state.value) == ((), "authentic")
     assert [one["new"] for one in report.successions] == [(golden / "successor.hex").read_text().strip()]

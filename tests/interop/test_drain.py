@@ -110,17 +110,17 @@ def test_a_transaction_goes_on_to_its_end_and_no_further(
 def test_a_transaction_that_does_not_end_is_cut_at_the_bound(
     gateway: stage.Gateway, server: stage.Postgres
 ) -> None:
-    server.sql("create table kept (i int)")
+    server.sql("create table at_the_bound (i int)")
     run = gateway.run()
     with psycopg.connect(run.dsn(), autocommit=True) as connection:
         connection.execute("begin")
-        connection.execute("insert into kept values (1)")
+        connection.execute("insert into at_the_bound values (1)")
         began = time.monotonic()
         revoke(gateway, run)
         assert "it was still at work 3 s later" in gone(connection)
         assert time.monotonic() - began >= BOUND * 0.9
     assert recorded(gateway, run)[1].startswith("the run was revoked: it leaked, and it was still at work")
-    until(lambda: server.sql("select count(*) from kept") == "0", "the rollback")
+    until(lambda: server.sql("select count(*) from at_the_bound") == "0", "the rollback")
 
 
 def test_of_a_pipeline_what_was_asked_is_finished_and_what_comes_is_refused(

@@ -130,7 +130,8 @@ def test_a_value_is_gone_and_the_proof_stays(house: stage.Gateway, tmp_path: Pat
     acts = json.loads(house.bodycam("audit", "--json").stdout)["events"]
     (event,) = [one for one in acts if one["action"] == "redacted"]
     assert (event["object"], event["detail"]["values"]) == (leaked, told["values"])
-    assert "sesame" not in json.dumps(acts)
+    # what somebody looked for is on the record; what was taken out is not
+    assert "sesame" not in json.dumps([one for one in acts if one["action"] != "searched"])
     assert redact(house, VALUE, "--reason", "again")[1]["sessions"] == {}
 
     house.stop()

@@ -1,6 +1,7 @@
 """Watches how full the store of recordings is, and warns before new sessions are refused."""
 
 import asyncio
+import contextlib
 from typing import Final
 
 import structlog
@@ -42,7 +43,8 @@ class QuotaWatch:
             await asyncio.sleep(self._interval)
 
     async def look(self) -> None:
-        """Look once, and warn if a threshold was passed; what an archivist that is away said last holds on.
+        """Look once, and warn if a threshold was passed; what was said last holds while the archivist is
+        away, or adds up what it has.
 
         Raises:
             SQLAlchemyError: the warning could not be entered; it is in the log.
@@ -50,9 +52,9 @@ class QuotaWatch:
         most = self._settings.settings.storage.quota
         used = None
         if most is not None:
-            try:
+            with contextlib.suppress(ArchivistAway, ArchivistRefused):
                 used = (await self._archivist.status()).get("recordings_bytes")
-            except (ArchivistAway, ArchivistRefused):
+            if used is None:
                 used = self._quota.used
         passed = self._quota.see(used, most)
         if passed is None:

@@ -45,8 +45,8 @@ class Admission:
     """The gatekeeper itself; `gatekeeper(worker)` is its view for one worker.
 
     `provers` take cleartext proofs by their prefix; without `tokens` no provider's token and without
-    `certificates` no client certificate proves anything; `quota` says when
-    there is no room for new sessions. `wall` and `monotonic` give seconds.
+    `certificates` no client certificate proves anything; `quota` says when there is no
+    room for new sessions. `wall` and `monotonic` give seconds.
     """
 
     def __init__(

@@ -9,8 +9,12 @@ import pytest
 
 from bodycam.archive.store import ObjectExists, ObjectMissing, Store, StoreUnavailable
 from bodycam.archive.store.local import LocalStore
+from bodycam.archive.store.measured import MeasuredStore
 
-STORES: dict[str, Callable[[Path], Store]] = {"local": lambda folder: LocalStore(folder / "recordings")}
+STORES: dict[str, Callable[[Path], Store]] = {
+    "local": lambda folder: LocalStore(folder / "recordings"),
+    "measured": lambda folder: MeasuredStore(LocalStore(folder / "recordings")),
+}
 NAME = "2026/01/02/rec_abc.bcr"
 
 

@@ -61,6 +61,7 @@ ACTIONS: Mapping[str, Kind] = {
     "key-gone": Kind(API_ACTIVITY, 4, 3),
     "redaction-asked": Kind(API_ACTIVITY, 3, 3),
     "redacted": Kind(API_ACTIVITY, 3, 3),
+    "quota-warning": Kind(API_ACTIVITY, _OTHER, 3),
     "retention-applied": Kind(API_ACTIVITY, 4, 3),
 }
 """Every action that the gateway enters; what is not here counts as another API activity."""

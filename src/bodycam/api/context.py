@@ -26,6 +26,7 @@ from bodycam.identity.oidc.providers import Providers
 from bodycam.identity.run_certificates import RunCertificates
 from bodycam.model.transcript import Transcript
 from bodycam.session.admission import Admission
+from bodycam.session.quota import Quota
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +37,7 @@ class Control:
     of the statements of those whose language is known; `ca_pem` is what clients of the
     listeners are to trust, or None; `certificates` gives runs theirs, and is None without TLS. `watchers` are
     the clients of /v1/tail; `closing` is set when the process stops, and ends them. `emergencies` counts the
-    `uses` of the break-glass account.
+    `uses` of the break-glass account; `quota` is how full the store of recordings is.
     """
 
     catalog: Engine
@@ -60,6 +61,7 @@ class Control:
     certificates: RunCertificates | None = None
     key_use: KeyUse = field(default_factory=KeyUse)
     watchers: set[object] = field(default_factory=set)
+    quota: Quota = field(default_factory=Quota)
     emergencies: Counter[str] = field(default_factory=Counter)
     closing: asyncio.Event = field(default_factory=asyncio.Event)
 

@@ -16,6 +16,7 @@ from bodycam.api.catalog_calls import read
 from bodycam.api.context import Control
 from bodycam.api.metrics import Snapshot, render
 from bodycam.journal.pressure import Pressure
+from bodycam.session.quota import Quota
 
 router = APIRouter()
 
@@ -59,6 +60,7 @@ async def readyz(context: In, response: Response) -> ReadyOut:
         await _catalog(context),
         _journal(context),
         _anchors(context),
+        _quota(context.quota),
     ]
     ready = all(check.ok for check in checks)
     response.status_code = 200 if ready else 503
@@ -80,6 +82,7 @@ async def metrics(context: In) -> Response:
         "pending_logins": context.admission.pending,
         "unknown_cancels": context.workers.unknown_cancels,
         "break_glass": context.emergencies["uses"],
+        "quota": context.quota.most,
         "watchers": len(context.watchers),
         "audit_owed": context.trail.owed,
         "audit_behind": context.audit_export.most_behind,
@@ -148,6 +151,17 @@ def _anchors(context: Control) -> CheckOut:
     failing = ", ".join(sorted(context.anchoring.failures))
     detail = f"the ledger's head can't be put to {failing}; the log says why" if failing else ""
     return CheckOut(name="anchors", ok=True, detail=detail)
+
+
+def _quota(quota: Quota) -> CheckOut:
+    if quota.most is None:
+        return CheckOut(name="quota", ok=True, detail="")
+    if quota.used is None:
+        return CheckOut(name="quota", ok=True, detail="it is not known yet how much the recordings take")
+    share = f"the recordings take {quota.used} of the {quota.most} bytes of storage.quota ({quota.percent} %)"
+    if quota.full:
+        return CheckOut(name="quota", ok=False, detail=f"{share}: new sessions are refused")
+    return CheckOut(name="quota", ok=True, detail=share if quota.warning else "")
 
 
 def _journal(context: Control) -> CheckOut:

@@ -171,6 +171,14 @@ METRICS: Sequence[Described] = (
         ("keys_away",),
     ),
     Described("bodycam_rewrap_left", False, "Data keys that an older key still wraps.", _A, ("rewrap_left",)),
+    Described(
+        "bodycam_recordings_bytes",
+        False,
+        "What sealed recordings take in the store.",
+        _A,
+        ("recordings_bytes",),
+    ),
+    Described("bodycam_storage_quota_bytes", False, "storage.quota of the settings.", _C, ("quota",)),
     Described("bodycam_deleted_total", True, "Recordings deleted.", _A, ("deleted_total",)),
     Described(
         "bodycam_deleted_objects_left",

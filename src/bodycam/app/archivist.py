@@ -32,6 +32,7 @@ from bodycam.archive.rewrapping import Rewrapper
 from bodycam.archive.sealing import Sealer
 from bodycam.archive.service import ArchivistService
 from bodycam.archive.store.local import LocalStore
+from bodycam.archive.store.measured import MeasuredStore
 from bodycam.archive.succession import successions
 from bodycam.archive.verify import Verifier
 from bodycam.catalog import sessions as catalog_sessions
@@ -54,7 +55,7 @@ async def run_archivist(settings: Settings, stop: asyncio.Event) -> None:
     data = settings.storage.data
     keys = load_archivist(settings.keys)
     engine = await open_catalog(settings)
-    store = LocalStore(data / "recordings")
+    store = MeasuredStore(LocalStore(data / "recordings"))
     keystore = KeyStore(data / "keystore" / "keys.db", open_keyring(settings))
     ledger = Ledger(data / "ledger", keys.signing, successions(settings.keys / "public"))
     opener = journal_opener(settings.keys)
@@ -133,6 +134,7 @@ async def run_archivist(settings: Settings, stop: asyncio.Event) -> None:
         evidence=partial(evidence, sources),
         redactor=redactor,
         rewrapper=Rewrapper(keystore, watch.look),
+        stored=lambda: store.total,
     )
 
     def take_keys() -> None:
@@ -147,6 +149,7 @@ async def run_archivist(settings: Settings, stop: asyncio.Event) -> None:
     )
     keystore.keyring.start()
     index.start()
+    threading.Thread(target=store.measure, name="measure", daemon=True).start()
     try:
         await service.run(settings.storage.sockets / ARCHIVIST_SOCKET, stop)
     finally:

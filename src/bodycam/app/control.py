@@ -15,6 +15,7 @@ from bodycam.api.archivist_client import ArchivistClient
 from bodycam.api.audit_export import AuditExport
 from bodycam.api.context import Control
 from bodycam.api.looks import Looks
+from bodycam.api.quota_watch import QuotaWatch
 from bodycam.api.server import serve as serve_control
 from bodycam.api.settings_in_use import SettingsInUse
 from bodycam.api.sights import Sights
@@ -42,6 +43,7 @@ from bodycam.net.authority import Authority, request
 from bodycam.net.tls import server_context
 from bodycam.registry import LITERALS, TRANSCRIPTS
 from bodycam.session.admission import Admission
+from bodycam.session.quota import Quota
 from bodycam.session.token_runs import TokenRuns
 
 log = structlog.get_logger(__name__)
@@ -59,6 +61,7 @@ async def run_control(settings: Settings, stop: asyncio.Event) -> None:
     in_use = SettingsInUse(settings)
     certificates = _run_certificates(settings)
     login_key, providers = read_secret(settings.keys / LOGIN_KEY), Providers(settings)
+    quota = Quota()
     admission = Admission(
         settings,
         catalog,
@@ -66,6 +69,7 @@ async def run_control(settings: Settings, stop: asyncio.Event) -> None:
         login_key,
         tokens=TokenRuns(providers, catalog, login_key),
         certificates=certificates,
+        quota=quota,
     )
     names = (*ALWAYS_NAMED, *settings.tls.names)
 
@@ -77,6 +81,7 @@ async def run_control(settings: Settings, stop: asyncio.Event) -> None:
     approvals = ApprovalDesk(engine, catalog, admission.sessions, in_use, trail, Notifier(in_use))
     exported = AuditExport(engine, in_use, settings.storage.data / "audit-sinks", __version__)
     anchoring = Anchoring(archivist, in_use, settings.storage.data / "anchors")
+    watch = QuotaWatch(quota, archivist, in_use, trail)
     workers = Workers(admission, approvals=approvals.ask, certify=None if authority is None else certify)
     context = Control(
         catalog=engine,
@@ -98,6 +103,7 @@ async def run_control(settings: Settings, stop: asyncio.Event) -> None:
         version=__version__,
         ca_pem=None if authority is None else authority.certificate_pem.decode(),
         certificates=certificates,
+        quota=quota,
     )
 
     adopting: set[asyncio.Task[None]] = set()
@@ -117,7 +123,7 @@ async def run_control(settings: Settings, stop: asyncio.Event) -> None:
             stop,
             sockets=settings.storage.sockets,
             tls=_control_tls(settings, certify),
-            beside=(archivist.run(), exported.run(), anchoring.run()),
+            beside=(archivist.run(), exported.run(), anchoring.run(), watch.run()),
         )
     finally:
         await approvals.ended()

@@ -13,7 +13,7 @@ from bodycam.app.judging import load_settings
 from bodycam.app.keys_there import require_keys
 from bodycam.app.masking import warm
 from bodycam.app.shared import log_as, snapshot_file, write_snapshot
-from bodycam.config import Settings, changes_needing_restart
+from bodycam.config import Settings, changes_needing_restart, until_restart
 from bodycam.config.problem import SettingsError
 from bodycam.gateway.supervisor import ChildSpec, Supervisor, bind, lifeline
 from bodycam.policy.detectors.secrets import RulesUnreadable
@@ -60,7 +60,7 @@ def serve(settings_file: Path) -> None:
         if restart := changes_needing_restart(current[0], changed):
             log.warning("some changed settings wait for a restart", sections=", ".join(restart))
             # a child that dies before then must still find its journal, its keys and its siblings
-            changed = changed.model_copy(update={name: getattr(current[0], name) for name in restart})
+            changed = until_restart(current[0], changed)
         try:
             warm(changed)
         except RulesUnreadable as error:

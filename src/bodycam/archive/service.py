@@ -58,7 +58,10 @@ class ArchivistService:
         evidence: Evidence | None = None,
         redactor: Redactor | None = None,
         rewrapper: Rewrapper | None = None,
+        stored: Callable[[], int | None] = lambda: None,
     ) -> None:
+        """`stored` says how many bytes the recordings take, or None while it is not known."""
+        self._stored = stored
         self._redactor, self._rewrapper = redactor, rewrapper
         self._archivist, self._store, self._keystore = archivist, store, keystore
         self._find, self._verify, self._keeper = find, verify, keeper
@@ -130,6 +133,7 @@ class ArchivistService:
                     return await asyncio.to_thread(self._verify)
             case "status":
                 told = await asyncio.to_thread(self._archivist.status)
+                told["recordings_bytes"] = self._stored()
                 return told if self._keeper is None else told | self._keeper.status()
             case "retention-plan" if self._keeper is not None:
                 within, limit = float(body["within"]), int(body["limit"])

@@ -5,7 +5,7 @@ from bodycam.config.problem import Problem, SettingsError
 from bodycam.config.schema import schema
 from bodycam.config.settings import Settings
 from bodycam.config.starter import starter
-from bodycam.config.versions import changes_needing_restart, policy_version
+from bodycam.config.versions import changes_needing_restart, policy_version, until_restart
 
 __all__ = [
     "Problem",
@@ -19,4 +19,5 @@ __all__ = [
     "schema",
     "snapshot",
     "starter",
+    "until_restart",
 ]

@@ -110,6 +110,11 @@ class Storage(Section):
     recordings: str = Field(
         default="file", description="Where sealed recordings go: `file` is the data folder."
     )
+    quota: Size | None = Field(
+        default=None,
+        description="The most that sealed recordings may take; from 80 % on it warns, and at 100 % new "
+        "sessions are refused. Absent: as much as the disk has. Journals and staging files don't count.",
+    )
     catalog: Catalog = Field(
         default_factory=Catalog, description="The relational state; `sqlite` or a URL may stand here as text."
     )
@@ -132,6 +137,13 @@ class Storage(Section):
             raise ValueError("an S3 store is not in this version; expected file")
         if value != "file":
             raise ValueError("expected file")
+        return value
+
+    @field_validator("quota")
+    @classmethod
+    def _some_room(cls, value: int | None) -> int | None:
+        if value is not None and value < 1:
+            raise ValueError("expected a quota of more than 0B, or none")
         return value
 
     @field_validator("sockets")

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from typing import Any
 
 from bodycam.config.settings import Settings
 
@@ -27,4 +28,17 @@ def policy_version(settings: Settings) -> str:
 
 def changes_needing_restart(old: Settings, new: Settings) -> list[str]:
     """The sections that differ and that a running gateway can't take over by a reload."""
-    return [name for name in _FIXED_AT_START if getattr(old, name) != getattr(new, name)]
+    return [name for name in _FIXED_AT_START if _section(old, name, new) != getattr(new, name)]
+
+
+def until_restart(old: Settings, new: Settings) -> Settings:
+    """The new settings, with the old ones in place of what a running gateway can't take over."""
+    kept = {name: _section(old, name, new) for name in changes_needing_restart(old, new)}
+    return new.model_copy(update=kept)
+
+
+def _section(old: Settings, name: str, new: Settings) -> Any:
+    """An old section, with what a reload takes over of the new one: nothing was made from the quota."""
+    if name == "storage":
+        return old.storage.model_copy(update={"quota": new.storage.quota})
+    return getattr(old, name)

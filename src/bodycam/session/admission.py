@@ -21,6 +21,7 @@ from bodycam.policy.access import AccessPolicy
 from bodycam.session import refusals
 from bodycam.session.grant import Challenge, Gatekeeper, Grant, Limits, Method, Refusal, RefusalCode, Wanted
 from bodycam.session.open_sessions import OpenSessions
+from bodycam.session.quota import Quota
 from bodycam.session.token_runs import TokenLoginRefused, TokenRuns, is_token_user, names_agent
 from bodycam.targets.dials import TargetUnready, describe, resolve
 
@@ -44,7 +45,8 @@ class Admission:
     """The gatekeeper itself; `gatekeeper(worker)` is its view for one worker.
 
     `provers` take cleartext proofs by their prefix; without `tokens` no provider's token and without
-    `certificates` no client certificate proves anything. `wall` and `monotonic` give seconds.
+    `certificates` no client certificate proves anything; `quota` says when there is no
+    room for new sessions. `wall` and `monotonic` give seconds.
     """
 
     def __init__(
@@ -56,13 +58,14 @@ class Admission:
         *,
         tokens: TokenRuns | None = None,
         certificates: RunCertificates | None = None,
+        quota: Quota | None = None,
         resolver: Resolver = resolve,
         wall: Callable[[], float] = time.time,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._settings, self._access = settings, AccessPolicy(settings)
         self._runs, self._provers, self._certificates = runs, tuple(provers), certificates
-        self._tokens = tokens
+        self._tokens, self._quota = tokens, quota or Quota()
         self._decoys, self._resolver, self._wall = Decoys(login_key), resolver, wall
         self._logins: Attempts[_Login] = Attempts(
             settings.limits.pending_logins, settings.limits.login_timeout, monotonic
@@ -143,6 +146,9 @@ class Admission:
             return error.refusal
         if known is None:
             return self._unknown(waiting)
+        if self._quota.full:
+            self._failures.add(RefusalCode.STORE_FULL, known.run.id, waiting.address)
+            return refusals.store_full()
         return await self._open(known, answer, wanted, worker)
 
     def closed(self, session: str) -> None:

@@ -31,6 +31,7 @@ class RefusalCode(StrEnum):
     NOT_ALLOWED = "not-allowed"
     INSECURE = "insecure"
     LIMIT = "limit"
+    STORE_FULL = "store-full"  # sealed recordings take all that storage.quota gives them
     UNAVAILABLE = "unavailable"  # the gateway itself can't: journal full, control process away, draining
 
 

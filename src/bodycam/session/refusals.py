@@ -128,6 +128,16 @@ def too_many_sessions(grant: Grant) -> Refusal:
     )
 
 
+def store_full() -> Refusal:
+    """No new session may add to the recordings; nor does the refusal, which names no grant to record."""
+    return Refusal(
+        RefusalCode.STORE_FULL,
+        "the gateway's recordings take all the space that they may, so that no new session can be recorded",
+        "Try again later. For the gateway's operator: raise storage.quota and reload, or let retention "
+        "delete.",
+    )
+
+
 def target_unready(grant: Grant, error: Exception) -> Refusal:
     """The gateway lacks what it needs to log in to the target."""
     return Refusal(

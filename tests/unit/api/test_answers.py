@@ -79,7 +79,14 @@ async def test_ready_only_when_sessions_can_be_recorded(world: World) -> None:
         answer: httpx.Response = await world.http.get("/readyz")
         return answer.status_code, {one["name"]: one["ok"] for one in answer.json()["checks"]}
 
-    good = {"archivist": True, "workers": True, "catalog": True, "journal": True, "anchors": True}
+    good = {
+        "archivist": True,
+        "workers": True,
+        "catalog": True,
+        "journal": True,
+        "anchors": True,
+        "quota": True,
+    }
     assert await checks() == (503, good | {"workers": False})
     worker = await world.worker()
     assert await checks() == (200, good)

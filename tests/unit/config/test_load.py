@@ -15,6 +15,7 @@ from bodycam.config import (
     policy_version,
     snapshot,
     starter,
+    until_restart,
 )
 from bodycam.config.types import HostPort
 
@@ -289,6 +290,16 @@ def test_the_policy_version_follows_what_grants_and_nothing_else() -> None:
 def test_a_reload_says_what_it_cannot_take_over() -> None:
     old, new = read("workers: 1"), read("workers: 2\nstorage: {data: x}\nlimits: {pending_logins: 3}")
     assert changes_needing_restart(old, new) == ["workers", "storage", "limits"]
+
+
+def test_a_reload_takes_the_quota_of_a_storage_that_waits_for_a_restart() -> None:
+    old, quota = read("storage: {quota: 1GiB}"), read("storage: {quota: 2GiB}")
+    assert changes_needing_restart(old, quota) == []
+    assert until_restart(old, quota).storage.quota == 2 << 30
+    both = until_restart(old, read("storage: {data: x, quota: 3GiB}"))
+    assert (both.storage.data, both.storage.quota) == (old.storage.data, 3 << 30)
+    with pytest.raises(SettingsError, match="more than 0B"):
+        read("storage: {quota: 0B}")
 
 
 def test_the_starter_file_loads(tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ from bodycam.model.target import Dial
 from bodycam.net.authority import Authority, request
 from bodycam.session.admission import Admission
 from bodycam.session.grant import Challenge, Grant, Method, Refusal, RefusalCode, Wanted
+from bodycam.session.quota import Quota
 from bodycam.targets.dials import TargetUnready, resolve
 
 SETTINGS = """
@@ -70,6 +71,8 @@ class Desk:
         default_factory=lambda: Store(KnownRun(Run(RUN, STARTER, "billing-bot", 2000.0), VERIFIER))
     )
 
+    quota: Quota = field(default_factory=Quota)
+
     def __post_init__(self) -> None:
         self.admission = self.build(resolve)
 
@@ -81,6 +84,7 @@ class Desk:
             [RunProver(self.store)],
             b"k" * 32,
             certificates=CERTIFICATES,
+            quota=self.quota,
             resolver=resolver,
             wall=clock,
             monotonic=clock,  # type: ignore[arg-type]
@@ -447,3 +451,24 @@ async def test_the_servers_own_proof_is_worth_something(desk: Desk) -> None:
     assert isinstance(grant, Grant)
     with pytest.raises(ScramException):
         ScramClient(["SCRAM-SHA-256"], "x", "y").set_server_final(grant.proof.decode())
+
+
+async def test_a_full_store_lets_nobody_in_and_leaves_no_recording_of_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("BODYCAM_TEST_PW", "pw")
+    desk = Desk()
+    desk.quota.see(1000, 1000)
+    refused = await desk.scram()
+    assert isinstance(refused, Refusal)
+    assert (refused.code, refused.grant) == (RefusalCode.STORE_FULL, None)
+    assert "storage.quota" in refused.hint
+    (failure,) = desk.admission.failures()
+    assert (failure.reason, failure.name, failure.count) == ("store-full", RUN, 1)
+    # who can't prove who they are learn nothing of it
+    stranger = await desk.scram(secret="wrong")
+    assert isinstance(stranger, Refusal)
+    assert stranger.code is RefusalCode.BAD_CREDENTIAL
+    assert desk.admission.sessions.count(RUN) == 0
+    desk.quota.see(999, 1000)
+    assert isinstance(await desk.scram(), Grant)

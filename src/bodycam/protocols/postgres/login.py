@@ -46,6 +46,7 @@ SQLSTATES = {
     RefusalCode.NOT_ALLOWED: "42501",
     RefusalCode.INSECURE: "28000",
     RefusalCode.LIMIT: "53300",
+    RefusalCode.STORE_FULL: "53100",
     RefusalCode.UNAVAILABLE: "57P03",
 }
 

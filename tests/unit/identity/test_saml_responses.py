@@ -23,9 +23,9 @@ from tests.saml import NS, Pair
 IDP, OTHER, CURVE, OURS = Pair(), Pair(), Pair(ec.generate_private_key(ec.SECP256R1())), Pair()
 CONSUMER = "https://gateway.example:7888/sign-in/saml/sso/acs"
 OWN = Ourselves("https://gateway.example:7888/sign-in/saml/sso/metadata", CONSUMER, "https://gateway.example:7888/sign-in/saml/sso/logout", KeyPair(OURS.key, OURS.certificate))  # fmt: skip
-FLOWS = Flows(bytes(32))
-REQUEST = FLOWS.begin("sso").request
 NOW = time.time()
+FLOWS = Flows(bytes(32), wall=lambda: NOW)
+REQUEST = FLOWS.begin("sso").request
 
 
 def provider(**more: Any) -> Provider:

@@ -18,7 +18,7 @@ from bodycam.net.sign_in.failure import SignInFailed
 from bodycam.net.sign_in.kept import SignInFile
 
 PAGE, GATEWAY = "https://gateway:7888/sign-in/start", "https://gateway:7888"
-GOOD = {"token": "bcs_sgn_a_b", "principal": "ann@sso", "expires": time.time() + 600}
+GOOD = {"token": "bcs_sgn_a_b", "principal": "ann@sso", "expires": time.time() + 86_400}
 
 
 class Browser:

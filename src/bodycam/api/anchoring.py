@@ -5,9 +5,6 @@ written once the anchor has the head: whatever dies in between, the head is hand
 """
 
 import asyncio
-import contextlib
-import json
-import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -18,6 +15,8 @@ import structlog
 
 from bodycam.api.anchors import Place, place
 from bodycam.api.archivist import Archivist, ArchivistAway, ArchivistRefused
+from bodycam.api.followers import FIRST_PAUSE, follow_each, keep_on
+from bodycam.api.kept_file import KeptFile
 from bodycam.api.settings_in_use import SettingsInUse
 from bodycam.archive.head import Head
 from bodycam.config.anchoring import Anchor
@@ -26,8 +25,6 @@ log = structlog.get_logger(__name__)
 
 INTERVAL: Final = 1.0
 """Seconds between two looks at the ledger's head."""
-
-FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0
 
 
 @dataclass(slots=True)
@@ -82,44 +79,39 @@ class Anchoring:
 
     async def run(self) -> None:
         """Anchor until cancelled; changed settings are followed."""
-        running: dict[str, tuple[Anchor, asyncio.Task[None]]] = {}
-        try:
-            while True:
-                wanted = {one.name: one for one in self._settings.settings.ledger.anchors}
-                for name, (anchor, task) in list(running.items()):
-                    if wanted.get(name) != anchor:
-                        await _stop(task)
-                        del running[name]
-                        self.told.states.pop(name, None)
-                for name, anchor in wanted.items():
-                    if name not in running:
-                        running[name] = (anchor, asyncio.create_task(self._follow(anchor)))
-                await asyncio.sleep(self._interval)
-        finally:
-            for _, task in running.values():
-                await _stop(task)
+        await follow_each(
+            lambda: self._settings.settings.ledger.anchors,
+            self._follow,
+            lambda name: self.told.states.pop(name, None),
+            self._interval,
+        )
 
     async def _follow(self, anchor: Anchor) -> None:
         state = self.told.states.setdefault(anchor.name, State())
-        kept, to = _Kept(self._folder / f"{anchor.name}.json"), place(anchor)
-        pause, due = self._first_pause, self._clock()
-        while True:
+        file = self._folder / f"{anchor.name}.json"
+        kept, to = KeptFile(file, Head.from_plain, Head.to_plain, "what the anchor has"), place(anchor)
+        due = self._clock()
+
+        async def step() -> bool:
+            nonlocal due
             try:
                 if await self._step(anchor, state, kept, to, in_time=self._clock() >= due):
                     due = self._clock() + anchor.interval
-                pause, state.failure = self._first_pause, ""
+                state.failure = ""
             except (ArchivistAway, ArchivistRefused):
                 pass  # without an archivist nothing is sealed, and there is no new head
-            except Exception as error:  # whatever it trips over: it is tried again, and the others go on
-                self.told.failed += 1
-                state.failure = str(error)
-                log.error("a ledger head waits for an anchor", anchor=anchor.name, error=str(error))
-                await asyncio.sleep(pause)
-                pause = min(pause * 2, LONGEST_PAUSE)
-                continue
-            await asyncio.sleep(self._interval)
+            return False
 
-    async def _step(self, anchor: Anchor, state: State, kept: "_Kept", to: Place, *, in_time: bool) -> bool:
+        def failed(error: Exception) -> None:
+            self.told.failed += 1
+            state.failure = str(error)
+            log.error("a ledger head waits for an anchor", anchor=anchor.name, error=str(error))
+
+        await keep_on(step, failed, interval=self._interval, first_pause=self._first_pause)
+
+    async def _step(
+        self, anchor: Anchor, state: State, kept: KeptFile[Head], to: Place, *, in_time: bool
+    ) -> bool:
         """Hand over the head if it is due; whether it was."""
         if state.last is None:
             state.last = await asyncio.to_thread(kept.load)
@@ -144,41 +136,3 @@ class Anchoring:
         state.last, state.behind = head, 0
         self.told.sent += 1
         return True
-
-
-class _Kept:
-    """The last head that one anchor has, in a file that is never half written."""
-
-    def __init__(self, file: Path) -> None:
-        self._file = file
-
-    def load(self) -> Head | None:
-        """The head; None for an anchor that never had any.
-
-        Raises:
-            OSError: it can't be read, or holds something else.
-        """
-        try:
-            return Head.from_plain(json.loads(self._file.read_bytes()))
-        except FileNotFoundError:
-            return None
-        except ValueError as error:
-            raise OSError(
-                f"{self._file} does not say what the anchor has; remove it to begin anew"
-            ) from error
-
-    def save(self, head: Head) -> None:
-        """Remember a head, durably."""
-        self._file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        partial = self._file.with_suffix(".part")
-        with partial.open("w", encoding="ascii") as file:
-            json.dump(head.to_plain(), file)
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(self._file)
-
-
-async def _stop(task: asyncio.Task[None]) -> None:
-    task.cancel()
-    with contextlib.suppress(asyncio.CancelledError):
-        await task

@@ -5,20 +5,19 @@ between, they are handed over again.
 """
 
 import asyncio
-import contextlib
-import json
-import os
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import structlog
 from sqlalchemy import Engine
 
 from bodycam.api.audit_events import line
-from bodycam.api.audit_sinks import SinkFailed, Taker, taker
+from bodycam.api.audit_sinks import Taker, taker
 from bodycam.api.catalog_calls import read
+from bodycam.api.followers import FIRST_PAUSE, follow_each, keep_on
+from bodycam.api.kept_file import KeptFile
 from bodycam.api.settings_in_use import SettingsInUse
 from bodycam.catalog.audit import events_after, newest_event
 from bodycam.config.auditing import Sink
@@ -33,8 +32,6 @@ INTERVAL: Final = 1.0
 
 SETTLED: Final = 2_000_000
 """Microseconds after which no event with a smaller id comes any more."""
-
-FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0
 
 
 class AuditExport:
@@ -63,43 +60,32 @@ class AuditExport:
 
     async def run(self) -> None:
         """Hand on until cancelled; changed settings are followed."""
-        running: dict[str, tuple[Sink, asyncio.Task[None]]] = {}
-        try:
-            while True:
-                wanted = {sink.name: sink for sink in self._settings.settings.audit.sinks}
-                for name, (sink, task) in list(running.items()):
-                    if wanted.get(name) != sink:
-                        await _stop(task)
-                        del running[name]
-                        self.behind.pop(name, None)
-                for name, sink in wanted.items():
-                    if name not in running:
-                        running[name] = (sink, asyncio.create_task(self._follow(sink)))
-                await asyncio.sleep(self._interval)
-        finally:
-            for _, task in running.values():
-                await _stop(task)
+        await follow_each(
+            lambda: self._settings.settings.audit.sinks,
+            self._follow,
+            lambda name: self.behind.pop(name, None),
+            self._interval,
+        )
 
     async def _follow(self, sink: Sink) -> None:
-        place = _Place(self._folder / f"{sink.name}.json")
+        file = self._folder / f"{sink.name}.json"
+        place = KeptFile(file, _after, lambda after: {"after": after}, "how far the sink has got")
         to = taker(sink)
-        pause = self._first_pause
+
+        def failed(error: Exception) -> None:
+            log.error("audit events wait for a sink", sink=sink.name, error=str(error))
+
         try:
-            while True:
-                try:
-                    more = await self._step(sink, place, to)
-                except (SinkFailed, OSError) as error:
-                    log.error("audit events wait for a sink", sink=sink.name, error=str(error))
-                    await asyncio.sleep(pause)
-                    pause = min(pause * 2, LONGEST_PAUSE)
-                    continue
-                pause = self._first_pause
-                if not more:
-                    await asyncio.sleep(self._interval)
+            await keep_on(
+                lambda: self._step(sink, place, to),
+                failed,
+                interval=self._interval,
+                first_pause=self._first_pause,
+            )
         finally:
             await to.close()
 
-    async def _step(self, sink: Sink, place: "_Place", to: Taker) -> bool:
+    async def _step(self, sink: Sink, place: KeptFile[int], to: Taker) -> bool:
         """Hand over some events; whether there may be more at once."""
         after = await asyncio.to_thread(place.load)
         if after is None:
@@ -118,39 +104,6 @@ class AuditExport:
         return len(events) == AT_ONCE
 
 
-class _Place:
-    """How far one sink has got: the id of the last event it has, in a file that is never half written."""
-
-    def __init__(self, file: Path) -> None:
-        self._file = file
-
-    def load(self) -> int | None:
-        """The id; None for a sink that never had any.
-
-        Raises:
-            OSError: it can't be read, or holds something else.
-        """
-        try:
-            return int(json.loads(self._file.read_bytes())["after"])
-        except FileNotFoundError:
-            return None
-        except (ValueError, KeyError, TypeError) as error:
-            raise OSError(
-                f"{self._file} does not say how far the sink has got; remove it to begin anew"
-            ) from error
-
-    def save(self, after: int) -> None:
-        """Remember an id, durably."""
-        self._file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        partial = self._file.with_suffix(".part")
-        with partial.open("w", encoding="ascii") as file:
-            json.dump({"after": after}, file)
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(self._file)
-
-
-async def _stop(task: asyncio.Task[None]) -> None:
-    task.cancel()
-    with contextlib.suppress(asyncio.CancelledError):
-        await task
+def _after(plain: Any) -> int:
+    """The id of the last event that a sink has."""
+    return int(plain["after"])

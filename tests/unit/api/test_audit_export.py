@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy.exc import OperationalError
 
+from bodycam.api import audit_export
 from bodycam.api.audit_events import ocsf
 from bodycam.api.audit_export import AuditExport
 from bodycam.api.audit_sinks import SinkFailed, syslog_message, taker
@@ -138,6 +140,23 @@ async def test_a_sink_that_fails_is_tried_again_and_no_other_waits_for_it(world:
         file.parent.mkdir()
         await until(lambda: objects(file) == ["one", "two"])
         await until(lambda: export.most_behind == 0)
+
+
+async def test_a_catalog_that_fails_is_asked_again(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    file, failures = world.folder / "events.jsonl", iter([True, True])
+    real = audit_export.events_after
+
+    def fails(*given: Any) -> Any:
+        if next(failures, False):
+            raise OperationalError("select", {}, Exception("database is locked"))
+        return real(*given)
+
+    monkeypatch.setattr(audit_export, "events_after", fails)
+    async with exporting(world, sinks({"name": "siem", "type": "file", "path": str(file)})):
+        await until(lambda: (world.folder / "sinks" / "siem.json").exists())
+        enter(world, "after")
+        await until(lambda: objects(file) == ["after"])
+    assert next(failures, None) is None
 
 
 async def test_a_place_that_says_nothing_is_an_error_and_no_new_beginning(world: World) -> None:

@@ -1,21 +1,16 @@
-"""API keys of service accounts: `bca_<key id>_<52 base32 characters>`, kept as a SHA-256.
+"""API keys of service accounts: a `secret_text` with the key's id, `bca_<key id>_...`."""
 
-The secret part is 256 random bits, which no dictionary reaches, so that a slow hash would only slow us.
-"""
-
-import hashlib
 import hmac
-import secrets
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from bodycam.identity import secret_text
 from bodycam.identity.accounts import ServiceAccount
 from bodycam.identity.scopes import Scopes
 from bodycam.model.identity import Principal
-from bodycam.model.ids import API_KEY, encode, new_id
+from bodycam.model.ids import API_KEY, new_id
 
 PREFIX = "bca_"
-_MAX_LENGTH = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,30 +55,17 @@ class KeyStore(Protocol):
 def issue(now: float, lifetime: float | None) -> IssuedKey:
     """Make a key that is good for `lifetime` seconds, or until it is revoked."""
     name = new_id(API_KEY)
-    text = f"{PREFIX}{name}_{encode(secrets.token_bytes(32))}"
-    return IssuedKey(name, text, digest_of(text), None if lifetime is None else now + lifetime)
-
-
-def digest_of(text: str) -> bytes:
-    """What is stored of a key's text."""
-    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()
-
-
-def key_of(text: str) -> str | None:
-    """The id of the key that `text` says it is; None when it is no API key at all."""
-    if not text.startswith(PREFIX) or len(text) > _MAX_LENGTH:
-        return None
-    name, _, random = text.removeprefix(PREFIX).rpartition("_")
-    return name if random and name.startswith(f"{API_KEY}_") else None
+    text = secret_text.make(PREFIX, name)
+    return IssuedKey(name, text, secret_text.digest_of(text), None if lifetime is None else now + lifetime)
 
 
 async def verify(text: str, store: KeyStore, now: float) -> ProvedKey | None:
     """Who `text` proves at `now` in Unix seconds; None when it is wrong, revoked, expired or disabled."""
-    name = key_of(text)
+    name = secret_text.name_in(text, PREFIX, API_KEY)
     stored = None if name is None else await store.stored_key(name)
     # the comparison is made for unknown keys too, so that the time tells nothing about ids
     expected = bytes(32) if stored is None else stored.digest
-    right = hmac.compare_digest(digest_of(text), expected)
+    right = hmac.compare_digest(secret_text.digest_of(text), expected)
     if stored is None or not right or stored.revoked or stored.account.disabled:
         return None
     if stored.expires is not None and now >= stored.expires:

@@ -1,22 +1,21 @@
 """The credential of a run: one random secret, kept as one verifier for each mechanism.
 
-The secret is `bcr_<run id>_<52 base32 characters>`: 256 random bits, so that a plain SHA-256 keeps it as
-safe as a slow hash keeps a chosen password. SCRAM needs its own verifier (RFC 5802, section 3).
+The secret is a `secret_text` with the run's id, `bcr_<run id>_...`. SCRAM needs its own verifier (RFC 5802,
+section 3).
 """
 
-import hashlib
 import hmac
 import secrets
 from dataclasses import dataclass, field
 
 from scramp import ScramMechanism
 
-from bodycam.model.ids import RUN, encode
+from bodycam.identity import secret_text
+from bodycam.model.ids import RUN
 
 PREFIX = "bcr_"
 ITERATIONS = 4096
 SALT_BYTES = 16
-_MAX_LENGTH = 256
 _MECHANISM = ScramMechanism("SCRAM-SHA-256")
 
 
@@ -41,7 +40,7 @@ class IssuedCredential:
 
 def issue(run: str) -> tuple[IssuedCredential, Verifier]:
     """Make the credential of a run; costs some milliseconds of CPU for the SCRAM verifier."""
-    secret = f"{PREFIX}{run}_{encode(secrets.token_bytes(32))}"
+    secret = secret_text.make(PREFIX, run)
     return IssuedCredential(run, secret), verifier_of(secret)
 
 
@@ -49,21 +48,14 @@ def verifier_of(secret: str, salt: bytes | None = None) -> Verifier:
     """The verifier of a secret, under a fresh salt unless one is given."""
     salt = secrets.token_bytes(SALT_BYTES) if salt is None else salt
     salt, stored_key, server_key, iterations = _MECHANISM.make_auth_info(secret, ITERATIONS, salt)
-    return Verifier(salt, iterations, stored_key, server_key, _digest(secret))
+    return Verifier(salt, iterations, stored_key, server_key, secret_text.digest_of(secret))
 
 
 def matches(secret: str, verifier: Verifier) -> bool:
     """Whether `secret` is the one behind `verifier`, in a time that does not tell how nearly."""
-    return hmac.compare_digest(_digest(secret), verifier.digest)
+    return hmac.compare_digest(secret_text.digest_of(secret), verifier.digest)
 
 
 def run_of(secret: str) -> str | None:
     """The id of the run that a secret says it belongs to; None when it is no run credential at all."""
-    if not secret.startswith(PREFIX) or len(secret) > _MAX_LENGTH:
-        return None
-    run, _, random = secret.removeprefix(PREFIX).rpartition("_")
-    return run if random and run.startswith(f"{RUN}_") else None
-
-
-def _digest(secret: str) -> bytes:
-    return hashlib.sha256(secret.encode("utf-8", "surrogatepass")).digest()
+    return secret_text.name_in(secret, PREFIX, RUN)

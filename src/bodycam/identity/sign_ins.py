@@ -1,22 +1,18 @@
-"""Tokens of sign-ins in the browser: `bcs_<id>_<52 base32 characters>`, kept as a SHA-256.
-
-The secret part is 256 random bits, which no dictionary reaches, so that a slow hash would only slow us.
-"""
+"""Tokens of sign-ins in the browser: a `secret_text` with the sign-in's id, `bcs_<id>_...`."""
 
 import hashlib
 import hmac
-import secrets
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from bodycam.catalog.sign_ins import SignIn
 from bodycam.config.providers import Provider
 from bodycam.config.settings import Settings
+from bodycam.identity import secret_text
 from bodycam.model.identity import Principal, PrincipalKind
-from bodycam.model.ids import SIGN_IN, encode, new_id
+from bodycam.model.ids import SIGN_IN, new_id
 
 PREFIX = "bcs_"
-_MAX_LENGTH = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,21 +43,13 @@ class ProvedSignIn:
 def issue() -> IssuedSignIn:
     """A token for a new sign-in."""
     name = new_id(SIGN_IN)
-    text = f"{PREFIX}{name}_{encode(secrets.token_bytes(32))}"
-    return IssuedSignIn(name, text, digest_of(text))
-
-
-def digest_of(text: str) -> bytes:
-    """What is stored of a token's text."""
-    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()
+    text = secret_text.make(PREFIX, name)
+    return IssuedSignIn(name, text, secret_text.digest_of(text))
 
 
 def name_in(text: str) -> str | None:
     """The id of the sign-in that `text` says it is; None when it is no such token."""
-    if not text.startswith(PREFIX) or len(text) > _MAX_LENGTH:
-        return None
-    name, _, random = text.removeprefix(PREFIX).rpartition("_")
-    return name if random and name.startswith(f"{SIGN_IN}_") else None
+    return secret_text.name_in(text, PREFIX, SIGN_IN)
 
 
 def proved(text: str, kept: SignIn | None, settings: Settings, now: float) -> ProvedSignIn | None:
@@ -70,7 +58,7 @@ def proved(text: str, kept: SignIn | None, settings: Settings, now: float) -> Pr
     One of a provider that is gone from the settings, or is another one there than it was, proves nobody.
     """
     # the comparison is made for unknown ones too, so that the time tells nothing about ids
-    right = hmac.compare_digest(digest_of(text), bytes(32) if kept is None else kept.digest)
+    right = hmac.compare_digest(secret_text.digest_of(text), bytes(32) if kept is None else kept.digest)
     if kept is None or not right or not good(kept, settings, now):
         return None
     return ProvedSignIn(

@@ -1,21 +1,20 @@
 """What retention deleted, and why: the details behind the ledger's tombstones.
 
 A tombstone has a session's random id and a salted hash; the file `deletions` beside the ledger has what was
-hashed, so that verification can say which rule deleted a recording, offline and without the catalog. A record
-is written before its leaf, and counts only once a leaf with its hash is in the ledger.
+hashed (a `recordfile`), so that verification can say which rule deleted a recording, offline and without the
+catalog.
 """
 
-import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
 import cbor2
 
-from bodycam.archive import frames
-from bodycam.archive.frames import BadFrame
+from bodycam.archive import recordfile
 from bodycam.archive.leaf import SESSION_BYTES, detail_text, new_salt, salted
+from bodycam.archive.recordfile import RecordFile
 from bodycam.model import ids
 
 FILE = "deletions"
@@ -75,7 +74,7 @@ class Deletion:
 
 def _encode(one: Deletion) -> bytes:
     plain = [one.session, one.salt, one.actor, one.run, one.rule, one.keep, one.sealed, one.object]
-    return frames.encode(cbor2.dumps(plain))
+    return cbor2.dumps(plain)
 
 
 def _decode(data: bytes) -> Deletion:
@@ -104,8 +103,8 @@ def _decode(data: bytes) -> Deletion:
             raise ValueError("not a record of a deletion: it lacks a part")
 
 
-class DeletionFile:
-    """The file, for its one writer; what a crash left half written is cut off when it is opened."""
+class DeletionFile(RecordFile[Deletion]):
+    """The file, for its one writer."""
 
     def __init__(self, folder: Path) -> None:
         """Open the file in the ledger's folder, or begin one.
@@ -113,60 +112,9 @@ class DeletionFile:
         Raises:
             OSError: it can't be.
         """
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        self._file = folder / FILE
-        self._descriptor = os.open(self._file, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
-        whole, fault = 0, None
-        with self._file.open("rb") as stream:
-            try:
-                for offset, data in frames.read(stream):
-                    whole = offset + frames.OVERHEAD + len(data)
-            except BadFrame as error:
-                fault = error
-        if fault is not None and fault.torn:
-            os.ftruncate(self._descriptor, whole)
-
-    def add(self, deletions: Sequence[Deletion]) -> None:
-        """Append records, durably.
-
-        Raises:
-            OSError: they can't be written; what was is cut off.
-        """
-        begin = os.fstat(self._descriptor).st_size
-        view = memoryview(b"".join(map(_encode, deletions)))
-        try:
-            while view:
-                view = view[os.write(self._descriptor, view) :]
-            os.fsync(self._descriptor)
-        except OSError:
-            os.ftruncate(self._descriptor, begin)
-            raise
-
-    def close(self) -> None:
-        """Close the file."""
-        os.close(self._descriptor)
+        super().__init__(folder / FILE, _encode)
 
 
 def read(folder: Path) -> Iterator[tuple[int, Deletion | str]]:
-    """The records of the file in a ledger's folder, with their offsets; a text where one can't be read.
-
-    Half a record at the end is passed over: its writer died, or is writing it.
-    """
-    try:
-        stream = (folder / FILE).open("rb")
-    except FileNotFoundError:
-        return
-    with stream:
-        start: int | None = 0
-        while start is not None:
-            try:
-                for offset, data in frames.read(stream, start):
-                    try:
-                        yield offset, _decode(data)
-                    except ValueError as error:
-                        yield offset, str(error)
-                start = None
-            except BadFrame as error:
-                if not error.torn:
-                    yield error.offset, error.what
-                start = error.behind
+    """The records of the file in a ledger's folder, with their offsets; a text where one can't be read."""
+    return recordfile.read(folder / FILE, _decode)

@@ -1,9 +1,5 @@
-"""What was redacted, and why: the details behind the ledger's leaves of redactions.
+"""What was redacted, and why: the details behind the ledger's leaves of redactions, in a `recordfile`."""
 
-As with deletions, a record is written before its leaf and counts only once a leaf with its hash is there.
-"""
-
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,9 +7,9 @@ from typing import Any
 
 import cbor2
 
-from bodycam.archive import frames
-from bodycam.archive.frames import BadFrame
+from bodycam.archive import recordfile
 from bodycam.archive.leaf import HASH_BYTES, SESSION_BYTES, detail_text, new_salt, salted
+from bodycam.archive.recordfile import RecordFile
 from bodycam.model import ids
 
 FILE = "redactions"
@@ -66,53 +62,38 @@ class Redaction:
 
 
 def add(folder: Path, one: Redaction) -> None:
-    """Append a record to the file in the ledger's folder, durably; half a one at its end is cut off before.
+    """Append a record to the file in the ledger's folder, durably.
 
     Raises:
         OSError: it can't be written.
     """
-    file = folder / FILE
-    descriptor = os.open(file, os.O_RDWR | os.O_CREAT, 0o600)
-    with os.fdopen(descriptor, "r+b") as stream:
-        whole = 0
-        try:
-            for offset, data in frames.read(stream):
-                whole = offset + frames.OVERHEAD + len(data)
-        except BadFrame as error:
-            if not error.torn:
-                whole = stream.seek(0, os.SEEK_END)
-        stream.seek(whole)
-        stream.truncate()
-        plain = [one.session, one.salt, one.actor, one.run, one.reason, one.fingerprint, one.values]
-        stream.write(frames.encode(cbor2.dumps([*plain, one.old, one.new, one.old_object, one.new_object])))
-        stream.flush()
-        os.fsync(stream.fileno())
+    file = RecordFile(folder / FILE, _encode)
+    try:
+        file.add([one])
+    finally:
+        file.close()
 
 
 def read(folder: Path) -> Iterator[tuple[int, Redaction | str]]:
     """The records of the file, with their offsets; a text where one can't be read."""
-    try:
-        stream = (folder / FILE).open("rb")
-    except FileNotFoundError:
-        return
-    with stream:
-        start: int | None = 0
-        while start is not None:
-            try:
-                for offset, data in frames.read(stream, start):
-                    yield offset, _decode(data)
-                start = None
-            except BadFrame as error:
-                if not error.torn:
-                    yield error.offset, error.what
-                start = error.behind
+    return recordfile.read(folder / FILE, _decode)
 
 
-def _decode(data: bytes) -> Redaction | str:
+def _encode(one: Redaction) -> bytes:
+    plain = [one.session, one.salt, one.actor, one.run, one.reason, one.fingerprint, one.values]
+    return cbor2.dumps([*plain, one.old, one.new, one.old_object, one.new_object])
+
+
+def _decode(data: bytes) -> Redaction:
+    """A record of the file.
+
+    Raises:
+        ValueError: it is none.
+    """
     try:
         plain = cbor2.loads(data)
     except Exception as error:  # a decoder of what may be damaged: whatever it trips over, it is no record
-        return f"not a record of a redaction: {error}"
+        raise ValueError(f"not a record of a redaction: {error}") from error
     match plain:
         case [
             bytes(session),
@@ -131,4 +112,4 @@ def _decode(data: bytes) -> Redaction | str:
                 session, actor, run, reason, fingerprint, values, old, new, old_object, new_object, salt
             )
         case _:
-            return "not a record of a redaction: it lacks a part"
+            raise ValueError("not a record of a redaction: it lacks a part")

@@ -25,6 +25,18 @@ def mounts(*arguments: str | Path) -> None:
         pytest.skip(f"nothing can be mounted here: {done.stderr.strip()}")
 
 
+def ext4(file: Path, size: int) -> Path:
+    """A file system of its own in a file; where none can be made or mounted the test is skipped."""
+    if os.getuid() != 0:
+        pytest.skip("a file system in a file is mounted by root only")
+    with file.open("wb") as stream:
+        stream.truncate(size)
+    made = subprocess.run(["mkfs.ext4", "-q", file], capture_output=True, timeout=60, check=False)
+    if made.returncode:
+        pytest.skip(f"no ext4 can be made here: {made.stderr.decode().strip()}")
+    return file
+
+
 @contextlib.contextmanager
 def small_disk(gateway: stage.Gateway, size: int) -> Iterator["Disk"]:
     """Put the data folder of a gateway that does not run yet on a tmpfs of `size` bytes."""

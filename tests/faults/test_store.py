@@ -1,7 +1,6 @@
 """A store that can't be written, or that hangs: no query is hurt, nothing is lost, and sealing catches up."""
 
 import contextlib
-import os
 import subprocess
 import time
 from collections.abc import Iterator
@@ -12,7 +11,7 @@ import pytest
 from tests import stage
 from tests.faults import metrics
 from tests.faults.balance import Books
-from tests.faults.disk import MIB, mounts
+from tests.faults.disk import MIB, ext4, mounts
 from tests.faults.load import Bench, Done
 from tests.interop.raw import until
 
@@ -96,15 +95,7 @@ def test_a_read_only_store_is_said_and_made_good(
 @pytest.fixture
 def image(gateway: stage.Gateway) -> str:
     """A file system of its own in a file, which can be frozen: then every write to it waits."""
-    if os.getuid() != 0:
-        pytest.skip("a file system is frozen by root only")
-    file = gateway.folder / "recordings.img"
-    with file.open("wb") as stream:
-        stream.truncate(64 * MIB)
-    made = subprocess.run(["mkfs.ext4", "-q", file], capture_output=True, timeout=60, check=False)
-    if made.returncode:
-        pytest.skip(f"no ext4 can be made here: {made.stderr.decode().strip()}")
-    return str(file)
+    return str(ext4(gateway.folder / "recordings.img", 64 * MIB))
 
 
 @contextlib.contextmanager

@@ -21,7 +21,7 @@ import pytest
 from tests import stage
 from tests.faults import metrics
 from tests.faults.balance import Books
-from tests.faults.disk import MIB, mounts
+from tests.faults.disk import MIB, ext4, mounts
 from tests.faults.load import Bench
 from tests.interop.raw import until
 
@@ -44,14 +44,7 @@ def gateway(server: stage.Postgres) -> Iterator[stage.Gateway]:
 @pytest.fixture
 def disk(gateway: stage.Gateway) -> Path:
     """An ext4 with the data folder in it."""
-    if os.getuid() != 0:
-        pytest.skip("a disk in a file is mounted by root only")
-    file = gateway.folder / "disk.img"
-    with file.open("wb") as stream:
-        stream.truncate(384 * MIB)
-    made = subprocess.run(["mkfs.ext4", "-q", file], capture_output=True, timeout=60, check=False)
-    if made.returncode:
-        pytest.skip(f"no ext4 can be made here: {made.stderr.decode().strip()}")
+    file = ext4(gateway.folder / "disk.img", 384 * MIB)
     kept = gateway.data.with_name("data.kept")
     gateway.data.rename(kept)
     gateway.data.mkdir(mode=0o700)

@@ -18,6 +18,7 @@ import yaml
 from bodycam.config import load, snapshot
 from bodycam.registry import PROTOCOLS
 from tests import stage
+from tests.faults import metrics
 from tests.interop.raw import bystanders, on_both_workers, sessions, sockets_of, tcp_sockets, until
 
 SECRET = "only-for-the-control-process"
@@ -56,6 +57,12 @@ def restarted(house: stage.Gateway, role: str, killed: int) -> None:
 
     until(back, f"another {role}")
     house.wait_ready()
+    # ready is a gateway with one worker; a login may meet any of them
+    workers = len(house.children()["worker"])
+    until(
+        lambda: metrics.total(house, "bodycam_workers_connected") == workers,
+        "all workers are at the control process",
+    )
 
 
 @pytest.mark.parametrize("role", ["worker", "archivist", "control"])

@@ -10,7 +10,9 @@ from cryptography import x509
 from bodycam.catalog import accounts
 from bodycam.catalog.engine import make_engine, reading
 from bodycam.cli.main import build, invoke
-from bodycam.identity.api_keys import digest_of, key_of
+from bodycam.identity import secret_text
+from bodycam.identity.api_keys import PREFIX
+from bodycam.model.ids import API_KEY
 
 
 def bodycam(*arguments: str) -> int:
@@ -41,12 +43,12 @@ def test_the_admins_key_is_enrolled(folder: Path) -> None:
     text = (folder / "keys" / "admin.key").read_text().strip()
     engine = make_engine(f"sqlite:///{folder / 'data' / 'catalog.db'}")
     with reading(engine) as connection:
-        found = accounts.key_with_account(connection, key_of(text) or "")
+        found = accounts.key_with_account(connection, secret_text.name_in(text, PREFIX, API_KEY) or "")
     engine.dispose()
     assert found is not None
     key, account = found
     assert (account.name, account.groups) == ("admin", frozenset({"admins"}))
-    assert key.hash == digest_of(text)
+    assert key.hash == secret_text.digest_of(text)
 
 
 def test_a_lost_key_file_gets_a_new_key(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

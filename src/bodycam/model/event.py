@@ -30,6 +30,9 @@ class Flavor(IntEnum):
     ROWS = 1  # messages of which `count` are rows
     FRAMES = 2  # terminal output
     COLUMNS = 3  # recorded only: the row description that the rows of this exchange follow
+    HEAD = 4  # what stands before a body, as the protocol writes it: a start line and its fields
+    MESSAGE = 5  # messages of a WebSocket, each as one frame that is not masked (RFC 6455, section 5.2)
+    ERRORS = 6  # what a program says beside its output
 
 
 class Outcome(StrEnum):

@@ -1,6 +1,6 @@
 """What a client asks for, in plain facts that no protocol's wire shows through."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from enum import StrEnum
 from types import MappingProxyType
 from typing import Final, final
@@ -12,7 +12,7 @@ Parameter = tuple[int, int, bytes | None]
 text or 1 binary); `value` is None for NULL. The protocol's transcript decodes it for people.
 """
 
-Fact = str | int | bool
+Fact = str | int | bool | tuple[str, ...]
 
 NAMED: Final = "named"
 """The fact that an operation runs what was prepared under this name in its own language, not its text."""
@@ -32,6 +32,27 @@ DIALECT: Final = "dialect"
 NO_FACTS: Mapping[str, Fact] = MappingProxyType({})
 
 
+@final
+class RequestFacts:
+    """Which facts of a protocol's operations an allow list of methods and paths is asked about.
+
+    `method` and `path` name the facts; the path is without a query. `opening` are the verbs of operations
+    that only open the way for others, each of which is asked about itself: they have no path. `recalled`
+    gives those facts that the verb and the text of an operation on record tell.
+    """
+
+    __slots__ = ("method", "opening", "path", "recalled")
+
+    def __init__(
+        self,
+        method: str,
+        path: str,
+        opening: frozenset[str] = frozenset(),
+        recalled: "Callable[[str, str], Mapping[str, Fact]]" = lambda verb, text: {},
+    ) -> None:
+        self.method, self.path, self.opening, self.recalled = method, path, opening, recalled
+
+
 class Weight(StrEnum):
     """Whether a person looking for what happened wants to see it listed."""
 
@@ -44,7 +65,8 @@ class Operation:
     """One request of a client, as policy judges it and as the record keeps it; never changed once made.
 
     `verb` is the protocol's word for it (`query`, `prepare`, `execute`, ...), `text` what was asked in the
-    client's own words, `facts` what else the protocol knows of it (names, sizes), as plain values.
+    client's own words, `facts` what else the protocol knows of it (names, sizes), as plain values or lists of
+    texts. A dot in a fact's name makes it one that conditions read: `a.b` is `op.a.b`.
 
     `inert` says that it asks for nothing by itself (PostgreSQL's Sync, Describe, Close): it is recorded, and
     no rule is asked. Some facts have a meaning for policy: `NAMED`,

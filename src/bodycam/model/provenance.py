@@ -7,6 +7,8 @@ from dataclasses import dataclass
 class Provenance:
     """The starter (`subject@issuer`), the agent, the target and its protocol: many sessions have the same.
 
+    `groups` are the starter's when the run began, sorted.
+
     All of it was proved or declared when the session opened; what a run only claims is not in it.
     """
 
@@ -14,3 +16,4 @@ class Provenance:
     agent: str
     target: str
     protocol: str
+    groups: tuple[str, ...] = ()

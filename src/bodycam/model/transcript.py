@@ -3,11 +3,13 @@
 Each protocol's transcript turns the events of a session into these; nothing here names a protocol.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 from bodycam.model.event import Event
+from bodycam.model.operation import Fact
+from bodycam.model.trace import TraceParent
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +63,27 @@ class Output:
 
 
 @dataclass(frozen=True, slots=True)
+class Terminal:
+    """A terminal that is output for, or its size from here on; `kind` is what it was said to be."""
+
+    kind: str
+    columns: int
+    rows: int
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """What a terminal got, or with `input` what was typed at it, as it was: not harmless to look at.
+
+    What it says to who reads is in `Output` as well. A character may be cut in none; bytes that are none are
+    as backslash escapes.
+    """
+
+    data: str
+    input: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Message:
     """Something the target or the gateway said: `level` is error, notice or notification."""
 
@@ -89,7 +112,7 @@ class Noted:
     detail: str
 
 
-Body = Asked | Columns | Rows | Output | Message | Done | Noted
+Body = Asked | Columns | Rows | Output | Terminal | Frame | Message | Done | Noted
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +149,46 @@ class Skimmer(Reader, Protocol):
         """
 
 
+Piece = tuple[bool, int, bytes]
+"""Recorded data of an exchange: whether it went to the client, its flavor, and the bytes."""
+
+
+@runtime_checkable
+class Glancer(Reader, Protocol):
+    """What a reader may be as well, so that the index need not have it read most exchanges event by event."""
+
+    def glance(self, verb: str, facts: Mapping[str, Any], pieces: Sequence[Piece], most: int) -> str | None:
+        """The first `most` characters of an exchange's output, by its verb, facts and all of its data.
+
+        Exactly what the entries of the same events say; None where there is more to them. It neither changes
+        what the reader knows, nor raises.
+        """
+
+
+@runtime_checkable
+class Learner(Reader, Protocol):
+    """What a reader may be as well, if an exchange's data says of it what the index keeps as its details."""
+
+    def learned(self) -> Mapping[str, Fact]:
+        """What the exchange that ended last turned out to be: a few short facts."""
+
+
 class Transcript(Protocol):
-    """One protocol's decoder for people."""
+    """One protocol's decoder for people, and what it has the index keep."""
 
     def reader(self) -> Reader: ...
+
+    def trace(self, text: str, facts: Mapping[str, Any]) -> TraceParent | None:
+        """Of which trace an exchange claims to be, by its operation's text and recorded facts."""
+
+    def kept(self, facts: Mapping[str, Any], tag: str | None) -> Mapping[str, Fact]:
+        """An exchange's details: what the index keeps of its recorded facts and its end, short and alike.
+
+        Exchanges with other details have a row of their own, so what differs each time is left out.
+        """
+
+    def shape(self, text: str) -> str | None:
+        """What the texts of requests have in common that the index keeps in one row, each with its own text.
+
+        None where a text is kept once for all exchanges that hold it.
+        """

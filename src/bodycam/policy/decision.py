@@ -7,45 +7,45 @@ what can't be judged is denied (law 2).
 import hashlib
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import Final, Protocol, final
+from typing import Final, final
 
 import cbor2
 
-from bodycam.model.operation import DIALECT, DOUBT, NAMED, PORTAL, Operation, Weight
+from bodycam.model.operation import (
+    DIALECT,
+    DOUBT,
+    NAMED,
+    PORTAL,
+    PREPARES,
+    Operation,
+    RequestFacts,
+    Weight,
+)
 from bodycam.model.verdict import Decision, Verdict
+from bodycam.policy.allowing import AllowList
 from bodycam.policy.detectors.marks import mask_token_in
+from bodycam.policy.hiding import hidden
+from bodycam.policy.languages import Analysis, Language
 from bodycam.policy.masking.origins import Origins
 from bodycam.policy.prepared import Prepared, takes_from_cursor
 from bodycam.policy.rules.bench import Bench, Said, both
 from bodycam.policy.rules.facts import Case, Subject
 from bodycam.policy.rules.rule import Rule
+from bodycam.policy.shell.analysis import COMMAND_LINE, ShellAnalysis
+from bodycam.policy.shell.facts import ShellFacts
 from bodycam.policy.sql.facts import SqlFacts
 from bodycam.policy.usage import Usage, UsageOfRuns
 
 RULE_ACCESS: Final = "access"
 RULE_FAULT: Final = "policy-error"
-RULE_UNKNOWN: Final = "unknown-effect"
-RULE_DIALECT: Final = "dialect"
 RULE_MASK: Final = "mask-written-back"
 RULE_COLUMN: Final = "masked-column"
+RULE_ALLOW: Final = "target-allow"
 
 KNOWN_MOST: Final = 2048
-"""Texts of one session whose verdict is remembered."""
+"""Texts of one session, or shapes of texts, whose verdict is remembered."""
 KNOWN_LONGEST: Final = 4096
 """Characters of a text that is remembered."""
-
-# client encodings in which a byte of a character can be an ASCII quote or backslash
-# https://www.postgresql.org/docs/current/multibyte.html#MULTIBYTE-CHARSET-SUPPORTED
-UNSAFE_ENCODINGS: Final = frozenset(
-    {"sjis", "mskanji", "shiftjis", "win932", "windows932", "big5", "win950", "windows950", "gbk", "win936",
-     "windows936", "uhc", "win949", "windows949", "gb18030", "johab", "shiftjis2004", "shift_jis_2004", "?"}
-)  # fmt: skip
-
-
-class Analysis(Protocol):
-    """Turns a statement into facts, and never raises."""
-
-    def facts(self, text: str) -> SqlFacts: ...
 
 
 OriginsOf = Callable[[str, Mapping[str, str], str], Origins | None]
@@ -62,30 +62,55 @@ class DecisionPoint:
         *,
         deny_unknown: bool = True,
         masks: bool = False,
-        languages: Mapping[str, Analysis] | None = None,
+        languages: Mapping[str, Language] | None = None,
+        requests: Mapping[str, RequestFacts] | None = None,
         origins: OriginsOf | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        """`languages` has the analysis of each protocol that speaks SQL, by the protocol's name.
+        """`languages` has what reads the texts of each protocol that has a language, by the protocol's name.
 
+        `requests` says, by a protocol's name, where its operations have what an allow list is asked about;
         `origins` tells what is known of the columns that are masked by name in a database.
         """
-        self._languages = dict(languages or {})
+        self._languages: dict[str, Analysis] = {}
+        self._shells: dict[str, ShellAnalysis] = {}
+        for protocol, language in (languages or {}).items():
+            if isinstance(language, ShellAnalysis):
+                self._shells[protocol] = language
+            else:
+                self._languages[protocol] = language
+        self._requests = dict(requests or {})
         self._origins = origins
         self.clock = clock
         self.used = UsageOfRuns()
         self.adopt(rules, version, deny_unknown=deny_unknown, masks=masks)
 
     def adopt(
-        self, rules: Sequence[Rule], version: str, *, deny_unknown: bool = True, masks: bool = False
+        self,
+        rules: Sequence[Rule],
+        version: str,
+        *,
+        deny_unknown: bool = True,
+        masks: bool = False,
+        allowed: Mapping[str, AllowList] | None = None,
     ) -> None:
         """Judge everything that comes from here on by these rules, in sessions that are open too.
 
-        With `masks` results are masked, and writing a mask over what it stands for is denied.
+        With `masks` results are masked, and writing a mask over what it stands for is denied. `allowed` has
+        the allow lists of the targets that have one, by their names.
         """
         self._rules, self.version = tuple(rules), version
         self.deny_unknown, self.masks = deny_unknown, masks
+        self._allowed = dict(allowed or {})
         self._benches: dict[tuple[str, str], Bench] = {}
+
+    def allowed(self, subject: Subject) -> AllowList | None:
+        """The allow list of a session's target; None: it has none."""
+        return self._allowed.get(subject.target.name)
+
+    def requests(self, subject: Subject) -> RequestFacts | None:
+        """Where the operations of a session have what an allow list is asked about."""
+        return self._requests.get(subject.target.protocol)
 
     def open(self, subject: Subject) -> "SessionJudge":
         """What judges the operations of one session."""
@@ -93,7 +118,12 @@ class DecisionPoint:
         target, origins = subject.target, None
         if self._origins is not None:
             origins = self._origins(target.name, target.labels, subject.database)
-        return SessionJudge(self, subject, Usage(usage), self._languages.get(target.protocol), origins)
+        languages = self._languages.get(target.protocol), self._shells.get(target.protocol)
+        return SessionJudge(self, subject, Usage(usage), *languages, origins)
+
+    def speaks(self, protocol: str) -> bool:
+        """Whether the operations of a protocol are SQL, so that their text is all that is told of them."""
+        return protocol in self._languages
 
     def bench(self, subject: Subject) -> Bench:
         """The rules that concern a session."""
@@ -117,9 +147,11 @@ class SessionJudge:
         subject: Subject,
         usage: Usage,
         analysis: Analysis | None,
+        commands: ShellAnalysis | None = None,
         origins: Origins | None = None,
     ) -> None:
         self._point, self._subject, self._usage, self._analysis = point, subject, usage, analysis
+        self._commands = commands
         self._origins, self._masked_by = origins, 0
         self._prepared = None if analysis is None else Prepared(analysis.facts)
         self._standing: dict[str, str] = {}
@@ -129,6 +161,7 @@ class SessionJudge:
         # under this version the session was opened, which needs no rule's word
         self.version = subject.policy
         self._bench = point.bench(subject)
+        self._allow, self._requests = point.allowed(subject), point.requests(subject)
         self._asked_of = point.version
         self._allowed = Verdict(Decision.ALLOW, RULE_ACCESS, subject.policy)
 
@@ -148,6 +181,14 @@ class SessionJudge:
                 "it holds a mask, which stands for a value that was not shown",
                 "Leave that value out: written back, the mask would take its place.",
             )
+        if self._allow is not None and not operation.inert:
+            why = self._allow.against(operation, self._requests)
+            if why:
+                return self._denial(
+                    RULE_ALLOW,
+                    f"{why} is not among what may be asked of target {self._subject.target.name}",
+                    "For the gateway's operator: targets.NAME.allow has what may be asked.",
+                )
         origins = self._origins
         if origins is not None:
             if origins.version != self._masked_by:
@@ -163,6 +204,10 @@ class SessionJudge:
             known = self._known.get(operation.verb)
             if known is not None:
                 verdict = known.get(operation.text)
+                if verdict is None:
+                    shaped = self._shape(operation.text)
+                    if shaped is not None:
+                        verdict = known.get(shaped)
                 leaves_rows = origins is not None and PORTAL in operation.facts
                 if verdict is not None and not leaves_rows and not _by_name(operation):
                     return verdict
@@ -190,6 +235,8 @@ class SessionJudge:
             subject.target.name,
             subject.database,
             sorted(self._standing.items()),
+            # a statement says itself what it does; of anything else the verb is half of what is asked
+            "" if self._analysis is not None else operation.verb,
             operation.text.encode("utf-8", "surrogatepass"),
             [list(parameter) for parameter in operation.parameters],
         ]
@@ -199,6 +246,7 @@ class SessionJudge:
         """The rules have changed."""
         self.version = self._asked_of = self._point.version
         self._bench = self._point.bench(self._subject)
+        self._allow = self._point.allowed(self._subject)
         self._forget()
         self._allowed = Verdict(Decision.ALLOW, RULE_ACCESS, self.version)
 
@@ -217,11 +265,14 @@ class SessionJudge:
         if self._analysis is not None and self._prepared is not None:
             own = self._analysis.facts(operation.text)
             sql = self._prepared.resolve(operation, own)
-        case = Case(operation, self._subject, sql, self._usage, self._point.clock)
+        shell = None
+        if self._commands is not None and operation.verb == COMMAND_LINE:
+            shell = self._commands.facts(operation.text)
+        case = Case(operation, self._subject, sql, self._usage, self._point.clock, shell)
         said = self._bench.lasting(case)
         if self._bench.passing:
             said = both(said, self._bench.of_the_moment(case))
-        verdict = self._hidden(operation, sql) or self._masked(sql) or said.verdict
+        verdict = self._hidden(operation, sql, shell) or self._masked(sql) or said.verdict
         if verdict is None:
             verdict = self._allowed
         elif verdict.decision is Decision.PENDING and operation.weight is Weight.ASIDE:
@@ -235,36 +286,22 @@ class SessionJudge:
         self._remember(operation, own, verdict)
         return verdict
 
-    def _hidden(self, operation: Operation, sql: SqlFacts | None) -> Verdict | None:
+    def _hidden(self, operation: Operation, sql: SqlFacts | None, shell: ShellFacts | None) -> Verdict | None:
         """The denial of what hides its effect from rules that ask for it."""
-        if sql is None or not self._point.deny_unknown:
+        if not self._point.deny_unknown:
             return None
-        if not self._bench.about_sql and self._origins is None:
-            return None
-        why = sql.unknown
-        if operation.verb == "function":
-            why = ("it calls a function by its number",)
-        for setting in sql.settings:
-            if _changes_dialect(setting):
-                return self._denial(
-                    RULE_DIALECT,
-                    f"{setting.partition('=')[0]} changes how statements are read",
-                    "Leave standard_conforming_strings on, and use UTF8 as the client's encoding.",
-                )
-        dialect = operation.facts.get(DIALECT)
-        if isinstance(dialect, str):
-            return self._denial(
-                RULE_DIALECT,
-                f"this connection reads statements in another way: {dialect}",
-                "Connect with standard_conforming_strings on and UTF8 as the client's encoding.",
-            )
-        if not why:
-            return None
-        return self._denial(
-            RULE_UNKNOWN,
-            f"what it does can't be told: {', '.join(why)[:300]}",
-            "Say it in plain statements whose effect shows.",
+        said = hidden(
+            operation,
+            sql if self._bench.about_sql or self._origins is not None else None,
+            shell if self._bench.about_shell else None,
         )
+        return None if said is None else self._denial(*said)
+
+    def _shape(self, text: str) -> str | None:
+        """What a verdict on many texts is remembered under, where no rule reads the text itself."""
+        if self._analysis is None or "op.text" in self._bench.paths:
+            return None
+        return self._analysis.shape(text)
 
     def _masked(self, sql: SqlFacts | None) -> Verdict | None:
         """The denial of what would put values of masked columns where no mask follows them."""
@@ -291,13 +328,20 @@ class SessionJudge:
             self._standing["role"] = own.roles[-1]
 
     def _remember(self, operation: Operation, own: SqlFacts | None, verdict: Verdict) -> None:
-        if operation.weight is not Weight.STATEMENT or _by_name(operation):
+        facts = operation.facts
+        if operation.weight is not Weight.STATEMENT and (PREPARES in facts or PORTAL in facts):
+            # what is put under a name has to be learnt each time
+            return
+        if _by_name(operation):
             return
         if own is not None and (
             own.executes or own.prepares or own.settings or own.roles or _of_cursors(own)
         ):
             return
         text = operation.text
+        shaped = self._shape(text)
+        if shaped is not None and self._analysis is not None and self._analysis.facts(shaped) is own:
+            text = shaped
         if len(text) <= KNOWN_LONGEST:
             if self._remembered >= KNOWN_MOST:
                 self._known.clear()
@@ -323,24 +367,6 @@ def _by_name(operation: Operation) -> bool:
 
 def _of_cursors(facts: SqlFacts) -> bool:
     return "declare" in facts.kinds or (facts.kinds != ("fetch",) and takes_from_cursor(facts))
-
-
-def _changes_dialect(setting: str) -> bool:
-    name, _, value = setting.partition("=")
-    value = value.strip().lower()
-    if name == "?" and value != "?":
-        # a setting whose very name is not known could be any of them: pg_dump asks for one in this way
-        off = value == "0" or any(word.startswith(value) for word in ("off", "no", "false"))
-        return off or _unsafe_encoding(value)
-    if name == "standard_conforming_strings":
-        return value not in ("on", "true", "yes", "1")
-    if name in ("client_encoding", "names"):
-        return _unsafe_encoding(value)
-    return name == "?"
-
-
-def _unsafe_encoding(name: str) -> bool:
-    return name.replace("-", "").replace("_", "").replace(" ", "") in UNSAFE_ENCODINGS
 
 
 def _with_alerts(verdict: Verdict, said: Said) -> Verdict:

@@ -1,23 +1,28 @@
 """Redacts what the record must not hold. The target gets the real text; the record gets this one."""
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Final, Protocol
 
-from bodycam.policy.detectors import passwords
+from bodycam.model.media import Media
+from bodycam.policy.detectors import passwords, queries
 from bodycam.policy.detectors.matcher import Matcher
 from bodycam.policy.detectors.passwords import Found
 from bodycam.policy.detectors.values import REDACTED
+from bodycam.policy.masking.bodies import MOST_HELD
+from bodycam.policy.masking.body_kinds import SniffedBody, sent_body
 from bodycam.policy.masking.fingerprints import Fingerprints
+from bodycam.policy.masking.json_text import PathMask
+from bodycam.policy.masking.named import NamedSecrets, named_secrets
 from bodycam.policy.masking.screen import Hits
 from bodycam.policy.masking.sighting import Sighting, sightings
 
 # stands for the rest of a text that holds more places than are looked at
 REST_REDACTED = b"[redacted from here on]"
 # nothing shorter holds a name, a sign and a value
-_SHORTEST = 5
+_SHORTEST: Final = 5
 # a longer one is searched by the detectors themselves at once, which then costs less than the question
-_SHORT = 512
-_REMEMBERED = 1024
+_SHORT: Final = 512
+_REMEMBERED: Final = 4096
 
 
 class Detector(Protocol):
@@ -28,7 +33,7 @@ class Detector(Protocol):
     def find(self, text: bytes) -> Found: ...
 
 
-DETECTORS: tuple[Detector, ...] = (passwords,)
+DETECTORS: tuple[Detector, ...] = (passwords, queries)
 
 
 class Redactor:
@@ -65,6 +70,20 @@ class Redactor:
                 clean.clear()
             clean.add(text)
         return text, 0
+
+    def clean(self, text: str) -> bool:
+        """Whether nothing in a text, or in a part of it, would be redacted; False tells nothing."""
+        if len(text) > _SHORT:
+            return False
+        clean = self._clean
+        if text in clean:
+            return True
+        if self._suspicious(text.lower()) or self._matches(text.encode("utf-8", "surrogatepass")):
+            return False
+        if len(clean) >= _REMEMBERED:
+            clean.clear()
+        clean.add(text)
+        return True
 
     def redact_bytes(self, value: bytes) -> tuple[bytes, int]:
         """`redact` for bytes of unknown encoding in which ASCII is ASCII; other bytes stay as they are."""
@@ -113,6 +132,23 @@ class Redactor:
             for hit in self._matcher.find(data):
                 hits.add(hit.rule, data[hit.start : hit.end])
         return sightings((hits,))
+
+    def body(self, media: Media, paths: Sequence[PathMask] = (), most: int = MOST_HELD) -> SniffedBody | None:
+        """What the record of a body from the client goes through; None for what is no text.
+
+        JSON is masked at `paths`; `most` bytes of one unit are looked into.
+        """
+        return sent_body(self, media, paths, most, Hits(self._fingerprints), self._matcher)
+
+    def answered(self, media: Media) -> NamedSecrets | None:
+        """What the record of a body from the target goes through; None for what is no text."""
+        return named_secrets(media)
+
+    def count(self, text: bytes, hits: Hits) -> None:
+        """Add to `hits` what is in a text of which something was redacted, and is known by its form."""
+        if self._matcher is not None:
+            for hit in self._matcher.find(text):
+                hits.add(hit.rule, text[hit.start : hit.end])
 
     def _suspicious(self, folded: str) -> bool:
         for detector in self._detectors:  # noqa: SIM110 - a generator costs as much as the question

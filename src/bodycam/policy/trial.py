@@ -7,10 +7,12 @@ from datetime import datetime
 from bodycam.config.settings import Settings
 from bodycam.config.targets import TargetSettings
 from bodycam.model.identity import Grade, Principal, PrincipalKind, Run
-from bodycam.model.operation import Operation, Weight
+from bodycam.model.operation import Fact, Operation, Weight
 from bodycam.model.target import Target
 from bodycam.model.verdict import Decision, Verdict
-from bodycam.policy.decision import RULE_UNKNOWN, DecisionPoint, SessionJudge
+from bodycam.policy.decision import DecisionPoint, SessionJudge
+from bodycam.policy.hiding import RULE_UNKNOWN
+from bodycam.policy.rules.told import kind
 
 SAID = {
     Decision.ALLOW: "allow",
@@ -22,7 +24,7 @@ SAID = {
 NOON = 561_600.0
 """A Wednesday's noon, UTC: when a trial takes place that says nothing of it."""
 
-ACTING = frozenset({"query", "execute", "function"})
+ACTING = frozenset({"query", "execute", "function", "exec"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +44,7 @@ class Trial:
     principal: Principal = field(default_factory=lambda: Principal("", "somebody", PrincipalKind.HUMAN))
     grade: Grade = Grade.ADVISORY
     labels: Mapping[str, str] = field(default_factory=dict)
-    facts: Mapping[str, str | int | bool] = field(default_factory=dict)
+    facts: Mapping[str, Fact] = field(default_factory=dict)
     rows: int = 0
     at: float = NOON
 
@@ -90,7 +92,8 @@ class Bar:
         )
         weight = Weight.STATEMENT if trial.verb in ACTING else Weight.ASIDE
         try:
-            return judge.decide(Operation(trial.verb, trial.text, values, dict(trial.facts), weight))
+            facts = {**self._recalled(trial, declared), **trial.facts}
+            return judge.decide(Operation(trial.verb, trial.text, values, facts, weight))
         except Exception as error:
             return Verdict(
                 Decision.DENY,
@@ -102,7 +105,20 @@ class Bar:
     def read(self, trial: Trial) -> frozenset[str]:
         """The facts that the rules read which concern a trial's session."""
         declared = self._settings.targets[trial.target]
-        return self._point.bench(self._subject(trial, declared)).paths
+        paths = self._point.bench(self._subject(trial, declared)).paths
+        if self._point.speaks(declared.protocol):
+            # of its operations nothing is told beside their text, so rules about that say nothing of them
+            return frozenset(path for path in paths if kind(path) is None)
+        return paths
+
+    def recalled(self, trial: Trial) -> frozenset[str]:
+        """The facts of a trial that its text tells."""
+        told = self._recalled(trial, self._settings.targets[trial.target])
+        return frozenset(f"op.{name}" for name in told)
+
+    def _recalled(self, trial: Trial, declared: TargetSettings) -> Mapping[str, Fact]:
+        requests = self._point.requests(self._subject(trial, declared))
+        return {} if requests is None else requests.recalled(trial.verb, trial.text)
 
     def _subject(self, trial: Trial, declared: TargetSettings) -> Subject:
         # the rate and the sums of a run are those of its one session here
@@ -149,15 +165,22 @@ def judged_again(
     for one in recorded:
         verdict = bar.judge(one.trial)
         now = SAID[verdict.decision]
-        read = bar.read(one.trial)
-        if missing := sorted(path for path in read if _is_or_is_in(path, unrecorded)):
+        read, recalled = bar.read(one.trial), bar.recalled(one.trial)
+        if missing := sorted(path for path in read - recalled if _is_or_is_in(path, unrecorded)):
             yield Change(
                 one, UNDECIDABLE, verdict.rule, f"a rule reads what is not at hand: {', '.join(missing)}"
             )
-        elif one.redacted and (read & WORDING or verdict.rule == RULE_UNKNOWN):
+        elif one.redacted and (
+            read & (WORDING | recalled) or _about_shell(read) or verdict.rule == RULE_UNKNOWN
+        ):
             yield Change(one, UNDECIDABLE, verdict.rule, "a rule reads what was redacted")
         elif now != one.said:
             yield Change(one, now, verdict.rule, verdict.message)
+
+
+def _about_shell(paths: frozenset[str]) -> bool:
+    """Whether facts of command lines are read, which a mask in the place of a word changes."""
+    return any(path.startswith("op.shell.") for path in paths)
 
 
 def _is_or_is_in(path: str, branches: frozenset[str]) -> bool:

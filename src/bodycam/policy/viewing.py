@@ -9,13 +9,12 @@ from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-import cel
-
 from bodycam.config.settings import Settings
 from bodycam.config.viewing import OWN, Act, View, ViewingGrant
 from bodycam.model.identity import Principal
 from bodycam.model.provenance import Provenance
 from bodycam.policy.access import Role, matches
+from bodycam.policy.cel_alone import cel
 from bodycam.policy.rules.condition import BadCondition, Condition
 from bodycam.policy.rules.vocabulary import Known, Lasting, Vocabulary
 
@@ -32,6 +31,7 @@ VOCABULARY: Final = Vocabulary(
         Known("recording.own", _S, True, "whether they started the run themselves"),
         Known("recording.principal.subject", _S, "bo", "who started the run"),
         Known("recording.principal.issuer", _S, "corp", "who vouches for whoever started the run"),
+        Known("recording.principal.groups", _S, _WORDS, "the groups that whoever started the run had then"),
         Known("recording.agent.name", _S, "billing-bot", "the agent that acted"),
         Known("recording.agent.owner", _S, "payments", "who answers for it, as the settings are now"),
         Known("recording.target.name", _S, "orders", "the target"),
@@ -186,7 +186,7 @@ class Viewer:
         target = (recording.target, recording.protocol) if "target" in reads else None
         key = (
             place,
-            recording.principal if "principal" in reads else None,
+            (recording.principal, recording.groups) if "principal" in reads else None,
             recording.agent if "agent" in reads else None,
             target,
         )
@@ -219,7 +219,7 @@ class Viewer:
             target["labels"] = dict(known.labels)
         return {
             "own": recording.principal == self.principal,
-            "principal": {"subject": subject, "issuer": issuer},
+            "principal": {"subject": subject, "issuer": issuer, "groups": list(recording.groups)},
             "agent": agent,
             "target": target,
         }

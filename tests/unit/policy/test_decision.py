@@ -248,6 +248,14 @@ def test_an_approval_is_bound_to_who_what_and_where() -> None:
     assert len({plain, *others}) == len(others) + 1
 
 
+def test_what_is_no_statement_is_bound_to_its_verb_too() -> None:
+    judge = point(NO_DROP).open(Subject(target=Target("api", "other", {})))
+    url = "https://api.example.com/items/1"
+
+    assert judge.binding(Operation("GET", url)) != judge.binding(Operation("DELETE", url))
+    assert judge.binding(Operation("GET", url)) == judge.binding(Operation("GET", url))
+
+
 @pytest.mark.parametrize(
     ("preset", "denied", "allowed"),
     [

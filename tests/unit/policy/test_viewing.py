@@ -19,7 +19,7 @@ targets:
 agents:
   pay-bot: {owner: payments}
 """
-LEDGER = Provenance("bob@corp", "pay-bot", "ledger", "p")
+LEDGER = Provenance("bob@corp", "pay-bot", "ledger", "p", ("dev", "ops"))
 PLAIN = Provenance("bob@corp", "gone-bot", "plain", "p")
 GONE = Provenance("bob@x@corp", "pay-bot", "gone", "q")
 MINE = Provenance("ann@corp", "pay-bot", "plain", "p")
@@ -52,6 +52,9 @@ def viewer(
         ('recording.principal.subject.startsWith("bob") && recording.principal.issuer == "corp"', (),
          {"ledger", "plain", "gone"}),
         ('recording.target.name == "gone" && recording.target.protocol == "q"', (), {"gone"}),
+        ('"dev" in recording.principal.groups', (), {"ledger"}),
+        ('!("dev" in recording.principal.groups)', (), {"plain", "gone", "mine"}),
+        ("recording.principal.groups.exists(g, g in viewer.groups)", ("ops",), {"ledger"}),
         ("recording.own", (), {"mine"}),
         ("!recording.own", (), {"ledger", "plain", "gone"}),
         ('"reviewer" in viewer.roles && viewer.kind == "human" && viewer.issuer == "corp"', (),

@@ -19,15 +19,17 @@ class Automaton:
 
     Those that need a long run of digits are an automaton of their own, which only a text that has such a run
     goes through: it would have to read every byte, the other one leaps from word to word.
-    `refused` are the places of the patterns that hyperscan doesn't take, which it so knows nothing of.
+    `refused` are the places of the patterns that hyperscan doesn't take, which it so knows nothing of. In a
+    text that is shorter than `least` there is nothing.
     """
 
-    __slots__ = ("_numbers", "_others", "_run", "refused")
+    __slots__ = ("_numbers", "_others", "_run", "least", "refused")
 
     def __init__(self, others: Database | None, numbers: Database | None, run: int) -> None:
         self._others = None if others is None else others.scan
         self._numbers = None if numbers is None else numbers.scan
         self._run = run
+        self.least = min([one.least for one in (others, numbers) if one is not None], default=0)
         self.refused: frozenset[int] = frozenset()
         for one in (others, numbers):
             if one is not None:

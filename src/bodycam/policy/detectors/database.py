@@ -3,10 +3,11 @@
 import hashlib
 import platform
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from importlib.metadata import version
 from pathlib import Path
+from typing import Final
 
 import cbor2
 import hyperscan
@@ -29,6 +30,10 @@ _OF_A_LINE = {rb"\A": b"^", rb"\z": b"$"}
 Scan = Callable[..., None]
 
 
+LEAST: Final = 8
+"""Bytes that all known secrets have at least: what is shorter need not be looked at for those alone."""
+
+
 class PatternRefused(Exception):
     """Hyperscan doesn't take a pattern; the message says why."""
 
@@ -37,14 +42,15 @@ class Database:
     """Patterns as one automaton. One thread at a time may scan with it.
 
     `refused` are the places of the patterns that hyperscan doesn't take, which it so knows nothing of. A scan
-    tells of each pattern once, or with `each` of all places where a match ends.
+    tells of each pattern once, or with `each` of all places where a match ends. In a text that is shorter
+    than `least` it finds nothing.
     """
 
-    __slots__ = ("_inner", "refused", "scan")
+    __slots__ = ("_inner", "least", "refused", "scan")
 
-    def __init__(self, inner: "hyperscan.Database", refused: frozenset[int]) -> None:
+    def __init__(self, inner: "hyperscan.Database", refused: frozenset[int], least: int) -> None:
         self._inner = inner
-        self.refused = refused
+        self.refused, self.least = refused, least
         inner.scratch = hyperscan.Scratch(inner)
         self.scan: Scan = inner.scan
 
@@ -62,14 +68,15 @@ class Database:
             with suppress(hyperscan.error, ValueError, KeyError, TypeError):
                 kept = cbor2.loads(body)
                 inner = hyperscan.loadb(kept["database"], hyperscan.HS_MODE_BLOCK)
-                return cls(inner, frozenset(kept["refused"]))
+                return cls(inner, frozenset(kept["refused"]), kept["least"])
         inner, refused = _compiled(patterns, flags)
+        least = _least([pattern for place, pattern in patterns.items() if place not in refused], flags)
         if path is not None:
             # without it the next start compiles again
             with suppress(OSError):
-                entry = {"database": hyperscan.dumpb(inner), "refused": sorted(refused)}
+                entry = {"database": hyperscan.dumpb(inner), "refused": sorted(refused), "least": least}
                 stored.save(path, cbor2.dumps(entry))
-        return cls(inner, refused)
+        return cls(inner, refused, least)
 
 
 def check(pattern: bytes) -> None:
@@ -106,6 +113,23 @@ def _compiled(patterns: Mapping[int, bytes], flags: int) -> "tuple[hyperscan.Dat
     except hyperscan.error:
         taken = {place: pattern for place, pattern in patterns.items() if _taken(pattern)}
         return _compile(taken, flags), frozenset(patterns.keys() - taken.keys())
+
+
+def _least(patterns: Sequence[bytes], flags: int) -> int:
+    """`LEAST` where hyperscan says of each pattern that it takes more bytes than one less, else 0."""
+    # its stubs do not have what it takes beside a pattern
+    within = hyperscan.ExpressionExt(  # type: ignore[attr-defined]
+        flags=hyperscan.HS_EXT_FLAG_MAX_OFFSET, max_offset=LEAST - 1
+    )
+    for pattern in patterns:
+        inner = hyperscan.Database(mode=hyperscan.HS_MODE_BLOCK)
+        try:
+            inner.compile(expressions=[pattern], ids=[0], flags=flags, ext=[within])
+        except hyperscan.error as error:
+            if "bytes to match" in str(error):
+                continue
+        return 0
+    return LEAST
 
 
 def _taken(pattern: bytes) -> bool:

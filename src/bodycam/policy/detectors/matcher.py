@@ -55,6 +55,7 @@ class Matcher:
         "_each",
         "_ends",
         "_found",
+        "_least",
         "_loose",
         "_noted",
         "_noted_end",
@@ -77,7 +78,7 @@ class Matcher:
             if words
             else None
         )
-        self._scan = automaton.scan
+        self._scan, self._least = automaton.scan, automaton.least
         self._found: list[int] = []
         self._noted = self._note
         self._each: Automaton | None = None
@@ -86,7 +87,9 @@ class Matcher:
         self._noted_end = self._note_end
 
     def suspicious(self, text: bytes) -> bool:
-        """Whether something may be in a text: False is certain. Costs one scan."""
+        """Whether something may be in a text: False is certain. Costs one scan, but of the shortest texts."""
+        if len(text) < self._least:
+            return False
         found = self._found
         self._scan(text, self._noted)
         if found:

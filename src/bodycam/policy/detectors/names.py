@@ -36,7 +36,7 @@ _LONGEST = max(map(len, NAMES))
 _URL_STOP = re.compile(rb"[\s'\"<>`|\\]")
 
 
-def _linear(pattern: bytes) -> "re2._Regexp":
+def linear(pattern: bytes) -> "re2._Regexp":
     """A pattern of RE2, which looks at each byte once, whatever the text."""
     options = re2.Options()
     options.encoding = re2.Options.Encoding.LATIN1
@@ -52,7 +52,7 @@ def _spread(name: bytes) -> bytes:
 
 _SPACES = rb"[ \t\n\r\f\v]*"
 # a name and what can make it worth a look: a quote, a sign or a comment behind it
-_HINT = _linear(
+_HINT = linear(
     rb"(?:"
     + b"|".join(map(_spread, (*NAMES, WORDY)))
     + rb")`?"
@@ -61,7 +61,7 @@ _HINT = _linear(
     rb"|" + _spread(IDENTIFIED) + _SPACES + rb"[wba\\/-]"
 )
 # a backslash ends a URL, but within a constant it may be one that escapes
-_ADDRESS = _linear(rb"://[^\s\v'\"<>`|@]*@")
+_ADDRESS = linear(rb"://[^\s\v'\"<>`|@]*@")
 
 
 def suspicious(folded: str) -> bool:
@@ -72,7 +72,7 @@ def suspicious(folded: str) -> bool:
     return (
         "pass" in folded
         or "pwd" in folded
-        or "://" in folded
+        or ("://" in folded and "@" in folded)
         or "secret" in folded
         or "token" in folded
         or "api" in folded

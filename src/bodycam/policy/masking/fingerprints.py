@@ -19,14 +19,18 @@ _LEAST_BITS = 48.0
 
 @final
 class Fingerprints:
-    """Makes fingerprints under one key (HMAC-SHA-256, RFC 2104, cut to 16 bytes)."""
+    """Makes fingerprints under one key (HMAC-SHA-256, RFC 2104, cut to 16 bytes).
 
-    __slots__ = ("_key",)
+    Of a `wanted` one the value is kept in `caught`, once it comes by.
+    """
 
-    def __init__(self, key: bytes) -> None:
+    __slots__ = ("_key", "_wanted", "caught")
+
+    def __init__(self, key: bytes, wanted: str = "") -> None:
         if len(key) < 32:
             raise ValueError("a fingerprint key has at least 32 bytes")
-        self._key = key
+        self._key, self._wanted = key, wanted
+        self.caught: bytes | None = None
 
     def of(self, rule: Rule, value: bytes) -> str:
         """The fingerprint of what a rule found, 32 hexadecimal digits; empty for what could be guessed."""
@@ -36,4 +40,7 @@ class Fingerprints:
         """The same of a value that no rule found."""
         if len(value) < _SHORTEST or entropy(value) * len(value) < _LEAST_BITS:
             return ""
-        return hmac.digest(self._key, value, hashlib.sha256)[:SIZE].hex()
+        made = hmac.digest(self._key, value, hashlib.sha256)[:SIZE].hex()
+        if made == self._wanted:
+            self.caught = value
+        return made

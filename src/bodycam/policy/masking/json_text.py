@@ -18,7 +18,10 @@ from bodycam.policy.masking.transforms import JSON, Choose, instead, masked
 # possessive, so that no text makes it go back
 _TOKEN = re.compile(rb'"(?:[^"\\]++|\\.)*+"|[{}\[\],:]|[^\s{}\[\],:"]++', re.DOTALL)
 _ESCAPE = re.compile(rb"\\(?:u[0-9a-fA-F]{4}|.)", re.DOTALL)
+_LETTERS = {b"b": b"\b", b"f": b"\f", b"n": b"\n", b"r": b"\r", b"t": b"\t"}
 _MOST_DEPTH = 10_000
+_SIGNS = b"{}[],:"
+_COLON = re.compile(rb"\s*+:")
 
 Found = list[tuple[Rule, bytes]]
 """What was masked: the rule that found it, and the value."""
@@ -55,7 +58,7 @@ def scannable(text: bytes) -> bytes:
     """The text for the one scan over everything: with escapes blanked, and what they stood for behind it."""
     if b"\\" not in text:
         return text
-    decoded = [_content(match.group()) for match in _TOKEN.finditer(text) if b"\\" in match.group()]
+    decoded = [content_of(match.group()) for match in _TOKEN.finditer(text) if b"\\" in match.group()]
     return b"\n".join((_blanked(text), *decoded))
 
 
@@ -74,19 +77,45 @@ def rewritten(
     Raises:
         BrokenJson: it is not JSON, and paths or a hit in it call for masks.
     """
-    # a secret is often known by the key before it, so that the text is looked at as a whole too
     find = _finder(matcher, exempt)
+    return _rewritten(text, places(text, paths), find, then, found)
+
+
+def loosely(text: bytes, start: int, matcher: Matcher, then: Choose, found: Found) -> bytes:
+    """`rewritten` for what may be a fragment of JSON or none: its strings and words, from `start` on.
+
+    What stands before `start` is looked at for what it tells of what follows, and not given back.
+    """
+    put = _rewritten(text, _tokens(text, start), matcher.find, then, found)
+    return put[start:] if start else put
+
+
+def strings(text: bytes) -> Iterator[tuple[int, int, bool]]:
+    """Where the strings and words of a text stand that need not be whole JSON, and whether each is a key."""
+    for match in _TOKEN.finditer(text):
+        if text[match.start()] not in _SIGNS:
+            yield match.start(), match.end(), _COLON.match(text, match.end()) is not None
+
+
+def _tokens(text: bytes, start: int) -> Iterator[Place]:
+    for match in _TOKEN.finditer(text, start):
+        if text[match.start()] not in _SIGNS:
+            yield Place(match.start(), match.end(), _COLON.match(text, match.end()) is not None, None)
+
+
+def _rewritten(text: bytes, where: Iterator[Place], find: Find, then: Choose, found: Found) -> bytes:
+    # a secret is often known by the key before it, so that the text is looked at as a whole too
     hits = find(_blanked(text))
     pieces: list[bytes] = []
     position = first = 0
-    for place in places(text, paths):
+    for place in where:
         while first < len(hits) and hits[first].end <= place.start:
             first += 1
         token = text[place.start : place.end]
         put = token
         if place.mask is not None:
             found.append((JSON, token))
-            value = instead(place.mask.then, JSON, _content(token))
+            value = instead(place.mask.then, JSON, content_of(token))
             put = b"null" if value is None else b'"%b"' % value
         elif find is not _nothing:
             within = _touching(hits, first, place)
@@ -129,7 +158,7 @@ def _touching(hits: Sequence[Hit], first: int, place: Place) -> list[Hit]:
 def _string(
     token: bytes, place: Place, within: Sequence[Hit], find: Find, then: Choose, found: Found
 ) -> bytes:
-    content, escaped = _content(token), b"\\" in token
+    content, escaped = content_of(token), b"\\" in token
     start, size = place.start + 1, len(content)
     spans = find(content)
     if not escaped:
@@ -148,7 +177,7 @@ def _string(
     put = masked(content, spans, then)
     if put is None:
         return b'"%b"' % mark(spans[0].rule.name) if place.key else b"null"
-    return _written(put) if escaped else b'"%b"' % put
+    return written(put) if escaped else b'"%b"' % put
 
 
 def _scalar(token: bytes, within: Sequence[Hit], then: Choose, found: Found) -> bytes:
@@ -206,7 +235,7 @@ def places(text: bytes, paths: Sequence[PathMask]) -> Iterator[Place]:
         elif wants_key:
             if taken is None:
                 yield Place(match.start(), match.end(), True, None)
-            here = _after(above[-1][1], _content(token).decode("utf-8", "surrogateescape"))
+            here = _after(above[-1][1], content_of(token).decode("utf-8", "surrogateescape"))
         elif taken is None:
             yield Place(match.start(), match.end(), False, _reached(here)[0])
     if above:
@@ -238,21 +267,33 @@ def _blanked(text: bytes) -> bytes:
     return _ESCAPE.sub(lambda match: b" " * len(match.group()), text)
 
 
-def _content(token: bytes) -> bytes:
+def content_of(token: bytes) -> bytes:
     """What a string means, in UTF-8; anything else as it stands."""
     if not token.startswith(b'"'):
         return token
     if b"\\" not in token:
         return token[1:-1]
     try:
-        return str(json.loads(token)).encode("utf-8", "surrogatepass")
+        said = json.loads(token.decode("utf-8", "replace"), strict=False)
     except ValueError:
-        # bytes that are no UTF-8, or an escape that JSON doesn't have
-        return _blanked(token[1:-1])
+        # an escape that JSON doesn't have, which some readers take for the letter behind it
+        return _ESCAPE.sub(_unescaped, token[1:-1])
+    return str(said).encode("utf-8", "surrogatepass")
 
 
-def _written(content: bytes) -> bytes:
-    text = content.decode("utf-8", "surrogatepass")
+def _unescaped(match: "re.Match[bytes]") -> bytes:
+    escape = match.group()
+    if len(escape) > 2:
+        return chr(int(escape[2:], 16)).encode("utf-8", "surrogatepass")
+    return _LETTERS.get(escape[1:], escape[1:])
+
+
+def written(content: bytes) -> bytes:
+    """A string of JSON that means this text; what is no UTF-8 in it becomes signs that say so."""
+    try:
+        text = content.decode("utf-8", "surrogatepass")
+    except UnicodeDecodeError:
+        text = content.decode("utf-8", "replace")
     written = json.dumps(text, ensure_ascii=False)
     try:
         return written.encode()

@@ -7,18 +7,24 @@ from typing import Final, Protocol
 from bodycam.config.masking import Capture, Captured
 from bodycam.model.column import Column as Described
 from bodycam.model.column import Holds
+from bodycam.model.media import Media
 from bodycam.model.operation import DOUBT, NAMED, Operation
 from bodycam.model.relation import Relations
 from bodycam.policy.detectors.marks import mark
+from bodycam.policy.masking.body_kinds import Audience, SniffedBody, received_body
 from bodycam.policy.masking.columns import CellKind, ColumnMask, Origin
 from bodycam.policy.masking.copied import CopyFormat
 from bodycam.policy.masking.copied_fields import BinaryFields, Field, copied_fields
 from bodycam.policy.masking.copy_format import copy_format
+from bodycam.policy.masking.json_text import PathMask
+from bodycam.policy.masking.looks import Looked
 from bodycam.policy.masking.origins import Effects, Origins
 from bodycam.policy.masking.policy import Plan, Rules
 from bodycam.policy.masking.relations import MaskedRelations
 from bodycam.policy.masking.screen import Hits, Screen
 from bodycam.policy.masking.sighting import Sighting, sightings
+from bodycam.policy.masking.stream import TextStream
+from bodycam.policy.masking.terminal import TerminalStream
 from bodycam.policy.masking.transforms import COLUMN
 from bodycam.policy.sql.facts import SqlFacts
 
@@ -106,6 +112,17 @@ class OpenMasks:
         self._effects: Effects = effects or _nobody_knows
         self.keeps_rows = capture.rows is Captured.FULL
         self.keeps_parameters = capture.parameters is Captured.FULL
+        self.keeps_bodies = capture.bodies is Captured.FULL
+        self.body_size = capture.body_size
+        rules = [one for one in (plan.client, plan.record) if one is not None]
+        self._in_bodies = any(one.matcher is not None or one.paths for one in rules)
+        self._changes_bodies = plan.client is not None and (
+            plan.client.matcher is not None or bool(plan.client.paths)
+        )
+        # they are asked first, and alone where no path is masked; the record's knows what the client's does
+        self._matchers = (
+            None if any(one.paths for one in rules) or plan.record.matcher is None else [plan.record.matcher]
+        )
         self._hits: list[Hits] = []
         self._own = (plan.client or plan.record).hits()
         self._copied_in = Hits(None)
@@ -192,6 +209,36 @@ class OpenMasks:
         masked = rules.text(raw, self._own)
         return text if masked is raw else masked.decode("utf-8", "surrogateescape")
 
+    def body(self, media: Media) -> SniffedBody | None:
+        """What a body from the target goes through; None where nothing in it is masked."""
+        if not self._in_bodies:
+            return None
+        plan = self._plan
+        return received_body(
+            media,
+            lambda: None if plan.client is None else _audience(plan.client),
+            lambda: None if plan.same else _audience(plan.record),
+            may_change=self._changes_bodies,
+            matchers=self._matchers,
+        )
+
+    def streams(self) -> "Texts | None":
+        """What texts from the target go through that come in pieces of other data."""
+        plan = self._plan
+        texts = Texts(plan.client, None if plan.same else plan.record, TextStream)
+        return None if texts.both is None and texts.record is None else texts
+
+    def terminal(self) -> "Texts | None":
+        """What programs print goes through, on a terminal or not."""
+        plan = self._plan
+        texts = Texts(plan.client, None if plan.same else plan.record, TerminalStream)
+        return None if texts.both is None and texts.record is None else texts
+
+    @property
+    def paths(self) -> Sequence[PathMask]:
+        """The paths at which JSON is masked in the record."""
+        return self._plan.record.paths
+
     def sightings(self) -> list[Sighting]:
         """What was met since this was last asked."""
         return sightings((*self._hits, self._own))
@@ -273,6 +320,36 @@ class OpenMasks:
         self._hits.append(hits)
 
 
+Kind = type[TextStream] | type[TerminalStream]
+
+
+class Texts:
+    """Streams for texts in pieces; all for the same audience count what they meet together."""
+
+    def __init__(self, both: Rules | None, record: Rules | None, kind: Kind) -> None:
+        self._hits: list[Hits] = []
+        self._kind = kind
+        self.both, self.record = self._maker(both), self._maker(record)
+
+    def sightings(self) -> list[Sighting]:
+        """What was met since this was last asked."""
+        return sightings(self._hits)
+
+    def _maker(self, rules: Rules | None) -> Callable[[], TextStream | TerminalStream] | None:
+        matcher = None if rules is None else rules.matcher
+        if rules is None or matcher is None:
+            return None
+        hits, then = rules.hits(), rules.then
+        self._hits.append(hits)
+
+        def make() -> TextStream | TerminalStream:
+            stream = self._kind(matcher, then)
+            stream.hits = hits
+            return stream
+
+        return make
+
+
 class _Result:
     """Which columns of one result are masked by name."""
 
@@ -290,6 +367,20 @@ class _Result:
         if found is None and self._relations.untold(column.origin):
             return self._lost
         return found
+
+
+def _audience(rules: Rules) -> Audience | None:
+    if rules.matcher is None and not rules.paths:
+        return None
+    hits = rules.hits()
+
+    def stream() -> TextStream | None:
+        made = rules.stream()
+        if made is not None:
+            made.hits = hits
+        return made
+
+    return Audience(Looked(rules.matcher, rules.then, rules.paths, hits), stream)
 
 
 def _not_told(data: bytes, hits: Hits) -> bytes:

@@ -35,7 +35,7 @@ _STRICTNESS = {Then.PARTIAL: 0, Then.REDACT: 1, Then.NULL: 2}
 class Rules:
     """What is masked for one audience at one target. Of several masks for one thing, the strictest counts."""
 
-    __slots__ = ("_columns", "_detecting", "_fingerprints", "_json", "_then", "matcher")
+    __slots__ = ("_columns", "_detecting", "_fingerprints", "_json", "_then", "matcher", "paths")
 
     def __init__(
         self, entries: Sequence[Mask], patterns: Patterns, fingerprints: Fingerprints | None
@@ -59,6 +59,7 @@ class Rules:
             for path in entry.json_paths:
                 self._json.append((PathMask(tuple(path_steps(path)), entry.then), unless))
         self._json.sort(key=lambda one: -_STRICTNESS[one[0].then])
+        self.paths = tuple(path for path, _ in self._json)
         self.matcher: Matcher | None = (
             patterns.matcher(sorted(self._then), placed=True) if self._then else None
         )

@@ -19,12 +19,14 @@ MOST_HELD: Final = 64 << 10
 CONTEXT: Final = 1 << 10
 # without a line's end nothing longer than this is found across pieces; the longest of rules is shorter
 WINDOW: Final = 8 << 10
-_BLOCK: Final = re.compile(rb"-----BEGIN[ A-Z0-9_-]{0,100}PRIVATE KEY(?: BLOCK)?-----")
-_BLOCK_END: Final = re.compile(rb"-----END[ A-Z0-9_-]{0,100}PRIVATE KEY(?: BLOCK)?-----")
+BLOCK: Final = re.compile(rb"-----BEGIN[ A-Z0-9_-]{0,100}PRIVATE KEY(?: BLOCK)?-----")
+BLOCK_END: Final = re.compile(rb"-----END[ A-Z0-9_-]{0,100}PRIVATE KEY(?: BLOCK)?-----")
 # longer than the first and the last line of a block, to know one that is not whole yet
-_OPENING: Final = 160
-_PRIVATE_KEY: Final = Rule("secrets.private-key", b"")
-_TOKEN_END: Final = re.compile(rb"[\s\"'`,;<>|(){}\[\]]")
+OPENING: Final = 160
+PRIVATE_KEY: Final = Rule("secrets.private-key", b"")
+TOKEN_END: Final = re.compile(rb"[\s\"'`,;<>|(){}\[\]]")
+# before a word: a number in groups, or the first line of a private key, as far as it has come
+BEGUN: Final = re.compile(rb"(?:-----BEGIN[ A-Z0-9_-]{0,120}|(?<![^\s])[0-9][0-9 .-]{0,40})\Z")
 
 
 @final
@@ -34,7 +36,18 @@ class TextStream:
     `same_size` keeps every mask as long as what it stands for, for streams whose length was announced.
     """
 
-    __slots__ = ("_block", "_blocks", "_context", "_held", "_matcher", "_most", "_same_size", "_then", "hits")
+    __slots__ = (
+        "_block",
+        "_blocks",
+        "_context",
+        "_held",
+        "_matcher",
+        "_most",
+        "_same_size",
+        "_then",
+        "changed",
+        "hits",
+    )
 
     def __init__(
         self,
@@ -52,7 +65,9 @@ class TextStream:
         self.hits = Hits(fingerprints)
         self._held = bytearray()
         self._context = b""
-        self._blocks = _PRIVATE_KEY.name in matcher.names
+        self._blocks = PRIVATE_KEY.name in matcher.names
+        self.changed = False
+        """Whether anything was masked."""
         # within a private key whose beginning has been masked and whose end has not come
         self._block = False
 
@@ -103,6 +118,23 @@ class TextStream:
         self._held.clear()
         return self._released(data)
 
+    def release_words(self) -> bytes:
+        """The same but for a word, or a number in groups, that has begun and is not longer than a window."""
+        if self._block or not self._held:
+            return b""
+        data = bytes(self._held)
+        start = max(0, len(data) - WINDOW)
+        ends = [match.end() for match in TOKEN_END.finditer(data, start)]
+        if ends:
+            begun = BEGUN.search(data, max(0, ends[-1] - OPENING), ends[-1])
+            cut = ends[-1] if begun is None else begun.start()
+        else:
+            cut = len(data) if start else 0
+        if not cut:
+            return b""
+        self._held[:] = data[cut:]
+        return self._released(data[:cut])
+
     def _cut(self, data: bytes) -> int:
         """How much of it can go on: up to the last line's end, or if it gets too much, all but a window."""
         size = len(data)
@@ -110,9 +142,9 @@ class TextStream:
         if size - cut >= self._most:
             # the token that stands there goes with what follows
             cut = size - WINDOW
-            ends = [match.end() for match in _TOKEN_END.finditer(data, cut - WINDOW, cut)]
+            ends = [match.end() for match in TOKEN_END.finditer(data, cut - WINDOW, cut)]
             cut = ends[-1] if ends else cut
-            across = _BLOCK.search(data, max(0, cut - _OPENING), cut + _OPENING) if self._blocks else None
+            across = BLOCK.search(data, max(0, cut - OPENING), cut + OPENING) if self._blocks else None
             if across is not None and across.start() < cut < across.end():
                 cut = across.start()
         opening = self._opened(data, cut)
@@ -120,14 +152,14 @@ class TextStream:
             return cut
         # a key is never as long as what may be held: what follows is taken out up to its end, whose own
         # beginning may be here already
-        return opening if size - opening < self._most else size - _OPENING
+        return opening if size - opening < self._most else size - OPENING
 
     def _opened(self, data: bytes, until: int) -> int | None:
         """Where a private key begins before `until` whose end is not there, or too far away."""
         if not self._blocks or b"-----BEGIN" not in data:
             return None
-        for match in _BLOCK.finditer(data, 0, until):
-            if _BLOCK_END.search(data, match.end(), min(until, match.end() + self._most)) is None:
+        for match in BLOCK.finditer(data, 0, until):
+            if BLOCK_END.search(data, match.end(), min(until, match.end() + self._most)) is None:
                 return match.start()
         return None
 
@@ -135,25 +167,25 @@ class TextStream:
         opened = self._opened(data, len(data))
         if opened is None:
             return self._masked(data)
-        end = _BLOCK_END.search(data, opened)
+        end = BLOCK_END.search(data, opened)
         until = len(data) if end is None else end.end()
-        self._block = end is None
+        self._block, self.changed = end is None, True
         before = self._masked(data[:opened]) if opened else b""
-        self.hits.add(_PRIVATE_KEY, b"")
-        put = mark(_PRIVATE_KEY.name)
+        self.hits.add(PRIVATE_KEY, b"")
+        put = mark(PRIVATE_KEY.name)
         if self._same_size:
             put = fitted(put, until - opened)
         return before + put + (self._released(data[until:]) if until < len(data) else b"")
 
     def _swallowed(self, data: bytes, out: list[bytes]) -> bytes:
         """What follows the end of the block that is open; all but that is gone."""
-        match = _BLOCK_END.search(data)
+        match = BLOCK_END.search(data)
         if match is not None:
             self._block = False
             if self._same_size:
                 out.append(b"*" * match.end())
             return data[match.end() :]
-        kept = data[-_OPENING:]
+        kept = data[-OPENING:]
         if self._same_size:
             out.append(b"*" * (len(data) - len(kept)))
         return kept
@@ -170,6 +202,7 @@ class TextStream:
         ]
         if not hits:
             return data
+        self.changed = True
         for hit in hits:
             self.hits.add(hit.rule, data[hit.start : hit.end])
         if self._same_size:

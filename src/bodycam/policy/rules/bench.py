@@ -4,16 +4,16 @@ Rules that read the same facts are asked together and remembered by the values o
 over statement kinds and tables are asked once for each mixture that comes up, not for each statement.
 """
 
-from collections.abc import Hashable, Sequence
-from dataclasses import dataclass, field
-from typing import Final
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, final
 
 from bodycam.config.rules import Action
 from bodycam.model.verdict import Decision, Verdict
-from bodycam.policy.rules import facts
 from bodycam.policy.rules.condition import NotYesOrNo, variables
-from bodycam.policy.rules.facts import Case
+from bodycam.policy.rules.facts import Case, key, reader
 from bodycam.policy.rules.rule import Rule
+from bodycam.policy.rules.told import has
 from bodycam.policy.rules.vocabulary import Lasting
 
 REMEMBERED: Final = 4096
@@ -35,32 +35,54 @@ class Said:
 NOTHING: Final = Said()
 
 
-@dataclass(slots=True)
+@final
 class _Group:
     """Rules that read the same facts."""
 
-    paths: tuple[str, ...]
-    rules: tuple[Rule, ...]
-    lasting: Lasting
-    about_sql: bool
-    remembered: dict[Hashable, Said] = field(default_factory=dict)
+    def __init__(
+        self,
+        paths: tuple[str, ...],
+        rules: tuple[Rule, ...],
+        about_sql: bool,
+        about_shell: bool,
+        about: frozenset[str],
+    ) -> None:
+        self.paths, self.rules, self.about = paths, rules, about
+        self.about_sql, self.about_shell = about_sql, about_shell
+        self.lasting = rules[0].lasting
+        self._always = not about_sql and not about_shell and not about
+        # counts and times hardly come twice
+        self._passing = self.lasting is Lasting.OPERATION
+        self._readers: list[Callable[[Case], Any]] = [reader(path) for path in paths]
+        self._remembered: dict[Hashable, Said] = {}
 
     def say(self, case: Case, policy: str) -> Said:
-        if self.about_sql and case.sql is None:
+        """What they say of an operation."""
+        if not self._always and not self._concerns(case):
             return NOTHING
-        values = [facts.value(path, case) for path in self.paths]
-        # counts and times hardly come twice
-        if self.lasting is Lasting.OPERATION:
+        values = [read(case) for read in self._readers]
+        if self._passing:
             return self._ask(values, policy)
-        key = facts.key(values)
-        said = self.remembered.get(key)
+        asked = key(values)
+        said = self._remembered.get(asked)
         if said is None:
             said = self._ask(values, policy)
             if _small(values):
-                if len(self.remembered) >= REMEMBERED:
-                    self.remembered.clear()
-                self.remembered[key] = said
+                if len(self._remembered) >= REMEMBERED:
+                    self._remembered.clear()
+                self._remembered[asked] = said
         return said
+
+    def _concerns(self, case: Case) -> bool:
+        if self.about_sql and case.sql is not None:
+            return True
+        if self.about_shell and case.shell is not None:
+            return True
+        facts = case.operation.facts
+        for branch in self.about:  # noqa: SIM110 - a generator costs as much as the question
+            if has(branch, facts):
+                return True
+        return False
 
     def _ask(self, values: Sequence[object], policy: str) -> Said:
         context = variables(dict(zip(self.paths, values, strict=True)))
@@ -78,31 +100,32 @@ class _Group:
                     continue
                 verdict = _verdict(rule, policy)
             strictest = stricter(strictest, verdict)
-        return Said(strictest, tuple(alerts))
+        return Said(strictest, tuple(alerts)) if strictest is not None or alerts else NOTHING
 
 
 class Bench:
-    """The rules for one kind of session, by how long what they say lasts."""
+    """The rules for one kind of session, by how long what they say lasts.
+
+    `passing` says that some have to be asked anew for each operation.
+    """
 
     def __init__(self, rules: Sequence[Rule], policy: str) -> None:
         self._policy = policy
-        grouped: dict[tuple[tuple[str, ...], bool], list[Rule]] = {}
+        grouped: dict[tuple[tuple[str, ...], bool, bool, frozenset[str]], list[Rule]] = {}
         for rule in rules:
-            grouped.setdefault((tuple(sorted(rule.paths)), rule.about_sql), []).append(rule)
+            alike = tuple(sorted(rule.paths)), rule.about_sql, rule.about_shell, rule.about
+            grouped.setdefault(alike, []).append(rule)
         groups = [
-            _Group(paths, tuple(members), members[0].lasting, about)
-            for (paths, about), members in grouped.items()
+            _Group(paths, tuple(members), about_sql, about_shell, about)
+            for (paths, about_sql, about_shell, about), members in grouped.items()
         ]
         self._lasting = [group for group in groups if group.lasting is not Lasting.OPERATION]
         self._passing = [group for group in groups if group.lasting is Lasting.OPERATION]
         self.paths = frozenset[str]().union(*(rule.paths for rule in rules))
         self.about_sql = any(rule.about_sql for rule in rules)
+        self.about_shell = any(rule.about_shell for rule in rules)
         self.empty = not rules
-
-    @property
-    def passing(self) -> bool:
-        """Whether some rules have to be asked anew for each operation."""
-        return bool(self._passing)
+        self.passing = bool(self._passing)
 
     def lasting(self, case: Case) -> Said:
         """What those rules say whose answer the session and the text of the operation decide."""
@@ -127,15 +150,15 @@ def stricter(one: Verdict | None, other: Verdict | None) -> Verdict | None:
 
 def both(one: Said, other: Said) -> Said:
     """What two say together."""
+    if one is NOTHING or other is NOTHING:
+        return other if one is NOTHING else one
     return Said(stricter(one.verdict, other.verdict), one.alerts + other.alerts)
 
 
 def _joined(groups: Sequence[_Group], case: Case, policy: str) -> Said:
     said = NOTHING
     for group in groups:
-        more = group.say(case, policy)
-        if more is not NOTHING:
-            said = both(said, more)
+        said = both(said, group.say(case, policy))
     return said
 
 

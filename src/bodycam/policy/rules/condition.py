@@ -3,8 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, final
 
-import cel
-
+from bodycam.policy.cel_alone import cel
 from bodycam.policy.rules import reading
 from bodycam.policy.rules.vocabulary import RULES, Lasting, Vocabulary
 
@@ -60,8 +59,11 @@ def lasting(path: str, vocabulary: Vocabulary = RULES) -> Lasting:
         known = vocabulary.by_path.get(path.rsplit(".", depth)[0])
         if known is not None:
             return known.lasting
-    # has() of a branch: whether an operation has such facts
-    return Lasting.STATEMENT
+    # has() of a branch: whether an operation has such facts, which may be known of the text or not
+    return max(
+        (one.lasting for one in vocabulary.known if one.path.startswith(path + ".")),
+        default=Lasting.STATEMENT,
+    )
 
 
 def _try(text: str, vocabulary: Vocabulary) -> None:

@@ -2,14 +2,15 @@
 
 import time
 from collections.abc import Callable, Hashable, Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Protocol
+from typing import Any, Protocol, final
 
 from bodycam.model.identity import Run
 from bodycam.model.operation import Operation
 from bodycam.model.target import Target
+from bodycam.policy.rules.told import KINDS, has, kind
 from bodycam.policy.rules.vocabulary import MISSING
+from bodycam.policy.shell.facts import ShellFacts
 from bodycam.policy.sql.facts import SqlFacts
 from bodycam.policy.usage import Usage
 
@@ -30,35 +31,58 @@ class Subject(Protocol):
     def policy(self) -> str: ...
 
 
-@dataclass(frozen=True, slots=True)
+@final
 class Case:
-    """One operation to be judged, with all that is known of it; `sql` is None where it is no SQL."""
+    """One operation to be judged, with all that is known of it.
 
-    operation: Operation
-    subject: Subject
-    sql: SqlFacts | None
-    usage: Usage
-    clock: Callable[[], float] = time.time
+    `sql` is None where it is no SQL, `shell` where it is no command line.
+    """
+
+    __slots__ = ("clock", "operation", "shell", "sql", "subject", "usage")
+
+    def __init__(
+        self,
+        operation: Operation,
+        subject: Subject,
+        sql: SqlFacts | None,
+        usage: Usage,
+        clock: Callable[[], float] = time.time,
+        shell: ShellFacts | None = None,
+    ) -> None:
+        self.operation, self.subject, self.sql, self.shell = operation, subject, sql, shell
+        self.usage, self.clock = usage, clock
 
 
-def value(path: str, case: Case) -> Any:
-    """What stands at a path; MISSING where nothing does."""
+def reader(path: str) -> Callable[[Case], Any]:
+    """What reads a path of a case; it gives MISSING where nothing stands there."""
     found = _READ.get(path)
     if found is not None:
-        return found(case)
+        return found
     if path.startswith("op.sql."):
-        return getattr(case.sql, path[7:], MISSING)
+        name = path[7:]
+        return lambda case: getattr(case.sql, name, MISSING)
+    if path.startswith("op.shell."):
+        word = path[9:]
+        return lambda case: getattr(case.shell, word, MISSING)
     for root, labels in _OPEN.items():
         if path.startswith(root + "."):
-            return labels(case).get(path[len(root) + 1 :], MISSING)
+            label = path[len(root) + 1 :]
+            return lambda case: labels(case).get(label, MISSING)
     if path == "op.sql":
-        return MISSING if case.sql is None else True
-    return True  # has() of a branch that every operation has
+        return lambda case: MISSING if case.sql is None else True
+    if path == "op.shell":
+        return lambda case: MISSING if case.shell is None else True
+    if path in KINDS:
+        return lambda case: True if has(path, case.operation.facts) else MISSING
+    if kind(path) is not None:
+        flat = path[3:]
+        return lambda case: case.operation.facts.get(flat, MISSING)
+    return lambda case: True  # has() of a branch that every operation has
 
 
 def key(values: list[Any]) -> Hashable:
     """Values of facts as the key under which a verdict on them is remembered."""
-    return tuple([tuple(sorted(one.items())) if isinstance(one, Mapping) else one for one in values])
+    return tuple([tuple(sorted(one.items())) if isinstance(one, dict) else one for one in values])
 
 
 def _parameters(case: Case) -> list[str | None]:

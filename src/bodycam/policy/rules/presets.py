@@ -55,4 +55,11 @@ PRESETS: dict[str, Preset] = {
         "Ask for fewer rows, or let the database aggregate them.",
         "No `COPY ... TO`, and no more than 100,000 rows a run.",
     ),
+    "no-unclear-requests": Preset(
+        '(has(op.llm.unknown) && op.llm.unknown != "") || (has(op.mcp.unknown) && op.mcp.unknown != "")',
+        Action.DENY,
+        "it can't be told for certain what this asks of a model or a tool",
+        "Send plain JSON in UTF-8, with each key once.",
+        "No request to a model or a server of tools that two parsers could read in two ways.",
+    ),
 }

@@ -2,15 +2,15 @@
 
 from dataclasses import dataclass
 
-import cel
-
 from bodycam.config.people import TargetSelector
 from bodycam.config.rules import Action
 from bodycam.model.identity import Run
 from bodycam.model.target import Target
 from bodycam.model.verdict import Terms
 from bodycam.policy.access import selects
+from bodycam.policy.cel_alone import cel
 from bodycam.policy.rules.condition import Condition
+from bodycam.policy.rules.told import KINDS, kind
 from bodycam.policy.rules.vocabulary import Lasting
 
 
@@ -43,6 +43,16 @@ class Rule:
     def about_sql(self) -> bool:
         """Whether it reads what statements do, and so says nothing of what is no SQL."""
         return any(path.startswith("op.sql.") for path in self.when.paths)
+
+    @property
+    def about_shell(self) -> bool:
+        """Whether it reads what command lines run, and so says nothing of what is none."""
+        return any(path.startswith("op.shell.") for path in self.when.paths)
+
+    @property
+    def about(self) -> frozenset[str]:
+        """The kinds of facts that it reads and protocols tell; it says nothing of what has none of them."""
+        return frozenset(branch for path in self.when.paths if path not in KINDS and (branch := kind(path)))
 
     def concerns(self, run: Run, target: Target) -> bool:
         """Whether it is about sessions of this run with this target."""

@@ -4,33 +4,10 @@
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from enum import IntEnum
 from typing import Any, final
 
-
-class Lasting(IntEnum):
-    """For how long a fact stays what it is; a verdict is remembered no longer than what it was made of."""
-
-    SESSION = 1  # who, which target: fixed when the session opens
-    STATEMENT = 2  # a function of the operation's verb and text
-    OPERATION = 3  # parameters, counts, the time: asked anew each time
-
-
-@dataclass(frozen=True, slots=True)
-class Known:
-    """A path that conditions may read.
-
-    `sample` is a value of its type, for the trial that every condition has to stand at load; `open` says that
-    any name may follow (labels).
-    """
-
-    path: str
-    lasting: Lasting
-    sample: Any
-    meaning: str
-    open: bool = False
-
+from bodycam.policy.rules.lasting import Known, Lasting
+from bodycam.policy.rules.told import TOLD
 
 _S, _T, _O = Lasting.SESSION, Lasting.STATEMENT, Lasting.OPERATION
 _WORDS = ("word",)
@@ -62,6 +39,28 @@ SQL = tuple(
     )
 )
 
+SHELL = tuple(
+    Known(f"op.shell.{name}", _T, sample, meaning)
+    for name, sample, meaning in (
+        ("programs", _WORDS, "programs and builtins that run, without their folders"),
+        ("programs_written", _WORDS, "the same as they are written: `/bin/rm`"),
+        ("argv", _WORDS, "each command with its arguments, as one text"),
+        ("reads", _WORDS, "paths that are read, by redirections and by programs that are known"),
+        ("writes", _WORDS, "paths that are written"),
+        ("deletes", _WORDS, "paths that are deleted or moved away"),
+        ("redirects", _WORDS, "redirections: `>/tmp/x`, `2>&1`, `<<`"),
+        ("pipes", _WORDS, "what flows from one program into another: `curl|sh`"),
+        ("sudo", _WORDS, "users that something is run as: `root`, `?` where the text doesn't tell"),
+        ("interpreters", _WORDS, "interpreters of other languages that run"),
+        ("functions", _WORDS, "functions defined"),
+        ("variables", _WORDS, "variables read"),
+        ("assigns", _WORDS, "variables set"),
+        ("substitutions", True, "whether commands are put in the place of words: `$(...)`, `<(...)`"),
+        ("background", True, "whether something is left to run in the background by `&`"),
+        ("unknown", _WORDS, "why it can't be told what runs; empty where it can"),
+    )
+)
+
 KNOWN: tuple[Known, ...] = (
     Known(
         "op.verb",
@@ -71,6 +70,8 @@ KNOWN: tuple[Known, ...] = (
     ),
     Known("op.text", _T, "select 1", "what was asked, in the client's own words"),
     *SQL,
+    *SHELL,
+    *TOLD,
     Known("op.parameters", _O, _WORDS, "the values handed over beside the text, as text; null for NULL"),
     Known("op.facts", _O, {"portal": "c"}, "what else the protocol knows of it", open=True),
     Known("principal.issuer", _S, "bodycam", "who vouches for whoever started the run"),
@@ -133,8 +134,19 @@ class Vocabulary:
             if path in self.branches:
                 place.setdefault(leaf, {})
             else:
-                place[leaf] = list(value) if isinstance(value, tuple) else value
+                place[leaf] = _plain(value)
         return grown
 
 
+def _plain(value: Any) -> Any:
+    """A value as conditions take it, which know lists and no tuples."""
+    if isinstance(value, tuple):
+        return list(value)
+    if isinstance(value, dict):
+        return {name: _plain(one) for name, one in value.items()}
+    return value
+
+
 RULES = Vocabulary(KNOWN, "docs/rules.md")
+
+__all__ = ["KNOWN", "MISSING", "RULES", "Known", "Lasting", "Vocabulary"]

@@ -1,10 +1,9 @@
-"""From a statement's text to its facts, once for each text."""
+"""From a statement's text to its facts, once for each shape of a text."""
 
-import time
-from collections import OrderedDict
 from collections.abc import Mapping
 from typing import Any, Final, final
 
+from bodycam.policy.known_texts import KnownTexts
 from bodycam.policy.sql.bodies import BODIES
 from bodycam.policy.sql.calls import CALLS
 from bodycam.policy.sql.commands import COMMANDS
@@ -16,6 +15,7 @@ from bodycam.policy.sql.privileges import PRIVILEGES
 from bodycam.policy.sql.queries import QUERIES
 from bodycam.policy.sql.scope import Scope
 from bodycam.policy.sql.settings import SETTINGS
+from bodycam.policy.sql.shape import shape, tells
 from bodycam.policy.sql.walker import Handler, Walker
 
 NODES: Final[Mapping[str, Handler]] = {
@@ -96,48 +96,30 @@ def _shows_something(gathering: Gathering) -> bool:
 
 @final
 class SqlAnalysis:
-    """Facts by text, kept while there is room.
+    """Facts by text; texts of one shape (`shape.py`) have the same ones."""
 
-    Bounded by number and by the texts' characters; the ones longest not asked for go first. A text longer
-    than `max_text` characters is analysed each time: few such come twice, and none shall push out hundreds
-    of others.
-    """
+    __slots__ = ("texts",)
 
-    __slots__ = ("_facts", "_kept", "_max_bytes", "_max_count", "_max_text", "hits", "misses", "seconds")
-
-    def __init__(
-        self, max_count: int = 10_000, max_bytes: int = 8 * 1024 * 1024, max_text: int = 8192
-    ) -> None:
-        self._max_count, self._max_bytes, self._max_text = max_count, max_bytes, max_text
-        self._facts: OrderedDict[str, SqlFacts] = OrderedDict()
-        self._kept = 0
-        self.hits = 0
-        self.misses = 0
-        self.seconds = 0.0  # spent on texts that were not known yet
+    def __init__(self) -> None:
+        self.texts: KnownTexts[SqlFacts] = KnownTexts(
+            analyse, max_count=10_000, max_characters=8 << 20, max_text=8_192
+        )
 
     def facts(self, text: str) -> SqlFacts:
         """The facts of a statement; never raises."""
-        known = self._facts.get(text)
+        texts = self.texts
+        known = texts.known(text)
         if known is not None:
-            self.hits += 1
-            self._facts.move_to_end(text)
             return known
-        self.misses += 1
-        began = time.perf_counter()
-        found = analyse(text)
-        self.seconds += time.perf_counter() - began
-        if len(text) <= self._max_text:
-            self._keep(text, found)
-        return found
+        shaped = shape(text)
+        if shaped is not None and shaped != text:
+            known = texts.known(shaped)
+            if known is None:
+                known = texts.analysed(shaped)
+            if tells(known):
+                return known
+        return texts.analysed(text)
 
-    @property
-    def kept(self) -> tuple[int, int]:
-        """How many texts are known, and how many characters they have."""
-        return len(self._facts), self._kept
-
-    def _keep(self, text: str, found: SqlFacts) -> None:
-        self._facts[text] = found
-        self._kept += len(text)
-        while len(self._facts) > self._max_count or self._kept > self._max_bytes:
-            gone, _ = self._facts.popitem(last=False)
-            self._kept -= len(gone)
+    def shape(self, text: str) -> str | None:
+        """A text that stands for this one where it has the very same facts; None where there is none."""
+        return shape(text)

@@ -9,7 +9,8 @@ import pytest
 import re2
 
 from bodycam.policy.detectors import known, secrets, stored
-from bodycam.policy.detectors.database import Database, by_line
+from bodycam.policy.detectors.automaton import Automaton
+from bodycam.policy.detectors.database import LEAST, Database, by_line
 from bodycam.policy.detectors.marks import MARK, mark, mask_token_in
 from bodycam.policy.detectors.matcher import MAX_HITS, Matcher
 from bodycam.policy.detectors.patterns import Patterns, UnknownDetector
@@ -277,3 +278,29 @@ def test_what_a_scan_looks_for_first_stands_in_all_that_a_pattern_matches(patter
 def test_each_part_is_one_of_a_pattern_that_is_listed() -> None:
     listed = {hashlib.sha256(str(one["pattern"]).encode()).hexdigest() for one in secrets.listed()}
     assert set(secrets.PARTS) <= listed
+
+
+@pytest.mark.parametrize(
+    ("patterns", "least"),
+    [
+        ([b"k-[0-9]{6}"], LEAST),
+        ([rb"(?:^|\s)k-[0-9]{5,}(?:\s|;)"], LEAST),
+        # what stands around may be nothing at all
+        ([rb"(?:^|\s)k-[0-9]{5}(?:\s|$)"], 0),
+        ([rb"\bk-[0-9]{5}\b"], 0),
+        ([b"k-[0-9]{6}", b"[0-9]{7}", b"key-[0-9]{9}"], 0),
+    ],
+)
+def test_it_is_known_where_nothing_short_can_match(patterns: list[bytes], least: int) -> None:
+    found = Database.open(dict(enumerate(patterns)), None)
+
+    assert found.least == least
+
+
+def test_what_is_shorter_than_any_secret_is_none(patterns: Patterns, matcher: Matcher, cache: Path) -> None:
+    chosen = patterns.chosen([secrets.GROUP])
+    assert Automaton.open(list(dict.fromkeys(one.rule.coarse for one in chosen)), cache).least == LEAST
+    assert not patterns.matcher([secrets.GROUP]).suspicious(b"x" * (LEAST - 1))
+    # one's own may be as short as they like
+    assert matcher.suspicious(b"E123456")
+    assert matcher.find(b"E123456") != []

@@ -70,6 +70,26 @@ def test_what_is_held_goes_on_when_time_is_up(matcher: Matcher) -> None:
     assert [(seen.detector, seen.count) for seen in one.hits.take()] == [("secrets.aws-access-token", 1)]
 
 
+@pytest.mark.parametrize("name", TEXTS)
+def test_words_that_have_begun_wait_on_so_that_a_slow_secret_is_found(matcher: Matcher, name: str) -> None:
+    text, after = TEXTS[name]
+    one = stream(matcher)
+    out = [one.feed(text[at : at + 1]) + one.release_words() for at in range(len(text))]
+    assert b"".join(out) + one.flush() == after
+
+
+def test_whole_words_go_on_and_a_word_without_end_does_not_wait_for_ever(matcher: Matcher) -> None:
+    one = stream(matcher)
+    one.feed(b"it costs 12 euro (abo")
+    assert one.release_words() == b"it costs 12 euro ("
+    assert one.release_words() == b""
+    one.feed(b"ut) 12 ")
+    # a number may go on in another group
+    assert one.release_words() == b"about) "
+    one.feed(b"x" * WINDOW)
+    assert one.release_words() == b"12 " + b"x" * WINDOW
+
+
 def test_the_rest_of_a_token_that_was_let_go_is_masked(matcher: Matcher) -> None:
     one = stream(matcher)
     one.feed(AWS[:10])

@@ -12,6 +12,7 @@ from bodycam.model.verdict import Verdict
 from bodycam.policy.decision import DecisionPoint
 from bodycam.policy.rules.compiling import compile_rules
 from bodycam.policy.sql.analysis import SqlAnalysis
+from bodycam.registry import WANTS
 
 HEADER = """
 agents: {bot: {}, other: {}}
@@ -25,7 +26,7 @@ def settings(rules: str, more: str = "") -> Settings:
     from pathlib import Path
 
     text = HEADER + more + "rules:\n" + rules
-    return parse(text, file="bodycam.yaml", folder=Path("/srv"), protocols={"postgres"})
+    return parse(text, file="bodycam.yaml", folder=Path("/srv"), protocols=WANTS)
 
 
 @dataclass

@@ -48,7 +48,7 @@ def test_a_label_may_be_asked_for_first_or_targets_selected() -> None:
 
 def test_presets_that_are_not_there_and_presets_that_contradict() -> None:
     assert faults("  - {preset: read-mostly}") == [
-        "rules.0.preset: expected one of no-bulk-export, no-destructive-sql, no-program, read-only"
+        "rules.0.preset: expected one of no-bulk-export, no-destructive-sql, no-program, no-unclear-requests, read-only"
     ]
     (fault,) = faults("  - {preset: read-only}\n  - {preset: read-only, then: alert}")
     assert fault.startswith("rules.1.then: expected what rule 1 says")

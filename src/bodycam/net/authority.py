@@ -4,7 +4,6 @@ Keys are ECDSA on P-256. A request's own names are never taken over: who signs d
 """
 
 import ipaddress
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -17,13 +16,15 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from bodycam.net.key_files import KeyFileError, read_file, write_new
+
 AUTHORITY_LIFETIME = timedelta(days=3653)
 LEAF_LIFETIME = timedelta(days=1)
 SKEW = timedelta(minutes=5)
 """How far a certificate's start lies back, for clocks that are behind."""
 
 
-class AuthorityError(Exception):
+class AuthorityError(KeyFileError):
     """A key, certificate or request is not usable; the text says which and why."""
 
 
@@ -84,9 +85,9 @@ class Authority:
         """The authority that `save` wrote.
 
         Raises:
-            AuthorityError: a file is missing or bad, or the two do not belong together.
+            KeyFileError: a file is missing or bad, or the two do not belong together.
         """
-        key_pem, certificate_pem = _read(key_file), _read(certificate_file)
+        key_pem, certificate_pem = read_file(key_file), read_file(certificate_file)
         try:
             key = serialization.load_pem_private_key(key_pem, None)
         except (ValueError, TypeError, UnsupportedAlgorithm) as error:
@@ -103,10 +104,10 @@ class Authority:
         """Write the key (mode 0600) and the certificate (0644) to new files.
 
         Raises:
-            AuthorityError: a file is there already, or can't be written.
+            KeyFileError: a file is there already, or can't be written.
         """
-        _write(key_file, _key_pem(self._key), 0o600)
-        _write(certificate_file, self.certificate_pem, 0o644)
+        write_new(key_file, _key_pem(self._key), 0o600)
+        write_new(certificate_file, self.certificate_pem, 0o644)
 
     @property
     def certificate_pem(self) -> bytes:
@@ -251,21 +252,3 @@ def _key_pem(key: ec.EllipticCurvePrivateKey) -> bytes:
     return key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
-
-
-def _read(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise AuthorityError(f"{path} can't be read: {error.strerror or error}") from error
-
-
-def _write(path: Path, data: bytes, mode: int) -> None:
-    try:
-        fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
-        with os.fdopen(fd, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(fd)
-    except OSError as error:
-        raise AuthorityError(f"{path} can't be written: {error.strerror or error}") from error

@@ -5,18 +5,26 @@ it, so that a client with a wrong certificate would see nothing but the end (RFC
 for that).
 """
 
+import contextlib
 import ssl
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Iterator
 from contextvars import ContextVar
 from dataclasses import dataclass
+from typing import Any, cast
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Handshake:
-    """One handshake, and why it failed once it has; `failed` is called at that moment."""
+    """One handshake, and why it failed once it has; `failed` is called at that moment.
+
+    `server_name` is what the client asked for (SNI, RFC 6066), "" for nothing. It is told by contexts that
+    listen for it.
+    """
 
     failed: Callable[[], None]
     failure: ssl.SSLError | None = None
+    server_name: str = ""
 
 
 _WATCHED: ContextVar[Handshake | None] = ContextVar("handshake", default=None)
@@ -36,6 +44,8 @@ class Outspoken(ssl.SSLObject):
     when the peer has answered to the alert, has closed, or has let the handshake's time run out.
     """
 
+    watching: Handshake | None = None
+    """Who waits for this handshake; where nobody is named it is the running task's (`watched`)."""
     _failure: ssl.SSLError | None = None
 
     def do_handshake(self) -> None:
@@ -52,7 +62,36 @@ class Outspoken(ssl.SSLObject):
             raise
         except ssl.SSLError as error:
             self._failure = error
-            if (watching := _WATCHED.get()) is not None:
-                watching.failure = error
-                watching.failed()
+            if (waits := self.watching or _WATCHED.get()) is not None:
+                waits.failure = error
+                waits.failed()
             raise ssl.SSLWantReadError from error
+
+
+class WatchedContext(ssl.SSLContext):
+    """A context that serves many connections, each of whose handshakes is watched by somebody of its own.
+
+    `watched` finds the running task's, and uvloop begins TLS of a connection that stands already in the
+    context of the task that accepted it. Both loops make a handshake's object in the order of `start_tls`.
+    """
+
+    def __init__(self, protocol: int) -> None:
+        self._expected: deque[Handshake] = deque()
+
+    @contextlib.contextmanager
+    def expecting(self, handshake: Handshake) -> Iterator[None]:
+        """The next `start_tls` with this context, called inside without another wait before, is this one."""
+        self._expected.append(handshake)
+        try:
+            yield
+        finally:
+            # it never began, or it was taken out
+            with contextlib.suppress(ValueError):
+                self._expected.remove(handshake)
+
+    def wrap_bio(self, *args: Any, **options: Any) -> ssl.SSLObject:
+        """The object of a connection's TLS; its handshake is that of who waits longest."""
+        made = super().wrap_bio(*args, **options)
+        if self._expected:
+            cast("Outspoken", made).watching = self._expected.popleft()
+        return made

@@ -27,6 +27,7 @@ class Metadata:
     token: str | None
     device_authorization: str | None
     revocation: str | None
+    end_session: str | None = None
 
 
 def metadata_url(issuer: str) -> str:
@@ -50,6 +51,7 @@ def read_metadata(data: bytes, issuer: str) -> Metadata:
         _address(plain, "token_endpoint"),
         _address(plain, "device_authorization_endpoint"),
         _address(plain, "revocation_endpoint"),
+        _address(plain, "end_session_endpoint"),
     )
 
 
@@ -63,10 +65,12 @@ def authorization_page(
     nonce: str,
     verifier: str,
     max_age: int,
+    anew: bool,
 ) -> str:
     """Where a browser is sent to sign in, and from there `back` (RFC 6749, 4.1.1; RFC 7636, 4.3).
 
-    Who signed in longer than `max_age` seconds ago is asked to do it again.
+    Who signed in longer than `max_age` seconds ago is asked to do it again; with `anew` everybody is asked
+    something, whatever session they have there.
     """
     wanted = tuple(scopes)
     query = {
@@ -80,9 +84,21 @@ def authorization_page(
         "code_challenge_method": "S256",
         "max_age": str(max_age),
     }
+    # one value only: there are providers that take no two
     if "offline_access" in wanted:
         query["prompt"] = "consent"  # OpenID Connect Core, section 11: else it is ignored
-    return f"{endpoint}{'&' if urlsplit(endpoint).query else '?'}{urlencode(query)}"
+    elif anew:
+        query["prompt"] = "login"
+    return _with(endpoint, query)
+
+
+def leaving_page(endpoint: str, *, client_id: str) -> str:
+    """Where a browser ends the person's session at the provider (OpenID Connect RP-Initiated Logout 1.0, 2).
+
+    There is no `id_token_hint` in it, though it would spare the person a question there: an ID token is what
+    people call the gateway with, and an address is kept and logged wherever it goes.
+    """
+    return _with(endpoint, {"client_id": client_id})
 
 
 def challenge_of(verifier: str) -> str:
@@ -109,6 +125,10 @@ def plain_object(data: bytes) -> dict[str, Any]:
     if not isinstance(plain, dict):
         raise NotOpenId("what it answers is no JSON object")
     return plain
+
+
+def _with(endpoint: str, query: Mapping[str, str]) -> str:
+    return f"{endpoint}{'&' if urlsplit(endpoint).query else '?'}{urlencode(query)}"
 
 
 def _address(plain: Mapping[str, Any], name: str) -> str | None:

@@ -7,9 +7,11 @@ import os
 import ssl
 from collections.abc import Sequence
 from pathlib import Path
+from typing import cast
 
 from bodycam.model.target import TlsMode
-from bodycam.net.handshake import Outspoken
+from bodycam.net.handshake import Outspoken, WatchedContext
+from bodycam.net.host_names import is_address
 
 SYSTEM = "system"
 """The value of a CA file that means the system's own authorities, as libpq's `sslrootcert=system` does."""
@@ -35,15 +37,44 @@ def server_context(
         TlsError: key and chain are no PEM or do not belong together, or `clients` is no certificate.
     """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    _serve(context, key_pem, chain_pem, alpn)
+    if clients is not None:
+        _ask_for_certificates(context, clients)
+    return context
+
+
+def host_context(key_pem: bytes, chain_pem: bytes, host: str, *, alpn: Sequence[str] = ()) -> WatchedContext:
+    """The context in which the gateway stands for `host`, as `host_names.checked` has it: TLS 1.2 or newer.
+
+    A client that asks for another server than a `host` which is a name is refused (alert unrecognized_name,
+    RFC 6066, section 3): what it wants to reach was decided by `host`. Of an address nothing can be asked.
+
+    Raises:
+        TlsError: key and chain are no PEM or do not belong together.
+    """
+    context = WatchedContext(ssl.PROTOCOL_TLS_SERVER)
+    _serve(context, key_pem, chain_pem, alpn)
+    named = not is_address(host)
+
+    def asked(connection: ssl.SSLObject, name: str | None, _context: ssl.SSLContext) -> int | None:
+        waits = cast("Outspoken", connection).watching
+        if waits is not None:
+            waits.server_name = name or ""
+        if named and name and name.lower().removesuffix(".") != host:
+            return ssl.AlertDescription.ALERT_DESCRIPTION_UNRECOGNIZED_NAME
+        return None
+
+    context.sni_callback = asked
+    return context
+
+
+def _serve(context: ssl.SSLContext, key_pem: bytes, chain_pem: bytes, alpn: Sequence[str]) -> None:
     context.sslobject_class = Outspoken
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.options |= ssl.OP_NO_COMPRESSION | ssl.OP_NO_RENEGOTIATION | ssl.OP_CIPHER_SERVER_PREFERENCE
     _load_chain(context, key_pem, chain_pem)
     if alpn:
         context.set_alpn_protocols(list(alpn))
-    if clients is not None:
-        _ask_for_certificates(context, clients)
-    return context
 
 
 def _ask_for_certificates(context: ssl.SSLContext, authority: bytes) -> None:

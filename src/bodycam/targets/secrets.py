@@ -18,6 +18,7 @@ from typing import BinaryIO
 from bodycam.config.secret import SecretSource
 
 MAX_BYTES = 16 * 1024
+KNOWN_HOSTS_MOST = 64 * 1024
 TIMEOUT = 10.0
 
 
@@ -28,11 +29,31 @@ class SecretUnavailable(Exception):
 async def read_secret(
     source: SecretSource, *, environment: Mapping[str, str] = os.environ, timeout: float = TIMEOUT
 ) -> str:
-    """The secret that `source` refers to.
+    """The secret that `source` refers to: the first line of a file or of what a command printed.
 
     Raises:
         SecretUnavailable: it is not there, not readable, empty, too long, or not in time.
     """
+    return await _read(source, _first_line, environment, timeout)
+
+
+async def read_secret_text(
+    source: SecretSource, *, environment: Mapping[str, str] = os.environ, timeout: float = TIMEOUT
+) -> str:
+    """All that `source` refers to, of however many lines.
+
+    Raises:
+        SecretUnavailable: it is not there, not readable, empty, too long, no text, or not in time.
+    """
+    return await _read(source, _text, environment, timeout)
+
+
+async def _read(
+    source: SecretSource,
+    take: Callable[[bytes, str], str],
+    environment: Mapping[str, str],
+    timeout: float,
+) -> str:
     if source.env is not None:
         value = environment.get(source.env)
         if not value:
@@ -42,8 +63,8 @@ async def read_secret(
         async with asyncio.timeout(timeout):
             if source.file is not None:
                 # a file may lie on a network, so that reading it may take as long as it likes
-                return await asyncio.to_thread(_from_file, source.file)
-            return await _from_command(source.command or ())
+                return await asyncio.to_thread(_from_file, source.file, take)
+            return await _from_command(source.command or (), take)
     except TimeoutError:
         raise SecretUnavailable(f"{source_name(source)} gave nothing within {timeout:g} seconds") from None
 
@@ -66,18 +87,23 @@ async def read_certificate(path: Path, *, timeout: float = TIMEOUT) -> str:
     return await _whole(path, _plain, timeout)
 
 
-async def _whole(path: Path, read: Callable[[Path], bytes], timeout: float) -> str:
+async def read_known_hosts(path: Path, *, timeout: float = TIMEOUT) -> str:
+    """The text of a file with hosts' public keys, which anybody may read; it ends with a line's end.
+
+    Raises:
+        SecretUnavailable: it is not there, too long, no text, or not in time.
+    """
+    text = await _whole(path, lambda path: _plain(path, KNOWN_HOSTS_MOST), timeout, KNOWN_HOSTS_MOST)
+    return text.removesuffix("\n") + "\n"
+
+
+async def _whole(path: Path, read: Callable[[Path], bytes], timeout: float, most: int = MAX_BYTES) -> str:
     try:
         async with asyncio.timeout(timeout):
             data = await asyncio.to_thread(read, path)
     except TimeoutError:
         raise SecretUnavailable(f"the file {path} gave nothing within {timeout:g} seconds") from None
-    if not data or len(data) > MAX_BYTES:
-        raise SecretUnavailable(f"the file {path} is {'too long' if data else 'empty'}")
-    try:
-        return data.decode("utf-8")
-    except UnicodeDecodeError:
-        raise SecretUnavailable(f"the file {path} is not text, as PEM is") from None
+    return _text(data, f"the file {path}", most)
 
 
 def source_name(source: SecretSource) -> str:
@@ -89,8 +115,8 @@ def source_name(source: SecretSource) -> str:
     return f"the command {(source.command or ('',))[0]}"
 
 
-def _from_file(path: Path) -> str:
-    return _first_line(_private(path), f"the file {path}")
+def _from_file(path: Path, take: Callable[[bytes, str], str]) -> str:
+    return take(_private(path), f"the file {path}")
 
 
 def _private(path: Path) -> bytes:
@@ -106,9 +132,9 @@ def _private(path: Path) -> bytes:
         return _content(file, path)
 
 
-def _plain(path: Path) -> bytes:
+def _plain(path: Path, most: int = MAX_BYTES) -> bytes:
     with _opened(path) as file:
-        return _content(file, path)
+        return _content(file, path, most)
 
 
 def _opened(path: Path) -> BinaryIO:
@@ -123,14 +149,14 @@ def _opened(path: Path) -> BinaryIO:
     return os.fdopen(descriptor, "rb")
 
 
-def _content(file: BinaryIO, path: Path) -> bytes:
+def _content(file: BinaryIO, path: Path, most: int = MAX_BYTES) -> bytes:
     try:
-        return file.read(MAX_BYTES + 1)
+        return file.read(most + 1)
     except OSError as error:
         raise SecretUnavailable(f"the file {path} can't be read: {error.strerror}") from error
 
 
-async def _from_command(command: tuple[str, ...]) -> str:
+async def _from_command(command: tuple[str, ...], take: Callable[[bytes, str], str]) -> str:
     name = f"the command {command[0]}"
     try:
         process = await asyncio.create_subprocess_exec(
@@ -162,7 +188,16 @@ async def _from_command(command: tuple[str, ...]) -> str:
         await process.wait()
     if status != 0:
         raise SecretUnavailable(f"{name} ended with status {status}")
-    return _first_line(data, name)
+    return take(data, name)
+
+
+def _text(data: bytes, name: str, most: int = MAX_BYTES) -> str:
+    if not data or len(data) > most:
+        raise SecretUnavailable(f"{name} is {'too long' if data else 'empty'}")
+    try:
+        return data.decode("utf-8")
+    except UnicodeDecodeError:
+        raise SecretUnavailable(f"{name} is not text, as PEM is") from None
 
 
 def _first_line(data: bytes, name: str) -> str:

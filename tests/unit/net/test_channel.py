@@ -34,13 +34,13 @@ async def pair(folder: Path, answer: Answer, own: Answer = silent) -> AsyncItera
     client = await connect(folder / "s", own)
     running = asyncio.create_task(client.run())
     try:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(30):
             yield client
     finally:
         client.close()
         await running
         await server.stop()
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             while server.channels:
                 await asyncio.sleep(0.01)
 
@@ -198,7 +198,7 @@ async def test_a_peer_that_talks_nonsense_is_cut_off(tmp_path: Path, sent: bytes
     reader, writer = await asyncio.open_unix_connection(str(tmp_path / "s"))
     writer.write(sent)
     writer.write_eof()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         assert await reader.read() == b""
         while server.channels:
             await asyncio.sleep(0.01)

@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import json
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -18,11 +19,12 @@ import pytest
 from bodycam.net.control_access import NoAccess, find_access
 from bodycam.net.control_client import ControlClient, ControlError
 from bodycam.net.openid import Metadata
+from bodycam.net.sign_in import provider as provider_module
 from bodycam.net.sign_in.browser import by_browser
 from bodycam.net.sign_in.device import by_device
 from bodycam.net.sign_in.failure import SignInFailed
 from bodycam.net.sign_in.kept import Kept, SignInFile, sign_in_file
-from bodycam.net.sign_in.provider import Provider, discover
+from bodycam.net.sign_in.provider import Provider, discover, post
 from bodycam.net.sign_in.signed_in import SignedIn
 from tests.issuer import encoded
 
@@ -107,6 +109,35 @@ def test_a_discovery_document_of_another_issuer_is_refused(played: Played) -> No
         discover(Provider("corp", f"{played.url}/", "cli"))
 
 
+@pytest.mark.parametrize("how", ["head", "body", "never"])
+def test_a_provider_that_trickles_is_given_up(monkeypatch: pytest.MonkeyPatch, how: str) -> None:
+    monkeypatch.setattr(provider_module, "SECONDS", 0.6)
+    leave = threading.Event()
+
+    def trickle() -> None:
+        connection, _ = listener.accept()
+        with connection:
+            connection.recv(65536)
+            connection.sendall(
+                b"HTTP/1.1 200 OK\r\n" + (b"content-length: 900\r\n\r\n" if how == "body" else b"")
+            )
+            while how != "never" and not leave.wait(0.1):
+                connection.sendall(b"a: b\r\n" if how == "head" else b" ")
+            leave.wait(20)
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=trickle)
+        thread.start()
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        try:
+            with pytest.raises(SignInFailed, match=r"did not answer within 0\.6 seconds") as caught:
+                post(Provider("corp", url, "cli"), f"{url}/token", {})
+        finally:
+            leave.set()
+            thread.join()
+    assert caught.value.for_now
+
+
 # by device
 
 
@@ -168,7 +199,13 @@ def test_what_a_provider_says_can_not_drive_a_terminal(played: Played) -> None:
 # by browser
 
 
-def browse(played: Played, back: Callable[[dict[str, str]], Any], **more: Any) -> Any:
+def browse(
+    played: Played,
+    back: Callable[[dict[str, str]], Any],
+    *,
+    provider: Provider | None = None,
+    **more: Any,
+) -> Any:
     def show(page: str) -> None:
         query = {name: values[0] for name, values in parse_qs(urlsplit(page).query).items()}
         threads.append(threading.Thread(target=back, args=(query,)))
@@ -176,7 +213,9 @@ def browse(played: Played, back: Callable[[dict[str, str]], Any], **more: Any) -
 
     threads: list[threading.Thread] = []
     try:
-        return by_browser(played.provider, played.metadata, show, max_age=60, **({"seconds": 20} | more))
+        return by_browser(
+            provider or played.provider, played.metadata, show, max_age=60, **({"seconds": 20} | more)
+        )
     finally:
         for thread in threads:
             thread.join()
@@ -209,6 +248,36 @@ def test_the_browser_brings_the_code_back_and_the_verifier_fits_the_challenge(pl
     assert base64.urlsafe_b64encode(digest).rstrip(b"=").decode() == asked["code_challenge"]
     assert form["code"] == "c"
     assert form["redirect_uri"] == asked["redirect_uri"]
+
+
+def test_where_no_consent_is_needed_a_sign_in_is_asked_for_whatever_session_there_is(played: Played) -> None:
+    asked: dict[str, str] = {}
+
+    def back(query: dict[str, str]) -> None:
+        asked.update(query)
+        played.gives(nonce=query["nonce"], refresh_token=None)
+        httpx.get(query["redirect_uri"], params={"state": query["state"], "code": "c"}, trust_env=False)
+
+    plain = Provider("corp", played.url, "cli", ("openid",))
+    assert browse(played, back, provider=plain).refresh_token is None
+    # one value at a time: some providers take no two
+    assert (asked["prompt"], asked["max_age"]) == ("login", "60")
+
+
+def test_who_connects_and_says_nothing_holds_nobody_up(played: Played) -> None:
+    def back(query: dict[str, str]) -> None:
+        played.gives(nonce=query["nonce"])
+        where = urlsplit(query["redirect_uri"])
+        good = {"code": "c", "state": query["state"]}
+        with (
+            socket.create_connection((where.hostname, where.port)),
+            socket.create_connection((where.hostname, where.port)) as slow,
+            httpx.Client(trust_env=False, timeout=3) as http,
+        ):
+            slow.sendall(b"GET /callback?")
+            assert http.get(query["redirect_uri"], params=good).status_code == 200
+
+    assert browse(played, back).subject == "ann"
 
 
 def comes_back(**more: str) -> Callable[[dict[str, str]], Any]:

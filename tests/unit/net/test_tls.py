@@ -11,6 +11,7 @@ import pytest
 
 from bodycam.model.target import TlsMode
 from bodycam.net.authority import Authority, AuthorityError, Usage, request
+from bodycam.net.key_files import KeyFileError
 from bodycam.net.tls import TlsError, client_context, server_context
 
 M = TlsMode
@@ -152,11 +153,11 @@ def test_an_authority_is_saved_private_and_loaded_again(world: World, tmp_path: 
     again = Authority.load(tmp_path / "ca.key", tmp_path / "ca.pem")
     server = server_context(world.key, again.sign(world.csr, names=["db.test"]))
     assert shake(server, client_context(M.VERIFY_FULL, world.ca), "db.test")
-    with pytest.raises(AuthorityError, match="File exists"):
+    with pytest.raises(KeyFileError, match="File exists"):
         again.save(tmp_path / "ca.key", tmp_path / "ca.pem")
     with pytest.raises(AuthorityError, match="does not belong"):
         Authority.load(tmp_path / "ca.key", tmp_path / "other.pem")
-    with pytest.raises(AuthorityError, match="can't be read"):
+    with pytest.raises(KeyFileError, match="can't be read"):
         Authority.load(tmp_path / "absent", tmp_path / "ca.pem")
     with pytest.raises(AuthorityError, match="no private key"):
         Authority.load(tmp_path / "ca.pem", tmp_path / "ca.pem")

@@ -6,8 +6,9 @@ import pytest
 
 from bodycam.config import Settings, parse
 from bodycam.model.target import ChannelBinding, TlsMode
+from bodycam.registry import WANTS
 from bodycam.session.grant import Grant, grant_from_wire, grant_to_wire
-from bodycam.targets.dials import TargetUnready, resolve
+from bodycam.targets.dials import Dials, TargetUnready
 from tests.playbook.play import GRANT
 
 SETTINGS = """
@@ -22,7 +23,7 @@ targets:
 
 
 def settings(folder: Path) -> Settings:
-    return parse(SETTINGS, file="bodycam.yaml", folder=folder, protocols={"postgres"})
+    return parse(SETTINGS, file="bodycam.yaml", folder=folder, protocols=WANTS)
 
 
 def put(folder: Path, key: str = "the key", mode: int = 0o600) -> None:
@@ -33,7 +34,7 @@ def put(folder: Path, key: str = "the key", mode: int = 0o600) -> None:
 
 async def test_key_and_certificate_go_into_the_dial_and_over_the_channel(tmp_path: Path) -> None:
     put(tmp_path)
-    dial = await resolve(settings(tmp_path), "vault", None)
+    dial = await Dials().resolve(settings(tmp_path), "vault", None)
 
     assert (dial.client_cert, dial.client_key) == ("the certificate", "the key")
     assert (dial.channel_binding, dial.tls) == (ChannelBinding.REQUIRE, TlsMode.VERIFY_FULL)
@@ -48,20 +49,20 @@ def _plain(dial: object) -> dict[str, object]:
 
 async def test_a_key_that_was_changed_is_the_one_that_is_used(tmp_path: Path) -> None:
     put(tmp_path)
-    await resolve(settings(tmp_path), "vault", None)
+    await Dials().resolve(settings(tmp_path), "vault", None)
     put(tmp_path, key="the next key")
 
-    assert (await resolve(settings(tmp_path), "vault", None)).client_key == "the next key"
+    assert (await Dials().resolve(settings(tmp_path), "vault", None)).client_key == "the next key"
 
 
 async def test_a_key_that_others_can_read_is_refused_by_name(tmp_path: Path) -> None:
     put(tmp_path, mode=0o644)
     with pytest.raises(TargetUnready, match=r"client certificate of target vault .*k\.pem is open to others"):
-        await resolve(settings(tmp_path), "vault", None)
+        await Dials().resolve(settings(tmp_path), "vault", None)
 
 
 async def test_without_one_nothing_is_read(tmp_path: Path) -> None:
-    dial = await resolve(settings(tmp_path), "plain", None)
+    dial = await Dials().resolve(settings(tmp_path), "plain", None)
 
     assert (dial.client_cert, dial.client_key) == (None, None)
     assert dial.channel_binding is ChannelBinding.PREFER

@@ -38,6 +38,7 @@ def by_browser(
             nonce=nonce,
             verifier=verifier,
             max_age=max_age,
+            anew=True,
         )
         show(page)
         given = callback.wait(seconds)

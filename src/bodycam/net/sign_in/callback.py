@@ -1,23 +1,28 @@
 """A listener on loopback, to which a browser comes back from signing in (RFC 8252, section 7.3)."""
 
 import hmac
-import time
+import threading
 from collections.abc import Mapping
-from http.server import BaseHTTPRequestHandler, HTTPServer
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 _PATH = "/callback"
 _READ_SECONDS = 5.0
+_POLL_SECONDS = 0.1
 _DONE = b"Bodycam has what it needs. You can close this window and go back to the terminal.\n"
 _NOT_DONE = b"This is not the sign-in that Bodycam waits for. Go back to the terminal.\n"
 
 
 class Callback:
-    """A listener on loopback for the one answer with the right state; what else comes changes nothing."""
+    """A listener on loopback for the one answer with the right state; what else comes changes nothing.
+
+    Each who comes is heard beside the others, so that nobody who says little holds up the browser.
+    """
 
     def __init__(self, state: str) -> None:
         self._given: dict[str, str] | None = None
+        self._answered = threading.Event()
         callback = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -25,8 +30,15 @@ class Callback:
 
             def do_GET(self) -> None:
                 right = callback.take(self.path, state)
-                self.send_response(200 if right else 404)
-                body = _DONE if right else _NOT_DONE
+                try:
+                    self._answer(200 if right else 404, _DONE if right else _NOT_DONE)
+                finally:
+                    # last, so that the browser has its page before the command ends
+                    if right:
+                        callback._answered.set()
+
+            def _answer(self, status: int, body: bytes) -> None:
+                self.send_response(status)
                 for name, value in _headers(body).items():
                     self.send_header(name, value)
                 self.end_headers()
@@ -35,14 +47,20 @@ class Callback:
             def log_message(self, *_: Any) -> None:
                 """Say nothing: the address has the code in it."""
 
-        self._server = HTTPServer(("127.0.0.1", 0), Handler)
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._thread = threading.Thread(
+            target=self._server.serve_forever, kwargs={"poll_interval": _POLL_SECONDS}, daemon=True
+        )
         self.port = self._server.server_port
         self.url = f"http://127.0.0.1:{self.port}{_PATH}"
 
     def __enter__(self) -> "Callback":
+        self._thread.start()
         return self
 
     def __exit__(self, *_: object) -> None:
+        self._server.shutdown()
+        self._thread.join()
         self._server.server_close()
 
     def take(self, path: str, state: str) -> bool:
@@ -60,10 +78,7 @@ class Callback:
 
     def wait(self, seconds: float) -> Mapping[str, str] | None:
         """What the browser brought; None if it did not come in that time."""
-        deadline = time.monotonic() + seconds
-        while self._given is None and (left := deadline - time.monotonic()) > 0:
-            self._server.timeout = min(left, 1.0)
-            self._server.handle_request()
+        self._answered.wait(seconds)
         return self._given
 
 

@@ -37,6 +37,7 @@ class Kept:
     expires: float
     id_token: str = field(repr=False)
     refresh_token: str | None = field(repr=False)
+    end_session_endpoint: str | None = None
 
     @property
     def by_gateway(self) -> bool:

@@ -1,7 +1,9 @@
 """The provider as a public client without a secret meets it: discovery and forms, bounded and over https."""
 
+import asyncio
 import ssl
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +13,8 @@ from bodycam.net.openid import MAX_METADATA, Metadata, NotOpenId, metadata_url, 
 from bodycam.net.sign_in.failure import SignInFailed
 
 SECONDS = 10.0
+"""How long one question to the provider may take, until its answer's last byte."""
+
 _SHOWN = 200
 
 
@@ -49,8 +53,7 @@ def discover(provider: Provider) -> Metadata:
     Raises:
         SignInFailed: it does not answer, or not as this issuer.
     """
-    with _http(provider) as http:
-        answer = _asked(provider, http, "GET", metadata_url(provider.issuer), None)
+    answer = _asked(provider, "GET", metadata_url(provider.issuer), None)
     try:
         if answer.status_code != 200:
             raise NotOpenId(f"its discovery document can't be had (status {answer.status_code})")
@@ -68,8 +71,7 @@ def post(provider: Provider, url: str, form: Mapping[str, str]) -> Answered:
     Raises:
         SignInFailed: it does not answer, or not with JSON.
     """
-    with _http(provider) as http:
-        answer = _asked(provider, http, "POST", url, {**form, "client_id": provider.client_id})
+    answer = _asked(provider, "POST", url, {**form, "client_id": provider.client_id})
     if answer.status_code >= 500:
         raise _away(provider, f"it answered with status {answer.status_code}")
     try:
@@ -83,28 +85,40 @@ def shown(value: object) -> str:
     return "".join(one if one.isprintable() else "?" for one in str(value)[:_SHOWN])
 
 
-def _http(provider: Provider) -> httpx.Client:
-    trust = ssl.create_default_context()
-    if provider.ca_pem is not None:
-        try:
-            trust = ssl.create_default_context(cadata=provider.ca_pem)
-        except (ssl.SSLError, ValueError) as error:
-            raise _away(provider, "the CA that the gateway names for it can't be used") from error
-    headers = {"Accept": "application/json", "Accept-Encoding": "identity", "User-Agent": "bodycam-cli"}
-    return httpx.Client(verify=trust, timeout=SECONDS, headers=headers, follow_redirects=False)
-
-
-def _asked(
-    provider: Provider, http: httpx.Client, method: str, url: str, form: Mapping[str, str] | None
-) -> httpx.Response:
+def _trust(provider: Provider) -> ssl.SSLContext:
+    if provider.ca_pem is None:
+        return ssl.create_default_context()
     try:
-        with http.stream(method, url, data=form) as answer:
+        return ssl.create_default_context(cadata=provider.ca_pem)
+    except (ssl.SSLError, ValueError) as error:
+        raise _away(provider, "the CA that the gateway names for it can't be used") from error
+
+
+def _asked(provider: Provider, method: str, url: str, form: Mapping[str, str] | None) -> httpx.Response:
+    trust = _trust(provider)
+    # a loop of its own, in a thread that has none: only there does a deadline end what trickles in, too
+    with ThreadPoolExecutor(1) as threads:
+        return threads.submit(asyncio.run, _answer(provider, trust, method, url, form)).result()
+
+
+async def _answer(
+    provider: Provider, trust: ssl.SSLContext, method: str, url: str, form: Mapping[str, str] | None
+) -> httpx.Response:
+    headers = {"Accept": "application/json", "Accept-Encoding": "identity", "User-Agent": "bodycam-cli"}
+    try:
+        async with (
+            asyncio.timeout(SECONDS),
+            httpx.AsyncClient(verify=trust, timeout=SECONDS, headers=headers, follow_redirects=False) as http,
+            http.stream(method, url, data=form) as answer,
+        ):
             body = bytearray()
-            for part in answer.iter_raw():
+            async for part in answer.aiter_raw():
                 body += part
                 if len(body) > MAX_METADATA:
                     raise _away(provider, f"it answered with more than {MAX_METADATA} bytes")
             return httpx.Response(answer.status_code, content=bytes(body))
+    except (TimeoutError, httpx.TimeoutException) as error:
+        raise _away(provider, f"it did not answer within {SECONDS:g} seconds") from error
     except (httpx.HTTPError, OSError) as error:
         raise _away(provider, str(error) or type(error).__name__) from error
 

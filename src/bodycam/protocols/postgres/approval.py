@@ -9,8 +9,9 @@ from dataclasses import replace
 
 from bodycam.model.verdict import Decision, Verdict
 from bodycam.protocols.postgres import backend
-from bodycam.protocols.postgres.client_half import ClientHalf, Waiting
+from bodycam.protocols.postgres.client_half import ClientHalf
 from bodycam.protocols.postgres.conversation import Conversation
+from bodycam.protocols.postgres.waiting import Waiting
 from bodycam.session.approval import ApprovalSaid, ApprovalState
 from bodycam.session.link import AskApproval, Link
 from bodycam.session.session import Session

@@ -7,6 +7,7 @@ import struct
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
+from typing import Final
 
 from bodycam.protocols.postgres.codec import ProtocolViolation
 from bodycam.protocols.postgres.reading import Body, message, text
@@ -14,7 +15,7 @@ from bodycam.protocols.postgres.reading import Body, message, text
 KEY_LEAST, KEY_MOST = 4 + 4, 4 + 256
 """The lengths of a process number and its secret; protocol 3.0 has secrets of 4 bytes only."""
 
-_ROWS_MOST = 2**63 - 1
+_ROWS_MOST: Final = 2**63 - 1
 
 # https://www.postgresql.org/docs/current/protocol-error-fields.html
 _FIELDS = {"V": "severity", "C": "code", "M": "message", "D": "detail", "H": "hint"}

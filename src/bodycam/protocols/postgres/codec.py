@@ -113,6 +113,13 @@ class Framer:
         self._offset = self.start
         self._missing = 0
 
+    def rest_is(self, known: bytes) -> bool:
+        """Whether nothing but these whole messages follows, then passed over; `end` is behind them."""
+        if self._size - self._offset != len(known) or not self.buffer.endswith(known):
+            return False
+        self.end = self._offset = self._size
+        return True
+
     def more_of(self) -> int:
         """Take in the messages of the same tag that follow whole, moving `end`; returns how many."""
         data = self.buffer

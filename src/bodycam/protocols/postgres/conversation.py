@@ -166,7 +166,8 @@ class Conversation:
         head = queue.popleft() if queue else None
         turn = -1
         if head is not None:
-            if head.reply not in ENDS_A_TURN:
+            reply = head.reply
+            if reply is not Reply.SYNC and reply is not Reply.QUERY and reply is not Reply.FUNCTION:
                 raise ProtocolViolation("08P01", "the target is ready in the middle of what it was asked")
             turn = head.turn
             if head.doubtful:

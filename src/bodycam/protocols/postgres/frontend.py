@@ -6,6 +6,7 @@ https://www.postgresql.org/docs/current/protocol-message-formats.html
 import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Final
 
 from bodycam.model.operation import Parameter
 from bodycam.protocols.postgres.backend import KEY_LEAST, KEY_MOST
@@ -16,7 +17,7 @@ SSL_REQUEST = struct.pack(">II", 8, 80877103)
 GSSENC_REQUEST = struct.pack(">II", 8, 80877104)
 _CANCEL_CODE = 80877102
 _SSL_CODE, _GSS_CODE = 80877103, 80877104
-_HEADER = 5
+_HEADER: Final = 5
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ from bodycam.protocols.postgres.target_failure import TargetLoginFailed
 from bodycam.protocols.postgres.target_login import TargetLogin
 from bodycam.protocols.postgres.target_scram import Channel
 from bodycam.protocols.postgres.view_tree import sources
-from bodycam.session.link import ErrandFailed
+from bodycam.session.errands import ErrandFailed
 
 APPLICATION: Final = "bodycam/masked-columns"
 

@@ -160,6 +160,9 @@ class PostgresMachine:
                 return
             self._cancel_at_target(idle_too=True)
 
+    def alarm(self) -> None:
+        """Nothing here waits for a time of its own."""
+
     def cut(self, reason: str) -> None:
         """End the session now; what runs at the target is cancelled there too."""
         if self._over:

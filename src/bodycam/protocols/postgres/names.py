@@ -23,12 +23,17 @@ HELD_MOST: Final = 128 * 1024 * 1024
 """Bytes of text of prepared statements, and of values of portals, that one connection may have."""
 
 # what makes names mean something else; what functions do out of sight can't be known
-_RENAMES = re.compile(r"\b(?:deallocate|discard|declare|open)\b", re.IGNORECASE | re.ASCII)
+_RENAMING: Final = ("deallocate", "discard", "declare", "open")
+_RENAMES: Final = re.compile(rf"\b(?:{'|'.join(_RENAMING)})\b", re.IGNORECASE | re.ASCII)
 
 
 def renames(text: str) -> bool:
     """Whether SQL seems to drop names, or to put something under one; wrong to the safe side."""
-    return _RENAMES.search(text) is not None
+    folded = text.lower()
+    for word in _RENAMING:
+        if word in folded:
+            return _RENAMES.search(text) is not None
+    return False
 
 
 @final
@@ -229,6 +234,8 @@ class Names:
         """Portals live no longer than their transaction; those of later turns are not made yet."""
         ended = []
         # in the order in which they were bound
+        name: str
+        portal: Portal
         for name, portal in self._portals.values.items():
             if portal.turn > turn:
                 break

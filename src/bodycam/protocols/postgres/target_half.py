@@ -28,7 +28,7 @@ ERROR: Final = 0x45
 NOTICE: Final = 0x4E
 NOTIFICATION: Final = 0x41
 PARAMETER_STATUS: Final = 0x53
-_ENDS = {0x31: Reply.PARSE, 0x32: Reply.BIND, 0x33: Reply.CLOSE}
+_ENDS: Final = {0x31: Reply.PARSE, 0x32: Reply.BIND, 0x33: Reply.CLOSE}
 
 Finish = tuple[Exchange, Outcome, str | None, dict[str, str] | None]
 
@@ -123,7 +123,7 @@ class TargetHalf:
 
     def _finish(self) -> None:
         for exchange, outcome, tag, error in self._finishing:
-            if tag is not None:
+            if tag is not None and not (exchange.rows and tag.startswith("SELECT") and ";" not in tag):
                 # what was inserted, updated or copied went by as no row
                 exchange.rows = max(exchange.rows, backend.rows_of(tag))
             exchange.finish(outcome, tag, error)
@@ -231,7 +231,11 @@ class TargetHalf:
         return head.exchange
 
     def _complete(self, head: Expected | None, tag: int, raw: bytes) -> Exchange | None:
-        if head is None or head.exchange is None or head.reply not in (Reply.QUERY, Reply.EXECUTE):
+        if (
+            head is None
+            or head.exchange is None
+            or (head.reply is not Reply.EXECUTE and head.reply is not Reply.QUERY)
+        ):
             raise ProtocolViolation("08P01", "the target completed a command that nothing asked for")
         if head.denied is not None:
             raise ProtocolViolation("08P01", "the target ran what was to be refused by any server")

@@ -4,10 +4,12 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from bodycam.model.event import Event, Flavor, Kind
-from bodycam.model.operation import Weight
-from bodycam.model.transcript import Asked, Body, Done, Entry, Message, Noted, Shown
-from bodycam.protocols.postgres import skimming, types
+from bodycam.model.operation import Fact, Weight
+from bodycam.model.trace import TraceParent
+from bodycam.model.transcript import Asked, Body, Done, Entry, Noted, Shown
+from bodycam.protocols.postgres import details, skimming, types
 from bodycam.protocols.postgres.recorded_exchange import RecordedExchange
+from bodycam.session import telling
 
 EXCHANGES_MOST = 64
 """So many exchanges are read side by side; one more, and the oldest loses what was known of its columns."""
@@ -31,15 +33,8 @@ class PostgresReader:
         }
 
     def feed(self, event: Event) -> list[Entry]:
-        """What one event says; bytes that make no sense become a Noted entry."""
-        said: list[Body] = []
-        try:
-            self._readers[event.kind](event, said)
-        except Exception as error:
-            # a recording holds whatever two peers sent, and a person who reads it must get the rest
-            said.append(Noted("undecodable", f"{type(error).__name__}: {error}"[:1000]))
-        at, exchange = event.at, event.exchange
-        return [Entry(at, exchange, body) for body in said]
+        """What one event says."""
+        return telling.told(self._readers, event)
 
     def skim_values(self, parameters: Sequence[tuple[int, int, bytes | None]]) -> str:
         """The parameters of a request, as its entry shows them."""
@@ -79,15 +74,7 @@ class PostgresReader:
         self._exchange(event.exchange).to_target(data, said)
 
     def _opened(self, event: Event, said: list[Body]) -> None:
-        body: Mapping[str, Any] = event.body
-        principal, target = body["principal"], body["target"]
-        said.append(
-            Noted(
-                "opened",
-                f"{body['agent']} in run {body['run']} of {principal['subject']}@{principal['issuer']}: "
-                f"target {target['name']}, database {body['database']}, from {body['address']}",
-            )
-        )
+        said.append(telling.opened(event))
 
     def _request(self, event: Event, said: list[Body]) -> None:
         verb, text, parameters, facts, weight, verdict, redactions = event.body
@@ -100,7 +87,9 @@ class PostgresReader:
             for kind, form, value in parameters
         )
         said.append(
-            Asked(str(verb), str(text), shown, weight == Weight.ASIDE, _verdict(verdict), int(redactions))
+            Asked(
+                str(verb), str(text), shown, weight == Weight.ASIDE, telling.verdict(verdict), int(redactions)
+            )
         )
 
     def _finish(self, event: Event, said: list[Body]) -> None:
@@ -110,15 +99,7 @@ class PostgresReader:
             self._owed = exchange.owed or self._owed
             exchange.end(said)
         if error is not None and (exchange is None or not exchange.error_seen):
-            said.append(
-                Message(
-                    "error",
-                    str(error.get("code", "")),
-                    str(error.get("message", "")),
-                    str(error.get("detail", "")),
-                    str(error.get("hint", "")),
-                )
-            )
+            said.append(telling.failure(error))
         affected = _affected(tag)
         said.append(Done(str(outcome), tag, rows if affected is None else affected, to_client + to_target))
 
@@ -127,12 +108,7 @@ class PostgresReader:
 
     def _closed(self, event: Event, said: list[Body]) -> None:
         self._exchanges.clear()
-        body: Mapping[str, Any] = event.body
-        detail = f"{body['outcome']}: {body['reason']}" if body.get("reason") else str(body["outcome"])
-        for name, whom in (("unsent_to_client", "client"), ("unsent_to_target", "target")):
-            if body.get(name):
-                detail += f"; {body[name]} bytes for the {whom} were never sent"
-        said.append(Noted("closed", detail))
+        said.append(telling.closed(event))
 
 
 class PostgresTranscript:
@@ -142,15 +118,19 @@ class PostgresTranscript:
         """A reader for one session."""
         return PostgresReader()
 
+    def trace(self, text: str, facts: Mapping[str, Any]) -> TraceParent | None:
+        """What a comment in the statement says."""
+        return details.claimed(text)
+
+    def kept(self, facts: Mapping[str, Any], tag: str | None) -> Mapping[str, Fact]:
+        """The command that the server says was done."""
+        return details.kept(tag)
+
+    def shape(self, text: str) -> None:
+        """Statements are kept as they are: applications prepare those that come again."""
+
 
 TRANSCRIPT = PostgresTranscript()
-
-
-def _verdict(verdict: Any) -> str | None:
-    if verdict is None:
-        return None
-    decision, rule, _, message = verdict
-    return f"{decision} by rule {rule}: {message}" if message else f"{decision} by rule {rule}"
 
 
 def _affected(tag: str | None) -> int | None:

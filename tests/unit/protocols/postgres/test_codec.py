@@ -106,3 +106,15 @@ def seconds(work: Callable[[], object]) -> float:
     begin = time.process_time()
     work()
     return time.process_time() - begin
+
+
+def test_messages_that_are_known_are_passed_over_where_nothing_else_follows() -> None:
+    cut = framer()
+    cut.take(wire.query("select 1") + wire.SYNC + wire.FLUSH)
+    cut.advance()
+
+    assert not cut.rest_is(wire.FLUSH)
+    assert not cut.rest_is(wire.FLUSH + wire.SYNC)
+    assert cut.rest_is(wire.SYNC + wire.FLUSH)
+    assert cut.end == len(cut.buffer)
+    assert not cut.advance()

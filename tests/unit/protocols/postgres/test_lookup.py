@@ -9,7 +9,7 @@ from bodycam.model.relation import RelationColumn
 from bodycam.model.target import Dial
 from bodycam.protocols.postgres import frontend
 from bodycam.protocols.postgres.lookup import ANSWER_MOST, Lookup, question
-from bodycam.session.link import ErrandFailed
+from bodycam.session.errands import ErrandFailed
 from tests.playbook import wire
 
 DIAL = Dial("127.0.0.1", 5432, "app", "orders", "hunter2")

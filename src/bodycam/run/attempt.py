@@ -3,22 +3,29 @@
 import re
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 
 from bodycam.net.control_client import ControlClient, ControlError
-from bodycam.run.binding import Credential, Situation
-from bodycam.run.certificate import ClientCertificate
+from bodycam.run.binding import Binding, Credential, Situation
+from bodycam.run.bound import CHOOSING, bindings_of, private_home, reachable
 from bodycam.run.child import HeldSignals
-from bodycam.run.environment import BINDINGS, bypasses, child_environment, detours, secret_names
+from bodycam.run.environment import (
+    AWAY_FROM_HOME,
+    bypasses,
+    child_environment,
+    detours,
+    secret_names,
+)
 from bodycam.run.failure import RunFailure
 from bodycam.run.gateway import Gateway, Reachable, choose, gateway_from
 from bodycam.run.grade import measure
 from bodycam.run.heads import heads_folder, keep_head
 from bodycam.run.lease import Lease
 from bodycam.run.private_folder import PrivateFolder
+from bodycam.run.proofs import Proofs
 
 START_SECONDS = 8.0  # for each of the first calls; unreachable shows at the connect, which has 5
 SETTLE_SECONDS = 10.0
@@ -35,6 +42,7 @@ class Wish:
     targets: Sequence[str] = ()
     ttl: float | None = None
     keep_env: bool = False
+    private_home: bool = False
 
 
 class Attempt:
@@ -52,22 +60,44 @@ class Attempt:
         with HeldSignals() as signals:
             description = self._client.get("/v1/gateway", {"agent": wish.agent}, seconds=START_SECONDS)
             gateway = gateway_from(description)
-            chosen = choose(gateway, wish.agent, wish.targets)
-            self._refuse_bypass(wish, gateway)
+            chosen = choose(gateway, wish.agent, wish.targets, CHOOSING)
+            bindings = bindings_of(gateway, chosen)
+            self._refuse_bypass(wish, gateway, bindings)
             grade = measure(self._client.url, [host for one in gateway.targets for host in one.hosts])
             stopped = signals.stop_asked()
             if stopped is not None:
                 return stopped
-            certificate = ClientCertificate() if _certifiable(gateway, chosen) else None
-            body = self._request(wish, str(grade)) | _asking(certificate)
+            proofs = Proofs(tls=_certifiable(gateway, chosen), ssh="ssh" in gateway.listeners)
+            body = self._request(wish, str(grade)) | proofs.asking
             started = self._client.post("/v1/runs", body, seconds=START_SECONDS)
             run, credential = _started(started)
             code = 1
             try:
-                with PrivateFolder() as folder:
-                    files = None if certificate is None else certificate.put(folder, started)
-                    variables = self._variables(wish, gateway, chosen, credential, folder, files)
-                    code = self._child(wish, chosen, variables, run, certificate, signals)
+                with PrivateFolder() as folder, ExitStack() as until:
+                    files = proofs.put(folder, started, until)
+                    made = [
+                        (
+                            one,
+                            Situation(
+                                wish.agent,
+                                reachable(one, gateway, until),
+                                chosen.get(one.protocol),
+                                credential,
+                                gateway.ca_pem,
+                                folder,
+                                files.certificate,
+                                gateway.interception_ca_pem,
+                                self._environ,
+                                gateway.targets,
+                                files.ssh,
+                                gateway.ssh_host_key,
+                            ),
+                        )
+                        for one in bindings
+                    ]
+                    variables = self._variables(wish, made, folder)
+                    unset = self._unset(wish, bindings, variables)
+                    code = self._child(wish, variables, unset, run, proofs, signals)
             except RunFailure as failure:
                 code = failure.code
                 raise
@@ -75,8 +105,9 @@ class Attempt:
                 self._end(run, str(run.get("grade") or grade), code)
             return code
 
-    def _refuse_bypass(self, wish: Wish, gateway: Gateway) -> None:
-        found = bypasses(self._environ, gateway.targets)
+    def _refuse_bypass(self, wish: Wish, gateway: Gateway, bindings: Sequence[Binding]) -> None:
+        carried = {scheme for one in bindings for scheme in one.carries}
+        found = bypasses(self._environ, gateway.targets, carried)
         if found and not wish.keep_env:
             names = "; ".join(f"{one.variable} names the host of the target {one.target}" for one in found)
             raise RunFailure(
@@ -94,39 +125,37 @@ class Attempt:
         }
 
     def _variables(
-        self,
-        wish: Wish,
-        gateway: Gateway,
-        chosen: Mapping[str, Reachable],
-        credential: Credential,
-        folder: PrivateFolder,
-        files: tuple[Path, Path] | None,
+        self, wish: Wish, made: Sequence[tuple[Binding, Situation]], folder: PrivateFolder
     ) -> Mapping[str, str]:
         variables: dict[str, str] = {}
-        for binding in BINDINGS:
-            listener, target = gateway.listeners.get(binding.protocol), chosen.get(binding.protocol)
-            if listener is not None and target is not None:
-                situation = Situation(wish.agent, listener, target, credential, gateway.ca_pem, folder, files)
-                variables |= binding.make(situation)
-        if not variables:
-            raise RunFailure(
-                f"no client can be bound: the gateway has no listener for {', '.join(sorted(chosen))}",
-                hint="`listen` in the gateway's settings says where it listens",
-            )
+        for binding, situation in made:
+            variables |= binding.make(situation)
+        if wish.private_home:
+            variables |= private_home(folder, made)
         return variables
+
+    def _unset(self, wish: Wish, bindings: Sequence[Binding], variables: Mapping[str, str]) -> list[str]:
+        around = detours(self._environ, [one.protocol for one in bindings])
+        unset = [name for name in around if name not in variables]
+        replaced = [name for name in around if name in variables]
+        if unset:
+            self._say(f"unset for the child, because it would go round the gateway: {', '.join(unset)}")
+        if replaced:
+            self._say(f"replaced for the child, because it would go round the gateway: {', '.join(replaced)}")
+        away = [name for name in AWAY_FROM_HOME if wish.private_home and name in self._environ]
+        if away:
+            self._say(f"unset for the child, because it would go round its private HOME: {', '.join(away)}")
+        return unset + away
 
     def _child(
         self,
         wish: Wish,
-        chosen: Mapping[str, Reachable],
         variables: Mapping[str, str],
+        unset: Sequence[str],
         run: Mapping[str, Any],
-        certificate: ClientCertificate | None,
+        proofs: Proofs,
         signals: HeldSignals,
     ) -> int:
-        unset = detours(self._environ, tuple(chosen))
-        if unset:
-            self._say(f"unset for the child, because it would go round the gateway: {', '.join(unset)}")
         environ = child_environment(self._environ, variables, unset)
         secrets = secret_names({name: environ[name] for name in environ if name not in variables})
         if secrets:
@@ -134,17 +163,16 @@ class Attempt:
         path = f"/v1/runs/{run['id']}/renew"
 
         def renew() -> float:
-            answer = self._client.post(path, _asking(certificate), seconds=START_SECONDS)
-            if certificate is not None:
-                self._keep_certificate(certificate, answer)
+            answer = self._client.post(path, proofs.asking, seconds=START_SECONDS)
+            self._keep_certificates(proofs, answer)
             return moment(answer["expires"])
 
         with Lease(moment(run["expires"]), renew, self._say):
             return signals.run(wish.command, environ)
 
-    def _keep_certificate(self, certificate: ClientCertificate, answer: Mapping[str, Any]) -> None:
+    def _keep_certificates(self, proofs: Proofs, answer: Mapping[str, Any]) -> None:
         try:
-            certificate.renew(answer)
+            proofs.renew(answer)
         except OSError as error:
             self._say(f"the run's new certificate can't be kept ({error.strerror}); the old one ends")
 
@@ -191,10 +219,6 @@ def _certifiable(gateway: Gateway, chosen: Mapping[str, Reachable]) -> bool:
     """Whether some client of the child will speak TLS to a gateway that takes certificates of runs."""
     listeners = (gateway.listeners.get(protocol) for protocol in chosen)
     return gateway.certificates and any(one is not None and one.tls for one in listeners)
-
-
-def _asking(certificate: ClientCertificate | None) -> dict[str, Any]:
-    return {} if certificate is None else {"csr": certificate.csr}
 
 
 def moment(value: object) -> float:

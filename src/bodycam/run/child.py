@@ -7,6 +7,7 @@ siginfo's si_code (sigaction(2)), which only sigwaitinfo tells.
 
 import errno
 import os
+import shutil
 import signal
 from collections.abc import Collection, Mapping, Sequence
 from types import TracebackType
@@ -76,12 +77,16 @@ def _spawn(command: Sequence[str], environ: Mapping[str, str], mask: Collection[
     # Python ignores SIGPIPE and SIGXFSZ for itself; a child expects them as the system has them
     restored = [signal.SIGPIPE, signal.SIGXFSZ]
     try:
+        # posix_spawnp looks in the PATH of this process, and a binding may have put programs before it
+        found = shutil.which(command[0], path=environ.get("PATH"))
+        if found is not None and "/" not in command[0]:
+            return os.posix_spawn(found, list(command), dict(environ), setsigmask=mask, setsigdef=restored)
         return os.posix_spawnp(command[0], list(command), dict(environ), setsigmask=mask, setsigdef=restored)
     except OSError as error:
-        found = error.errno not in (errno.ENOENT, errno.ENOTDIR)
-        what = f"{command[0]}: {error.strerror}" if found else f"{command[0]}: command not found"
-        hint = "" if found else "give a command that is on PATH, after `--`"
-        raise RunFailure(what, hint=hint, code=NOT_EXECUTABLE if found else NOT_FOUND) from error
+        there = error.errno not in (errno.ENOENT, errno.ENOTDIR)
+        what = f"{command[0]}: {error.strerror}" if there else f"{command[0]}: command not found"
+        hint = "" if there else "give a command that is on PATH, after `--`"
+        raise RunFailure(what, hint=hint, code=NOT_EXECUTABLE if there else NOT_FOUND) from error
 
 
 def _pass_on(info: signal.struct_siginfo, child: int) -> None:

@@ -28,6 +28,12 @@ def run(
     keep_env: Annotated[
         bool, typer.Option("--keep-env", help="Start although a variable names a target's real host.")
     ] = False,
+    private_home: Annotated[
+        bool,
+        typer.Option(
+            "--private-home", help="Give the child a HOME with what leads to the gateway, and no more."
+        ),
+    ] = False,
     ttl: Annotated[
         str | None, typer.Option("--ttl", help="The lease between renewals: 90s, 30m, 12h.")
     ] = None,
@@ -38,7 +44,15 @@ def run(
     Exits with the command's own code, 128+n if signal n ended it, 127 if it was not found, 126 if it is
     not executable, and 125 if nothing was started. There is no unrecorded mode.
     """
-    wish = Wish(agent, command, _labels(label or []), tuple(target or ()), _seconds(ttl), keep_env)
+    wish = Wish(
+        agent,
+        command,
+        _labels(label or []),
+        tuple(target or ()),
+        _seconds(ttl),
+        keep_env=keep_env,
+        private_home=private_home,
+    )
     code = _guarded(lambda: _go(wish, url))
     raise typer.Exit(code)
 

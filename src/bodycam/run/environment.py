@@ -1,16 +1,26 @@
 """The child's environment: the caller's own, without ours, without detours, with the bindings."""
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from ipaddress import ip_address
 from urllib.parse import parse_qsl, urlsplit
 
 from bodycam.run.gateway import Reachable
+from bodycam.run.http_proxy import BINDING as HTTP_PROXY
 from bodycam.run.libpq import BINDING as LIBPQ
+from bodycam.run.openssh import BINDING as OPENSSH
 
-BINDINGS = (LIBPQ,)
+BINDINGS = (LIBPQ, HTTP_PROXY, OPENSSH)
 OURS = "BODYCAM_"
+AWAY_FROM_HOME = (
+    "XDG_CONFIG_HOME",
+    "PIP_CONFIG_FILE",
+    "npm_config_userconfig",
+    "NPM_CONFIG_USERCONFIG",
+    "GIT_CONFIG_GLOBAL",
+)
+"""What names settings elsewhere, so that a private HOME would not count."""
 
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^\s'\"<>]+")
 _DEFAULT_PORTS = {
@@ -36,17 +46,20 @@ class Bypass:
     target: str
 
 
-def bypasses(environ: Mapping[str, str], targets: Sequence[Reachable]) -> list[Bypass]:
+def bypasses(
+    environ: Mapping[str, str], targets: Sequence[Reachable], carried: Collection[str] = ()
+) -> list[Bypass]:
     """Each variable and target of which a URL in the variable names the real host.
 
-    On loopback, where everything shares one host, the port must be the target's too.
+    URLs with one of the schemes in `carried` are none: a proxy takes them to the gateway, whatever host they
+    name. On loopback, where everything shares one host, the port must be the target's too.
     """
     addresses = [(target.name, *_split(host)) for target in targets for host in target.hosts]
     found = {
         Bypass(variable, name)
         for variable, value in environ.items()
         if "://" in value and not variable.startswith(OURS)
-        for host, port in _named(value)
+        for host, port in _named(value, carried)
         for name, real, real_port in addresses
         if host == real and (port in (None, real_port) or not _shared(real))
     }
@@ -81,12 +94,15 @@ def child_environment(
     return {**kept, **bindings}
 
 
-def _named(value: str) -> Iterator[tuple[str, int | None]]:
+def _named(value: str, carried: Collection[str]) -> Iterator[tuple[str, int | None]]:
     """Each host that a URL in the text names, and its port: None where neither URL nor scheme says one."""
     for match in _URL.finditer(value):
         text = match.group()
         scheme, _, rest = text.partition("://")
-        default = _DEFAULT_PORTS.get(scheme.lower().split("+")[0])
+        schemes = scheme.lower().split("+")
+        if schemes[-1] in carried:  # as in git+https
+            continue
+        default = _DEFAULT_PORTS.get(schemes[0])
         authority = re.split(r"[/?#]", rest, maxsplit=1)[0].rpartition("@")[2]
         # libpq, mongodb and others take several hosts, separated by commas
         for one in authority.split(","):

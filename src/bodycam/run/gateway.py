@@ -1,6 +1,6 @@
 """What the gateway says of itself to one who wants to start a run: listeners, CA, targets."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,12 +27,19 @@ class Reachable:
 
 @dataclass(frozen=True, slots=True)
 class Gateway:
-    """One gateway as seen by one agent; `certificates` says whether it gives runs client certificates."""
+    """One gateway as seen by one agent; `certificates` says whether it gives runs client certificates.
+
+    `ca_pem` vouches for the listeners, `interception_ca_pem` for the certificates that the gateway shows in
+    a target's stead; each is "" where there is none. `ssh_host_key` is the key that it shows to SSH clients,
+    as OpenSSH writes it, "" where it has no listener for SSH.
+    """
 
     listeners: Mapping[str, Listener]
     ca_pem: str
     targets: tuple[Reachable, ...]
     certificates: bool = False
+    interception_ca_pem: str = ""
+    ssh_host_key: str = ""
 
 
 def gateway_from(plain: Mapping[str, Any]) -> Gateway:
@@ -53,6 +60,8 @@ def gateway_from(plain: Mapping[str, Any]) -> Gateway:
                 for one in plain["targets"]
             ),
             certificates=plain.get("certificates") is True,
+            interception_ca_pem=str(plain.get("interception_ca_pem") or ""),
+            ssh_host_key=_host_key(plain) if "ssh" in plain["listeners"] else "",
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise RunFailure(
@@ -61,8 +70,19 @@ def gateway_from(plain: Mapping[str, Any]) -> Gateway:
         ) from error
 
 
-def choose(gateway: Gateway, agent: str, wanted: Sequence[str]) -> dict[str, Reachable]:
-    """The target that each protocol's clients open when they name none, by protocol.
+def _host_key(plain: Mapping[str, Any]) -> str:
+    fields = str(plain.get("ssh_host_key") or "").split()
+    if len(fields) < 2:
+        raise ValueError("it listens for SSH and tells no ssh_host_key")
+    return " ".join(fields[:2])  # a comment may follow
+
+
+def choose(
+    gateway: Gateway, agent: str, wanted: Sequence[str], protocols: Collection[str]
+) -> dict[str, Reachable]:
+    """The target that the clients of each of these protocols open when they name none, by protocol.
+
+    Clients of other protocols name one with each request, so that there is nothing to choose.
 
     Raises:
         RunFailure: a wanted target is not there, several fit and none is chosen, or there is nothing to open.
@@ -81,7 +101,7 @@ def choose(gateway: Gateway, agent: str, wanted: Sequence[str]) -> dict[str, Rea
                 code=USAGE,
             )
     chosen: dict[str, Reachable] = {}
-    for protocol in sorted({target.protocol for target in gateway.targets}):
+    for protocol in sorted({target.protocol for target in gateway.targets}.intersection(protocols)):
         fitting = [target for target in gateway.targets if target.protocol == protocol]
         picked = [target for target in fitting if target.name in wanted]
         if len(picked) > 1 or (len(fitting) > 1 and not picked):

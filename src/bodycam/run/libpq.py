@@ -4,9 +4,9 @@ https://www.postgresql.org/docs/current/libpq-envars.html and libpq-pgpass.html.
 so nothing rests on it.
 """
 
-import ssl
 from collections.abc import Mapping
 
+from bodycam.run.authorities import system_authorities
 from bodycam.run.binding import Binding, Situation
 
 _TOKEN_USER = "token"  # noqa: S105 - a user name: it asks for the credential in clear, over TLS or loopback
@@ -14,13 +14,8 @@ _TOKEN_USER = "token"  # noqa: S105 - a user name: it asks for the credential in
 
 def _make(situation: Situation) -> Mapping[str, str]:
     listener, credential = situation.listener, situation.credential
-    passwords = situation.folder.write(
-        ".pgpass",
-        "".join(
-            pgpass_line(listener.host, str(listener.port), None, user, credential.secret)
-            for user in (credential.user, _TOKEN_USER)
-        ),
-    )
+    assert situation.target is not None
+    passwords = situation.folder.write(".pgpass", _passwords(situation))
     variables = {
         "PGHOST": listener.host,
         "PGPORT": str(listener.port),
@@ -32,7 +27,8 @@ def _make(situation: Situation) -> Mapping[str, str]:
         "PGSSLMODE": "disable",
     }
     if listener.tls:
-        # without a CA of its own the gateway has a certificate that the system's CAs vouch for
+        # without a CA of its own the gateway has a certificate that the system's CAs vouch for, which
+        # libpq before version 16 can't be told to use by itself
         trusted = situation.ca_pem or system_authorities()
         ca_file = situation.folder.write("gateway-ca.pem", trusted)
         variables |= {"PGSSLMODE": "verify-full", "PGSSLROOTCERT": str(ca_file)}
@@ -42,10 +38,15 @@ def _make(situation: Situation) -> Mapping[str, str]:
     return variables
 
 
-def system_authorities() -> str:
-    """The system's CA certificates in PEM; libpq before version 16 can't be told to use them by itself."""
+def _home(situation: Situation) -> Mapping[str, str]:
+    return {".pgpass": _passwords(situation)}
+
+
+def _passwords(situation: Situation) -> str:
+    listener, credential = situation.listener, situation.credential
     return "".join(
-        ssl.DER_cert_to_PEM_cert(one) for one in ssl.create_default_context().get_ca_certs(binary_form=True)
+        pgpass_line(listener.host, str(listener.port), None, user, credential.secret)
+        for user in (credential.user, _TOKEN_USER)
     )
 
 
@@ -72,4 +73,5 @@ BINDING = Binding(
         "PGSSLCERTMODE",
     ),
     make=_make,
+    home=_home,
 )

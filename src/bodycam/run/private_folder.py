@@ -14,19 +14,22 @@ class PrivateFolder:
     def __init__(self) -> None:
         self.path = Path(tempfile.mkdtemp(prefix="bodycam-run-"))  # mkdtemp makes it 0700
 
-    def write(self, name: str, text: str) -> Path:
-        """A new file of mode 0600 with this content."""
+    def write(self, name: str, text: str, mode: int = 0o600) -> Path:
+        """A new file with this content, in folders of mode 0700."""
         path = self.path / name
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        for folder in reversed([one for one in path.parents if one.is_relative_to(self.path)]):
+            folder.mkdir(mode=0o700, exist_ok=True)
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
         with os.fdopen(descriptor, "w", encoding="utf-8") as file:
             file.write(text)
         return path
 
     def replace(self, name: str, text: str) -> Path:
         """The file with this content instead of the one it had, never half of either."""
-        partial = f".{name}.new"
+        path = Path(name)
+        partial = str(path.with_name(f".{path.name}.new"))
         (self.path / partial).unlink(missing_ok=True)
-        return self.write(partial, text).replace(self.path / name)
+        return self.write(partial, text).replace(self.path / path)
 
     def __enter__(self) -> Self:
         return self

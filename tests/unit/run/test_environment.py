@@ -38,6 +38,22 @@ def test_on_loopback_the_port_must_fit_too() -> None:
     assert bypasses({"http_proxy": "http://127.0.0.1:3128"}, [LOCAL]) == []
 
 
+@pytest.mark.parametrize(
+    ("value", "found"),
+    [
+        ("https://db.internal/v1", False),
+        ("http://db.internal:6432/pool", False),
+        ("wss://db.internal/live", False),
+        ("git+https://db.internal/repo", False),
+        ("https://x/?host=db.internal", False),
+        ("redis://db.internal:6379", True),
+        ("https://db.internal/v1 postgresql://db.internal/orders", True),
+    ],
+)
+def test_urls_that_a_proxy_carries_are_no_bypass(value: str, found: bool) -> None:
+    assert bool(bypasses({"BASE_URL": value}, [ORDERS], {"http", "https", "ws", "wss"})) is found
+
+
 def test_our_own_variables_are_not_looked_into() -> None:
     assert bypasses({"BODYCAM_URL": "http://db.internal:7888"}, [ORDERS]) == []
 

@@ -23,6 +23,7 @@ from tests.unit.cli.fake_control import FakeControl, fake_control
 
 RUN = "run_aaaabbbbccccdddd"
 HEAD = {"log": "00" * 16, "size": 7, "root": "11" * 32, "at": 1, "signature": "22" * 64}
+PEM = "-----BEGIN CERTIFICATE-----\noooo\n-----END CERTIFICATE-----\n"
 SHOW = "import json,os,sys; json.dump(dict(os.environ), open(sys.argv[1],'w'))"
 
 
@@ -46,8 +47,12 @@ def routes(**changes: Any) -> dict[str, Any]:
     }
 
 
-def target(name: str, host: str) -> dict[str, Any]:
-    return {"name": name, "protocol": "postgres", "labels": {}, "database": name, "hosts": [host]}
+def target(name: str, host: str, protocol: str = "postgres") -> dict[str, Any]:
+    return {"name": name, "protocol": protocol, "labels": {}, "database": name, "hosts": [host]}
+
+
+def listening(*protocols: str) -> dict[str, Any]:
+    return {one: {"host": "127.0.0.1", "port": 7000 + len(one), "tls": False} for one in protocols}
 
 
 @pytest.fixture
@@ -332,6 +337,74 @@ def test_several_targets_ask_for_a_choice(tmp_path: Path) -> None:
             control, tmp_path, "sh", "-c", "test $PGDATABASE = billing", options=("--target", "billing")
         )
         assert done.returncode == 0
+
+
+APIS = [target(name, f"{name}.internal:443", "http") for name in ("api", "models")]
+ORDERS = target("orders", "db.internal:5432")
+
+
+@pytest.mark.parametrize(
+    ("protocols", "targets", "bound"),
+    [
+        (["postgres"], [ORDERS, *APIS], {"PGHOST"}),
+        (["http"], APIS, {"https_proxy"}),
+        (["http"], [ORDERS], {"https_proxy"}),
+        (["postgres", "http"], [ORDERS, *APIS], {"PGHOST", "https_proxy"}),
+        # what such an agent asks for is refused by the gateway, on the record
+        (["postgres", "http"], [ORDERS], {"PGHOST", "https_proxy"}),
+        (["postgres", "http"], APIS, {"https_proxy"}),
+    ],
+)
+def test_each_protocol_that_listens_is_bound(
+    tmp_path: Path, protocols: list[str], targets: list[dict[str, Any]], bound: set[str]
+) -> None:
+    command = (sys.executable, "-c", SHOW, str(tmp_path / "env"))
+    with fake_control(routes(listeners=listening(*protocols), targets=targets)) as control:
+        done = run(control, tmp_path, *command, OPENAI_BASE_URL="https://models.internal/v1", NO_PROXY="*")
+    if bound == {"PGHOST"}:
+        # nothing carries that URL to the gateway
+        assert done.returncode == 125
+        assert "OPENAI_BASE_URL names the host of the target models" in done.stderr
+        return
+    assert done.returncode == 0, done.stderr
+    seen = json.loads((tmp_path / "env").read_text())
+    assert {name for name in ("PGHOST", "https_proxy") if name in seen} == bound
+    assert seen["OPENAI_BASE_URL"] == "https://models.internal/v1"
+    assert "NO_PROXY" not in seen
+    assert "round the gateway: NO_PROXY" in done.stderr
+    assert seen["HTTPS_PROXY"] == f"http://{RUN}:bcr_a%3Ab%5Cc@127.0.0.1:7004"
+
+
+def test_a_private_home_is_there_for_the_child_only(tmp_path: Path) -> None:
+    routed = routes(listeners=listening("postgres", "http"), interception_ca_pem=PEM)
+    with fake_control(routed) as control:
+        done = run(
+            control, tmp_path, "sh", "-c", "ls -A $HOME > files; cat $HOME/.pgpass $HOME/.curlrc > texts; echo $HOME > home",
+            options=("--private-home",), XDG_CONFIG_HOME="/elsewhere",
+        )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "files").read_text().split() == [
+        ".config",
+        ".curlrc",
+        ".gitconfig",
+        ".npmrc",
+        ".pgpass",
+    ]
+    assert (tmp_path / "texts").read_text().startswith(f"127.0.0.1:7008:*:{RUN}:")
+    assert "round its private HOME: XDG_CONFIG_HOME" in done.stderr
+    assert not Path((tmp_path / "home").read_text().strip()).exists()
+
+
+def test_a_listener_elsewhere_with_tls_is_reached_by_a_relay_on_this_machine(tmp_path: Path) -> None:
+    command = (sys.executable, "-c", SHOW, str(tmp_path / "env"))
+    elsewhere = {"http": {"host": "gateway.example", "port": 7480, "tls": True}}
+    ca = RUNS.certificate_pem.decode()
+    with fake_control(routes(listeners=elsewhere, targets=APIS, ca_pem=ca)) as control:
+        done = run(control, tmp_path, *command)
+    assert done.returncode == 0, done.stderr
+    url = json.loads((tmp_path / "env").read_text())["https_proxy"]
+    assert url.startswith(f"http://{RUN}:bcr_a%3Ab%5Cc@127.0.0.1:")
+    assert not url.endswith(":7480")
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT, signal.SIGQUIT])

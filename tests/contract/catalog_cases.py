@@ -75,14 +75,21 @@ def bundled(rows: Sequence[Told]) -> list[Bundle]:
             "values": "",
             "error": "",
             "output": "",
+            "trace": None,
+            "span": None,
+            "details": None,
+            "shape": None,
         } | one.changes
         common = [given.pop(name) for name in ("verb", "aside", "status", "code")]
         names = ("started", "duration", "rows", "size", "values", "error", "output")
-        item: Any = (one.number, *(given[name] for name in names))
-        key = (one.keys, one.text, *common)
+        kept, own = (one.text, "") if given["shape"] is None else (given["shape"], one.text)
+        item: Any = (one.number, *(given[name] for name in names), own)
+        claims = [given[name] for name in ("trace", "span", "details")]
+        key = (one.keys, kept, own == "", *common, *claims)
         weight = sum(len(given[name]) for name in ("values", "error", "output"))
         if key not in latest or not latest[key].add(item, weight):
-            latest[key] = Bundle(statement_of(one.text, 65_536), *common, *one.keys, f"ses_{one.keys[0]}")
+            latest[key] = Bundle(statement_of(kept, 65_536), *common, *one.keys, f"ses_{one.keys[0]}")
+            latest[key].trace, latest[key].span, latest[key].details = claims
             latest[key].add(item, weight)
             found.append(latest[key])
     return found

@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import Engine, make_url
 
 from bodycam.catalog.engine import make_engine
-from bodycam.catalog.schema import migrate
+from tests.catalogs import migrated
 
 _numbers = itertools.count()
 
@@ -51,6 +51,6 @@ def catalog_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 @pytest.fixture
 def catalog(catalog_url: str) -> Iterator[Engine]:
     engine = make_engine(catalog_url)
-    migrate(engine)
+    migrated(engine)
     yield engine
     engine.dispose()

@@ -28,6 +28,7 @@ TEXTS = (
     "UPDATE accounts SET owner = $1",
     "SELECT name FROM customers WHERE ref = 'r7'",
     "BEGIN",
+    "https://api.test/item/*/rows",  # each has a number of its own there
     "SELECT reference, " + ", ".join(f"column_{n}" for n in range(60)) + " FROM accounts WHERE owner = $1",
 )
 SECOND = 1_000_000
@@ -47,6 +48,7 @@ class Known:
     values: str
     error: str
     output: str
+    shape: str | None
 
 
 def made(count: int, seed: int = 7) -> list[Known]:
@@ -57,7 +59,8 @@ def made(count: int, seed: int = 7) -> list[Known]:
         at = NOON
         for number in range(1, count + 1):
             at += chance.choice((0, 1, 4000, 90_000, 3 * SECOND if chance.random() < 0.05 else 20_000))
-            text = chance.choice(TEXTS)
+            shape = chance.choice(TEXTS)
+            text = shape.replace("/*/", f"/{chance.randrange(40)}/")
             value = f"user{chance.randrange(30)}@example.com" if "$1" in text else ""
             failed = chance.random() < 0.1
             found.append(
@@ -72,6 +75,7 @@ def made(count: int, seed: int = 7) -> list[Known]:
                     value,
                     "no such balance" if failed else "",
                     f"row {chance.randrange(5)}" if text.startswith("SELECT") else "",
+                    None if text == shape else shape,
                 )
             )
     return found
@@ -92,6 +96,7 @@ def index(engine: Engine, known: list[Known]) -> dict[str, int]:
             values=one.values,
             error=one.error,
             output=one.output,
+            shape=one.shape,
         )
         for one in sorted(known, key=lambda one: one.started)
     ]
@@ -213,6 +218,12 @@ def test_listings(filled: tuple[Engine, list[Known]]) -> None:
         '"example com row"',  # no phrase reaches from values into output
         "user1 user2",  # two exchanges of one bundle together hold it, none alone
         "r7 error",
+        "item",
+        "item 7",
+        '"item 7 rows"',
+        '"item 1"*',
+        "item balance",
+        "https 7 8",
         "nowhere",
     ],
 )
@@ -235,7 +246,7 @@ def test_a_session_that_is_deleted_leaves_the_others_as_they_were(catalog: Engin
     left = [one for one in known if one.session != "ses_b"]
     left.sort(key=lambda one: (one.started, keys[one.session], one.number), reverse=True)
     with reading(catalog) as connection:
-        for question in ("balance", "user7", '"row 3"', "accounts example"):
+        for question in ("balance", "user7", '"row 3"', "accounts example", '"item 7"'):
 
             def ask(one: Connection, cursor: str | None, question: str = question) -> Page[Any]:
                 return search(one, question, ExchangeFilter(asides=True), limit=50, cursor=cursor)

@@ -1,15 +1,17 @@
 """Migrations make what the tables say, and a catalog from the future is refused."""
 
+import json
+
 import pytest
 from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Engine
 
-from bodycam.catalog import accounts, deletion, renewal, runs, schema, tail
+from bodycam.catalog import accounts, deletion, renewal, runs, schema, tail, upgrading
 from bodycam.catalog.engine import CatalogUrlError, make_engine, reading, writing
 from bodycam.catalog.exchanges import ExchangeFilter
-from bodycam.catalog.provenances import newer
+from bodycam.catalog.provenances import key_of, newer
 from bodycam.catalog.schema import SchemaError, check, migrate
 from bodycam.catalog.search import search
 from bodycam.catalog.sessions import SessionFilter, get_session, list_sessions
@@ -34,9 +36,13 @@ def test_migrations_agree_with_tables(catalog: Engine) -> None:
         assert compare_metadata(context, metadata) == []
 
 
+def test_the_revision_that_needs_nothing_done_is_the_last() -> None:
+    assert upgrading.newest() == schema.NEWEST
+
+
 def at_revision(engine: Engine, revision: str) -> None:
     """Bring an empty catalog to an older schema."""
-    config = schema._config()
+    config = upgrading._config()
     with writing(engine) as connection:
         config.attributes["connection"] = connection
         command.upgrade(config, revision)
@@ -85,14 +91,18 @@ def test_an_index_with_a_row_an_exchange_is_emptied_and_asks_to_be_built_anew(
 def test_an_index_without_sightings_stays_and_asks_for_recordings_to_be_read_again(catalog_url: str) -> None:
     engine = make_engine(catalog_url)
     at_revision(engine, "0005")
-    # what writes sessions today has two columns and a table more than the schema of then
+    # what writes today has some columns and a table more than the schema of then
     with writing(engine) as connection:
+        for name in ("trace", "span", "details"):
+            connection.exec_driver_sql(f"ALTER TABLE bundles ADD COLUMN {name} TEXT")
         connection.exec_driver_sql("ALTER TABLE sessions ADD COLUMN labels JSON")
         connection.exec_driver_sql("ALTER TABLE sessions ADD COLUMN provenance INTEGER")
         provenances.create(connection)
     keys = add_session(engine, "ses_a")
     write(engine, [exchange(keys, 1, "SELECT zebra")])
     with writing(engine) as connection:
+        for name in ("trace", "span", "details"):
+            connection.exec_driver_sql(f"ALTER TABLE bundles DROP COLUMN {name}")
         connection.exec_driver_sql("ALTER TABLE sessions DROP COLUMN labels")
         connection.exec_driver_sql("ALTER TABLE sessions DROP COLUMN provenance")
         provenances.drop(connection)
@@ -124,6 +134,46 @@ def test_sessions_of_an_older_schema_get_their_provenance(catalog_url: str) -> N
         assert provenance == Provenance("ci@api", "bot", "orders", "postgres")
         found = list_sessions(connection, SessionFilter(visible=Visible(provenances=(key,)))).items
         assert [one.id for one in found] == ["ses_a"]
+    engine.dispose()
+
+
+def test_recordings_of_an_older_schema_are_parted_by_the_groups_of_their_starters(catalog_url: str) -> None:
+    engine = make_engine(catalog_url)
+    at_revision(engine, "0007")
+    with writing(engine) as connection:
+        for statement in OLD[:2]:
+            connection.exec_driver_sql(statement)
+    at_revision(engine, "0010")
+    runs_of = {"run_b": ["dev", "ops"], "run_c": [], "run_d": ["dev", "ops"]}
+    with writing(engine) as connection:
+        for run, groups in runs_of.items():
+            columns = "id, issuer, subject, principal_kind, groups, principal, agent, labels, grade, created, expires"
+            connection.exec_driver_sql(
+                f"INSERT INTO runs ({columns}) SELECT '{run}', issuer, subject, principal_kind, "
+                f"'{json.dumps(groups)}', principal, agent, labels, grade, created, expires FROM runs WHERE id = 'run_a'"
+            )
+            connection.exec_driver_sql(
+                "INSERT INTO sessions (id, run, principal, agent, target, protocol, database, address, claims, "
+                "policy, state, opened, worker, opening, provenance) "
+                f"SELECT 'ses_{run}', (SELECT key FROM runs WHERE id = '{run}'), principal, agent, target, "
+                "protocol, database, address, claims, policy, state, opened, worker, opening, provenance "
+                "FROM sessions WHERE id = 'ses_a'"
+            )
+
+    migrate(engine)
+
+    with reading(engine) as connection:
+        found = {provenance.groups: key for key, provenance in newer(connection, 0, 10)}
+        assert found.keys() == {(), ("dev", "ops")}
+        for groups, names in (((), {"ses_a", "ses_run_c"}), (("dev", "ops"), {"ses_run_b", "ses_run_d"})):
+            wanted = SessionFilter(visible=Visible(provenances=(found[groups],)))
+            listed = list_sessions(connection, wanted).items
+            assert {one.id for one in listed} == names
+            assert all(one.provenance.groups == groups for one in listed)
+    # and what comes with them has the same
+    with writing(engine) as connection:
+        same = Provenance("ci@api", "bot", "orders", "postgres", ("dev", "ops"))
+        assert key_of(connection, same) == found["dev", "ops"]
     engine.dispose()
 
 

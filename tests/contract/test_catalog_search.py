@@ -3,6 +3,7 @@
 import pytest
 from sqlalchemy import Engine
 
+from bodycam.archive.index import Indexer
 from bodycam.catalog import deletion, ingest, statement
 from bodycam.catalog import scope as scope_module
 from bodycam.catalog import search as search_module
@@ -10,6 +11,8 @@ from bodycam.catalog.engine import reading, writing
 from bodycam.catalog.exchanges import ExchangeFilter
 from bodycam.catalog.search import Hit, search
 from bodycam.catalog.tables import statements
+from bodycam.model.event import Event, Flavor, Kind
+from bodycam.registry import TRANSCRIPTS
 from tests.contract.catalog_cases import NOON, add_session, bundled, exchange, write
 
 ANY = ExchangeFilter()
@@ -248,3 +251,64 @@ def test_a_failed_transaction_leaves_nothing(catalog: Engine) -> None:
     with pytest.raises(RuntimeError, match="cut off"):
         cut_off()
     assert numbers(catalog, "gone") == []
+
+
+SHELL = {"ssh.kind": "shell", "ssh.term": "xterm", "ssh.columns": 80, "ssh.rows": 24}
+
+
+def programs(
+    number: int, verb: str, text: str, facts: dict[str, object], *said: tuple[Flavor, bytes]
+) -> list[Event]:
+    """What a program was asked, what it said, and its end."""
+    return [
+        Event(Kind.REQUEST, number, number, [verb, text, [], facts, "statement", None, 0]),
+        *(Event(Kind.TO_CLIENT, number, number, [flavor, 0, data]) for flavor, data in said),
+        Event(Kind.FINISH, number, number, ["ok", 0, 1, 1, "exit 0", None]),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("question", "found"),
+    [
+        ("kubectl", [1]),
+        ("ready", [1]),
+        ("kubeconfig", [1]),
+        ('"pay-7d4 0/1"', [1]),
+        ("noon", [2]),
+        ("journalctl", [2]),
+        ("31mjournalctl", []),
+        ("jurnal", []),
+        ("report.csv", [3]),
+        ("currency", [3]),
+    ],
+)
+def test_what_programs_were_asked_and_printed_is_found(
+    catalog: Engine, question: str, found: list[int]
+) -> None:
+    opened = {
+        "session": "ses_p", "run": "run_p", "agent": "bot", "database": "deploy", "grade": "separated", "labels": {},
+        "principal": {"issuer": "api", "subject": "ci", "kind": "service", "groups": []}, "trace": None,
+        "target": {"name": "web", "protocol": "ssh", "labels": {}}, "address": "127.0.0.1:1", "claims": {},
+        "worker": b"\xab" * 16, "opening": 1, "started": NOON, "policy": "p1", "version": "0",
+    }  # fmt: skip
+    events = [
+        Event(Kind.OPENED, 0, 0, opened),
+        *programs(
+            1, "exec", "kubectl get pods", {"ssh.kind": "exec"},
+            (Flavor.CHUNK, b"NAME   \x1b[1mREA\x1b[0mDY\npay-7d4 0/1\n"), (Flavor.ERRORS, b"kubeconfig is readable\n"),
+        ),
+        *programs(
+            2, "shell", "", SHELL,
+            (Flavor.FRAMES, b"$ jurnal\b\b\b\b\b\x1b[31mjour"), (Flavor.FRAMES, b"\b\b\b\bour\x1b[Knalctl\r\nmaintenance at no"),
+            (Flavor.FRAMES, b"on\r\n$ "),
+        ),
+        *programs(
+            3, "read", "/srv/report.csv", {"ssh.kind": "sftp"}, (Flavor.CHUNK, b"amount,curr"), (Flavor.CHUNK, b"ency\n"),
+        ),
+        Event(Kind.CLOSED, 9, 0, {"outcome": "ended", "reason": ""}),
+    ]  # fmt: skip
+    indexer = Indexer(catalog, TRANSCRIPTS)
+    for event in events:
+        indexer.feed("ses_p", event)
+    indexer.flush()
+    assert numbers(catalog, question) == found

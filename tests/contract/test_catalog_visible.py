@@ -12,7 +12,7 @@ from bodycam.catalog.sightings import LeakFilter, Sighting, leak_sessions, list_
 from bodycam.catalog.sightings import write as write_sightings
 from bodycam.catalog.visible import EVERYTHING, NOTHING, Visible
 from bodycam.model.provenance import Provenance
-from tests.contract.catalog_cases import NOON, add_session, exchange, write
+from tests.contract.catalog_cases import CI, NOON, add_session, exchange, write
 
 SESSIONS = {
     "ses_a": {"run": "run_a", "principal": "ann@corp", "target": "ledger"},
@@ -123,15 +123,18 @@ def test_filters_and_pages_stay_within_what_may_be_seen(filled: Engine) -> None:
         assert list_leaks(connection, LeakFilter("run_a", visible=bobs)).items == ()
 
 
+GROUPS = tuple(sorted(CI.groups))
+
+
 def test_provenances_come_and_go_with_their_sessions(catalog: Engine) -> None:
     for name, given in SESSIONS.items():
         add_session(catalog, name, **given)
     with reading(catalog) as connection:
         known = newer(connection, 0, 100)
     assert [one for _, one in known] == [
-        Provenance("ann@corp", "bot", "ledger", "postgres"),
-        Provenance("ann@corp", "bot", "shop", "postgres"),
-        Provenance("bob@corp", "bot", "shop", "postgres"),
+        Provenance("ann@corp", "bot", "ledger", "postgres", GROUPS),
+        Provenance("ann@corp", "bot", "shop", "postgres", GROUPS),
+        Provenance("bob@corp", "bot", "shop", "postgres", GROUPS),
     ]
     assert deletion.forget_session(catalog, "ses_a")
     assert deletion.forget_session(catalog, "ses_c")

@@ -6,6 +6,7 @@ before the operation goes on. Whoever waits no longer never asks, so nothing is 
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from typing import Protocol
 
 from bodycam.gateway.decisions import Decisions
@@ -36,12 +37,15 @@ class Approvals:
 
     async def request(self, link: WaitingLink, need: AskApproval) -> ApprovalSaid:
         """Where an approval stands, waited for as long as the need says."""
+        return replace(await self._waited_for(link, need), exchange=need.wanted.exchange)
+
+    async def _waited_for(self, link: WaitingLink, need: AskApproval) -> ApprovalSaid:
         said = await self._ask(need.wanted)
         if said is None:
             return AWAY
         if said.state is not ApprovalState.PENDING or need.wait <= 0 or need.given_up():
             return said
-        link.waits(said)
+        link.waits(replace(said, exchange=need.wanted.exchange))
         clock = asyncio.get_running_loop().time
         until = clock() + need.wait
         while said.state is ApprovalState.PENDING:

@@ -13,6 +13,7 @@ from typing import Any, Protocol, TypeVar
 
 import structlog
 
+from bodycam.model.target import Dial
 from bodycam.net.channel import Channel, ChannelClosed, RemoteError, connect
 from bodycam.session.approval import ApprovalSaid, ApprovalWanted, said_from_wire, wanted_to_wire
 from bodycam.session.grant import (
@@ -22,8 +23,10 @@ from bodycam.session.grant import (
     Refusal,
     RefusalCode,
     Wanted,
+    dial_from_wire,
     grant_from_wire,
 )
+from bodycam.session.link import HostKey, NoHostKey
 
 log = structlog.get_logger(__name__)
 
@@ -32,6 +35,12 @@ T = TypeVar("T")
 RECONNECT_FIRST, RECONNECT_MOST = 0.05, 1.0
 LOGIN_CALL_TIMEOUT = 8.0
 APPROVAL_CALL_TIMEOUT = 8.0
+LEAF_CALL_TIMEOUT = 8.0
+HOST_KEY_CALL_TIMEOUT = 8.0
+
+
+class NoLeaf(Exception):
+    """There is no certificate for a host, and why, for people."""
 
 
 class Orders(Protocol):
@@ -131,6 +140,14 @@ class ControlLine:
         body = {"login": login, "proof": proof, "wanted": asdict(wanted)}
         return await self._ask("open", body, lambda said: grant_from_wire(said["grant"]))
 
+    async def renew(self, session: str) -> Dial | None:
+        """The way to a session's target with what is new of it; None where nothing is, or nobody answers."""
+        if self._channel is not None:
+            with contextlib.suppress(ChannelClosed, RemoteError, TimeoutError):
+                said = await self._channel.call("renew", {"session": session}, timeout=LOGIN_CALL_TIMEOUT)
+                return None if said["dial"] is None else dial_from_wire(said["dial"])
+        return None
+
     async def approval(self, wanted: ApprovalWanted) -> ApprovalSaid | None:
         """Ask for an operation's approval; None when there is no answer, and then it must not be executed.
 
@@ -146,6 +163,45 @@ class ControlLine:
             log.error("the control process failed at an approval", error=str(error))
             return None
         return said_from_wire(said)
+
+    async def leaf(self, host: str, csr: str) -> str:
+        """A certificate of the interception CA for `host` and the key of a request: the chain, in PEM.
+
+        Raises:
+            NoLeaf: the control process is away, or signs none for that host.
+        """
+        if self._channel is None:
+            raise NoLeaf("the gateway's control process is starting again")
+        try:
+            said = await self._channel.call("leaf", {"host": host, "csr": csr}, timeout=LEAF_CALL_TIMEOUT)
+        except (ChannelClosed, TimeoutError) as error:
+            raise NoLeaf(str(error) or "the gateway's control process did not answer in time") from error
+        except RemoteError as error:
+            raise NoLeaf(f"the gateway's control process signs no certificate: {error}") from error
+        return str(said["chain"])
+
+    async def host_key(self) -> HostKey | NoHostKey:
+        """The private key that the gateway proves itself with to clients of a protocol with host keys."""
+        if self._channel is None:
+            return NoHostKey("the gateway's control process is starting again")
+        try:
+            said = await self._channel.call("host-key", {}, timeout=HOST_KEY_CALL_TIMEOUT)
+        except (ChannelClosed, TimeoutError) as error:
+            return NoHostKey(str(error) or "the gateway's control process did not answer in time")
+        except RemoteError as error:
+            log.error("the control process gave no host key", error=str(error))
+            return NoHostKey("the gateway's control process gives no host key")
+        return HostKey(bytes(said["private"]))
+
+    async def served(self, where: str, seen_from: str) -> tuple[str, str]:
+        """Protocol and address of the target at `host:port`, as a host sees it; two "" if none is known."""
+        if self._channel is not None:
+            with contextlib.suppress(ChannelClosed, RemoteError, TimeoutError):
+                said = await self._channel.call(
+                    "served", {"where": where, "from": seen_from}, timeout=LOGIN_CALL_TIMEOUT
+                )
+                return str(said["protocol"]), str(said["at"])
+        return "", ""
 
     async def _ask(self, verb: str, body: Any, read: Callable[[Any], T]) -> T | Refusal:
         if self._channel is None:

@@ -8,7 +8,8 @@ from bodycam.gateway import dialer
 from bodycam.model.target import Dial
 from bodycam.net.opening import Retry
 from bodycam.protocols import TargetOpening
-from bodycam.session.link import DialFailed, Errand, ErrandDone, ErrandFailed
+from bodycam.session.errands import Errand, ErrandFailed
+from bodycam.session.link import DialFailed, ErrandDone
 
 SECONDS: Final = 15.0
 """How long an errand may take once its connection stands."""

@@ -125,7 +125,7 @@ class Listener:
                     client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                     client.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
                 context = door.tls()
-                found = await self._look(client, door.protocol.opening(context is not None), address)
+                found = await self._opened(client, door.protocol, address, tls=context is not None)
                 if found is None:
                     return
                 reason = reason or door.admit()
@@ -168,20 +168,20 @@ class Listener:
         """The link of a connection that stands; None where its handshake is not what it has to be."""
         door, secure = self._door, isinstance(found, StartTls)
         handshake = cast("ssl.SSLObject | None", transport.get_extra_info("ssl_object"))
-        if isinstance(found, StartTls) and found.required_alpn:
-            agreed = None if handshake is None else handshake.selected_alpn_protocol()
-            if agreed != found.required_alpn:
-                log.info(
-                    "a connection was refused",
-                    address=address,
-                    reason=f"TLS at once, without the application protocol {found.required_alpn} (ALPN)",
-                )
-                self.refused += 1
-                door.stranger(Stranger.NONSENSE, address)
-                return None
+        agreed = None if handshake is None else handshake.selected_alpn_protocol()
+        if isinstance(found, StartTls) and found.required_alpn and agreed != found.required_alpn:
+            log.info(
+                "a connection was refused",
+                address=address,
+                reason=f"TLS at once, without the application protocol {found.required_alpn} (ALPN)",
+            )
+            self.refused += 1
+            door.stranger(Stranger.NONSENSE, address)
+            return None
         host = address.rpartition(":")[0]
         shown = None if handshake is None else handshake.getpeercert(binary_form=True)
-        link = door.make_link(door.protocol.machine, address, secure or _is_loopback(host), shown or b"")
+        machine = door.protocol.machines.get(agreed or "", door.protocol.machine)
+        link = door.make_link(machine, address, secure or _is_loopback(host), shown or b"")
         self._waiting[link] = asyncio.get_running_loop().call_at(deadline, self._too_slow, link)
         return link
 
@@ -200,6 +200,12 @@ class Listener:
         if link.session is None:
             self._door.stranger(Stranger.SILENT, link.address)
         link.cut(f"no login within {self._door.login_timeout:g} s")
+
+    async def _opened(
+        self, client: socket.socket, protocol: Protocol, address: str, *, tls: bool
+    ) -> StartTls | Begin | None:
+        """How the client begins; None when it was turned away, or has left."""
+        return Begin() if protocol.greets else await self._look(client, protocol.opening(tls), address)
 
     async def _look(self, client: socket.socket, opening: Opening, address: str) -> StartTls | Begin | None:
         """How the client begins, once all that comes before is taken; None when it was turned away."""

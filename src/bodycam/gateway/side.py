@@ -43,3 +43,4 @@ class Side(asyncio.Protocol):
     def resume_writing(self) -> None:
         """This peer has caught up."""
         self._link.resume(self._other, "slow peer")
+        self._link.resume(self._name, "own answers")

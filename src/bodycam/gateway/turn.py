@@ -15,6 +15,10 @@ GATHERED_MOST: Final = 1024 * 1024
 """Bytes of events that wait for the turn's end at most; more are committed at once."""
 
 
+ALONE_AFTER: Final = 32
+"""Reads in a row of one link after which it is taken to be the only one that moves."""
+
+
 class Journal(Protocol):
     """The part of the journal's writer that a turn needs."""
 
@@ -34,9 +38,24 @@ class Turn:
         self._waiting: set[ProxyLink] = set()
         self._handle: asyncio.Handle | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._last: ProxyLink | None = None
+        self._in_a_row = 0
+
+    def read(self, link: ProxyLink) -> None:
+        """The link has taken what was read: it moves at the turn's end, or at once if no other does."""
+        if link is not self._last:
+            self._last, self._in_a_row = link, 0
+        elif self._in_a_row < ALONE_AFTER:
+            self._in_a_row += 1
+        elif self._handle is None:
+            # to wait for the turn's end would gather nothing, and costs a call of the loop
+            self._moved.append(link)
+            self.end()
+            return
+        self.moved(link)
 
     def moved(self, link: ProxyLink) -> None:
-        """The link has something to commit or to release."""
+        """The link has something to commit or to release, at the turn's end: it may be amid something."""
         if not link.gathered:
             link.gathered = True
             self._moved.append(link)
@@ -76,6 +95,8 @@ class Turn:
     def forget(self, link: ProxyLink) -> None:
         """The link is gone."""
         self._waiting.discard(link)
+        if link is self._last:
+            self._last = None
 
     def _end(self) -> None:
         self._handle = None

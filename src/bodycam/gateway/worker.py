@@ -20,10 +20,12 @@ from bodycam.gateway.cancels import Cancels
 from bodycam.gateway.certificate import ListenerCertificate
 from bodycam.gateway.control import ControlLine
 from bodycam.gateway.decisions import Decisions
-from bodycam.gateway.errand import Errands
+from bodycam.gateway.host_key import KnownHostKey
+from bodycam.gateway.interception import Interception
 from bodycam.gateway.link import ProxyLink
 from bodycam.gateway.listener import Listener
-from bodycam.gateway.patience import Patience
+from bodycam.gateway.needs import Needs
+from bodycam.gateway.nested import Approach, CarriedTransport, Nested
 from bodycam.gateway.strangers import Stranger, Strangers
 from bodycam.gateway.throttle import Throttle
 from bodycam.gateway.turn import Turn
@@ -32,24 +34,12 @@ from bodycam.gateway.worker_limits import WorkerLimits
 from bodycam.journal.pressure import Pressure
 from bodycam.journal.writer import JournalWriter
 from bodycam.model.event import SessionOutcome
-from bodycam.model.target import Dial, TlsMode
-from bodycam.protocols import Protocol, TargetOpening
-from bodycam.session.grant import Grant, Refusal
-from bodycam.session.link import (
-    Answer,
-    AskApproval,
-    AskCancel,
-    AskChallenge,
-    AskDial,
-    AskErrand,
-    AskOpen,
-    AskRespond,
-    CancelPassed,
-    DialDone,
-    Machine,
-    Need,
-)
+from bodycam.model.target import Dial
+from bodycam.protocols import Protocol
+from bodycam.session.grant import Challenge, Grant, Refusal
+from bodycam.session.link import Answer, AskOpen, Link, Machine, Need
 from bodycam.session.masks import Masking
+from bodycam.session.nesting import Carrier, Inner
 from bodycam.session.policing import Policy, Redaction
 from bodycam.session.session import Session
 
@@ -89,11 +79,8 @@ class Worker:
         self._expires: dict[str, float] = {}
         self._cancels = Cancels(self._line.cancel)
         self.decided = Decisions()
-        self._approvals = Approvals(self._line.approval, self.decided)
-        self._shown: dict[ProxyLink, bytes] = {}
-        self._at_target = Patience()
         self._listeners: list[Listener] = []
-        self._target_openings: dict[str, Callable[[TlsMode], TargetOpening]] = {}
+        self._protocols: dict[str, Protocol] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._draining = False
         self._throttle = Throttle()
@@ -101,10 +88,17 @@ class Worker:
         self.counts: Counter[str] = Counter()
         self._done: Counter[str] = Counter()
         self._allowances = Allowances()
-        self._errands = Errands()
+        self._needs = Needs(
+            self._line,
+            cancels=self._cancels,
+            approvals=Approvals(self._line.approval, self.decided),
+            interception=Interception(self._line.leaf),
+            host_key=KnownHostKey(self._line.host_key),
+            login_timeout=limits.login_timeout,
+        )
         self.strangers = Strangers()
         self._turn = Turn(journal)
-        self.moved: Callable[[ProxyLink], None] = self._turn.moved
+        self.read, self.moved = self._turn.read, self._turn.moved
         journal.on_release = lambda: self._turn.released(lambda: self._links)
 
     # -- life ------------------------------------------------------------------------------------
@@ -112,18 +106,24 @@ class Worker:
     def listen(self, listener: Listener, protocol: Protocol) -> None:
         """Take a listener; it starts when the worker runs."""
         self._listeners.append(listener)
-        self._target_openings[protocol.name] = protocol.target_opening
+        self._protocols[protocol.name] = protocol
+        self._needs.target_openings[protocol.name] = protocol.target_opening
 
     def make_link(
         self, machine: Callable[..., Machine], address: str, secure: bool, certificate: bytes = b""
     ) -> ProxyLink:
         """The link of an accepted connection; `certificate` is what the client showed in TLS, in DER."""
         link = ProxyLink(
-            self, machine, address=address, secure=secure, message_limit=self.limits.message_size
+            self,
+            machine,
+            address=address,
+            secure=secure,
+            message_limit=self.limits.message_size,
+            message_seconds=self.limits.message_seconds,
         )
         self._links.add(link)
         if certificate:
-            self._shown[link] = certificate
+            self._needs.shown[link] = certificate
         self.counts["connections"] += 1
         return link
 
@@ -223,37 +223,12 @@ class Worker:
 
     async def fulfil(self, link: ProxyLink, need: Need) -> Answer:
         """Answer what a machine needs."""
-        match need:
-            case AskChallenge(name=name):
-                answer: Answer = await self._line.challenge(
-                    name,
-                    secure=link.secure,
-                    encrypted=link.encrypted,
-                    address=link.address,
-                    certificate=self._shown.pop(link, b""),
-                )
-            case AskRespond(login=login, data=data):
-                answer = await self._line.respond(login, data)
-            case AskOpen(login=login, proof=proof, wanted=wanted):
-                answer = await self._line.open(login, proof, wanted)
-                if link.client is None:
-                    self._left(link, answer)
-            case AskApproval():
-                answer = await self._approvals.request(link, need)
-            case AskCancel(key=key):
-                await self._cancels.request(key)
-                answer = CancelPassed()
-            case AskErrand(dial=dial, errand=work):
-                assert link.session is not None
-                opening = self._target_openings[link.session.grant.target.protocol](dial.tls)
-                answer = await self._errands.run(dial, opening, work)
-            case AskDial(dial=dial):
-                assert link.session is not None
-                opening = self._target_openings[link.session.grant.target.protocol](dial.tls)
-                began = time.monotonic()
-                answer = await dialer.dial(link, dial, opening)
-                if isinstance(answer, DialDone):
-                    self._at_target.await_login(link, dial.connect_timeout, began)
+        answer = await self._needs.fulfil(link, need)
+        gone = link.client is None or link.finished
+        if gone and isinstance(need, AskOpen) and isinstance(answer, Grant | Refusal):
+            self._left(link, answer)
+        elif gone and isinstance(answer, Challenge):
+            self._line.tell("given-up", {"login": answer.login})
         if isinstance(answer, Refusal):
             self.counts[f"refused_{answer.code.value}"] += 1
         return answer
@@ -290,13 +265,39 @@ class Worker:
         self._expires[grant.run.id] = max(grant.run.expires, self._expires.get(grant.run.id, 0.0))
         return session
 
+    def nest(
+        self, link: ProxyLink, machine: Callable[[Link], Machine] | str, carrier: Carrier
+    ) -> Inner | None:
+        """A link within another, or none where no more are let in."""
+        if self.admit() is not None:
+            return None
+        if not isinstance(machine, str):
+            return self._nested(link, machine, carrier)
+        protocol = self._protocols.get(machine)
+        if protocol is None:
+            return None
+        return Approach(
+            protocol.opening(False), carrier, lambda: self._nested(link, protocol.machine, carrier)
+        )
+
+    def _nested(self, link: ProxyLink, machine: Callable[[Link], Machine], carrier: Carrier) -> Nested:
+        """It has as long for its login as one that comes by itself."""
+        inner = self.make_link(machine, link.address, True)
+        link.within.add(inner)
+        inner.attach("client", CarriedTransport(carrier))
+        patience = self.limits.login_timeout
+        asyncio.get_running_loop().call_later(
+            patience, lambda: None if inner.session else inner.cut(f"no login within {patience:g} s")
+        )
+        return Nested(inner)
+
     def stranger(self, link: ProxyLink) -> None:
         """Count somebody who broke the protocol before anybody knew who it was."""
         self.strangers.add(Stranger.NONSENSE, link.address)
 
     def link_ready(self, link: ProxyLink) -> None:
         """A login is over."""
-        self._at_target.answered(link)
+        self._needs.ready(link)
         for listener in self._listeners:
             listener.link_ready(link)
 
@@ -305,7 +306,7 @@ class Worker:
         self.link_ready(link)
         self._links.discard(link)
         self._turn.forget(link)
-        self._shown.pop(link, None)
+        self._needs.forget(link)
         self._cancels.forget(link)
         if link.session is not None and not link.session.closed:
             link.session.close(SessionOutcome.BROKEN, "the connection ended")
@@ -318,7 +319,7 @@ class Worker:
         """Send something to a link's target on a connection of its own."""
         if link.session is None:
             return
-        opening = self._target_openings[link.session.grant.target.protocol](dial.tls)
+        opening = self._needs.opening(link, dial)
         self._cancels.knock(link, dialer.knock(dial, opening, data))
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> None:

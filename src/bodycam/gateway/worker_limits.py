@@ -12,3 +12,4 @@ class WorkerLimits:
     connections: int
     message_size: int
     drain_timeout: float
+    message_seconds: float = 60.0

@@ -41,7 +41,7 @@ SEQUENCE: Final[struct.Struct] = struct.Struct(">Q")
 NONCE: Final[struct.Struct] = struct.Struct(">4xQ")
 RECORD_HEAD: Final[struct.Struct] = struct.Struct(">IQ")
 ENTRY_HEAD: Final[struct.Struct] = struct.Struct(">IIBQI")
-TAG_BYTES = 16
+TAG_BYTES: Final = 16
 RECORD_OVERHEAD = RECORD_HEAD.size + 1 + TAG_BYTES
 """What a record takes beyond its entries, before it is rounded up to a multiple of 8."""
 MARK_BYTES = 32

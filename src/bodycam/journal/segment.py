@@ -10,6 +10,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from bodycam.journal import layout, wrapping
 from bodycam.journal.failure import JournalUnwritable
+from bodycam.journal.layout import TAG_BYTES
 from bodycam.journal.preallocation import preallocate, write_all
 
 _LONG: Final = 4096
@@ -53,16 +54,17 @@ class Segment:
         The length is stored last, in one aligned store: a reader that sees it sees a record, and one that the
         processor shows it too early fails its tag and is read again.
         """
-        number = layout.SEQUENCE.pack(sequence)
-        nonce, header = layout.NONCE.pack(sequence), self._header + number
-        mapped, offset, length = self._map, self.offset, len(plain) + layout.TAG_BYTES
+        # as `layout.NONCE` and `layout.SEQUENCE` have it; a Struct's method takes twice as long
+        nonce = sequence.to_bytes(12, "big")
+        number = nonce[4:]
+        mapped, offset, length = self._map, self.offset, len(plain) + TAG_BYTES
         start = offset + 12
         if length < _LONG:
-            mapped[start : start + length] = self._encrypt(nonce, plain, header)
+            mapped[offset + 4 : start + length] = number + self._encrypt(nonce, plain, self._header + number)
         else:
-            self._encrypt_into(nonce, plain, header, self._view[start : start + length])
-        mapped[offset + 4 : start] = number
-        mapped[offset : offset + 4] = layout.LENGTH.pack(length)
+            self._encrypt_into(nonce, plain, self._header + number, self._view[start : start + length])
+            mapped[offset + 4 : start] = number
+        mapped[offset : offset + 4] = length.to_bytes(4, "big")
         self.offset = (start + length + 7) & ~7
 
     def sync(self) -> None:
@@ -73,23 +75,27 @@ class Segment:
         """
         os.fdatasync(self._fd)
 
+    def leave(self) -> None:
+        """Unmap it: nothing more is written here, and it need not be mapped to be synced.
+
+        The writer goes on in the next segment at once, however long the disk takes for this one.
+        """
+        self._view.release()
+        self._map.close()
+
     def close(self) -> None:
         """Unmap and close, leaving the file as it is."""
-        self._unmap()
+        self.leave()
         if self._fd >= 0:
             os.close(self._fd)
             self._fd = -1
 
     def trim(self) -> None:
         """Cut the file behind its last record, bring that to the disk, and close."""
-        self._unmap()
+        self.leave()
         os.ftruncate(self._fd, self.offset)
         os.fsync(self._fd)
         self.close()
-
-    def _unmap(self) -> None:
-        self._view.release()
-        self._map.close()
 
     def discard(self) -> None:
         """Close and remove a segment that was never used."""

@@ -1,4 +1,4 @@
-"""Bringing the journal to the disk: one fdatasync at a time, in a thread of its own.
+"""Bringing the journal to the disk: one fdatasync at a time, in a thread of its own; another unmaps.
 
 `mmap.flush` would hold the interpreter's lock while the disk works; `os.fdatasync` does not.
 """
@@ -34,6 +34,7 @@ class Syncer:
         self._left: list[Segment] = []
         self._wake = asyncio.Event()
         self._pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="journal-sync")
+        self._unmapping = ThreadPoolExecutor(max_workers=1, thread_name_prefix="journal-unmap")
         self.committed = self._synced = 0
         self._count = 0
         self._sum = self._max = 0.0
@@ -45,6 +46,8 @@ class Syncer:
 
     def rolled(self, following: Segment) -> None:
         """The writer goes on in `following`; the segment before it is closed after its last sync."""
+        # apart from the syncs, which may take long: what waits for the disk is not held in memory as well
+        self._unmapping.submit(self.active.leave)
         self._left.append(self.active)
         self.active = following
 
@@ -73,6 +76,7 @@ class Syncer:
 
     def close(self) -> None:
         """End the thread and close segments that were left and never synced."""
+        self._unmapping.shutdown(wait=True)
         self._pool.shutdown(wait=True)
         for segment in self._left:
             segment.close()

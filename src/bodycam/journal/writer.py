@@ -32,7 +32,7 @@ __all__ = ["JournalUnwritable", "JournalWriter"]
 WATCH_INTERVAL = 0.5
 """Seconds between two looks at the folder and the disk."""
 
-_ENTRIES = bytes((RecordType.ENTRIES,))
+_ENTRIES: Final = bytes((RecordType.ENTRIES,))
 ENTRY_HEAD_BYTES: Final = 21
 
 

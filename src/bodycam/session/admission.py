@@ -14,21 +14,25 @@ from bodycam.identity.attempts import Attempts
 from bodycam.identity.failures import FailedLogin, FailedLogins
 from bodycam.identity.proof import KnownRun, Prover, RunStore
 from bodycam.identity.run_certificates import CertificateRefused, RunCertificates
+from bodycam.identity.run_ssh_certificates import RunSshCertificates
 from bodycam.identity.scram import Decoys, ScramLogin, ScramRefused
 from bodycam.model.ids import RUN, SESSION, new_id
 from bodycam.model.target import Dial
 from bodycam.policy.access import AccessPolicy
 from bodycam.session import refusals
+from bodycam.session.finding import find, served_at
 from bodycam.session.grant import Challenge, Gatekeeper, Grant, Limits, Method, Refusal, RefusalCode, Wanted
 from bodycam.session.open_sessions import OpenSessions
 from bodycam.session.quota import Quota
 from bodycam.session.token_runs import TokenLoginRefused, TokenRuns, is_token_user, names_agent
-from bodycam.targets.dials import TargetUnready, describe, resolve
+from bodycam.session.ways import Renewer, Way, Ways
+from bodycam.targets.dials import TargetUnready, describe
 
 _MAX_NAME = 256
 _TOMBSTONES = 10_000
 
-Resolver = Callable[[Settings, str, str | None], Awaitable[Dial]]
+Resolver = Callable[[Settings, str, str | None, tuple[str, int] | None, str], Awaitable[Dial]]
+"""From settings, target, what is chosen behind it, host, and who asks (run and session), to the way there."""
 
 
 @dataclass(slots=True)
@@ -44,9 +48,10 @@ class _Login:
 class Admission:
     """The gatekeeper itself; `gatekeeper(worker)` is its view for one worker.
 
-    `provers` take cleartext proofs by their prefix; without `tokens` no provider's token and without
-    `certificates` no client certificate proves anything; `quota` says when there is no
-    room for new sessions. `wall` and `monotonic` give seconds.
+    `provers` take cleartext proofs by their prefix; without `tokens` no provider's token, without
+    `certificates` no client certificate and without `ssh_certificates` none of SSH proves anything;
+    `resolver` puts the way to a target together; `quota` says when there is no room for new sessions. `wall`
+    and `monotonic` give seconds.
     """
 
     def __init__(
@@ -56,21 +61,25 @@ class Admission:
         provers: Sequence[Prover],
         login_key: bytes,
         *,
+        resolver: Resolver,
+        renewer: Renewer | None = None,
         tokens: TokenRuns | None = None,
         certificates: RunCertificates | None = None,
+        ssh_certificates: RunSshCertificates | None = None,
         quota: Quota | None = None,
-        resolver: Resolver = resolve,
         wall: Callable[[], float] = time.time,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._settings, self._access = settings, AccessPolicy(settings)
         self._runs, self._provers, self._certificates = runs, tuple(provers), certificates
+        self._ssh_certificates = ssh_certificates
         self._tokens, self._quota = tokens, quota or Quota()
         self._decoys, self._resolver, self._wall = Decoys(login_key), resolver, wall
         self._logins: Attempts[_Login] = Attempts(
             settings.limits.pending_logins, settings.limits.login_timeout, monotonic
         )
         self._failures = FailedLogins(wall)
+        self._ways = Ways(renewer)
         self._expiries: dict[str, float] = {}
         self._stopped: dict[str, None] = {}
         self.sessions = OpenSessions()
@@ -85,6 +94,10 @@ class Admission:
         """For how long sessions may finish what they are at once their run is over, as settings are now."""
         return self._settings.identity.drain_seconds
 
+    def served(self, where: str, seen_from: str) -> tuple[str, str]:
+        """Protocol and address of the target at `host:port`, as a host sees it; two "" for none's."""
+        return served_at(self._settings.targets, where, seen_from)
+
     def gatekeeper(self, worker: str) -> Gatekeeper:
         """The gatekeeper for the worker of that name, whose sessions are counted as its own."""
         return _ForWorker(self, worker)
@@ -98,8 +111,9 @@ class Admission:
     ) -> Challenge | Refusal:
         """Begin a login: how the claimed name is to be proved.
 
-        `secure` means TLS or loopback, `encrypted` TLS alone; `certificate` is the one that the client showed
-        in its handshake, in DER, and whose key it proved to have there.
+        `secure` means TLS or loopback, `encrypted` TLS, or a protocol's own encryption, alone; `certificate`
+        is the one whose key the client proved to have: in TLS, then in DER, or in SSH, then as its blob.
+        SSH's user names name no run: there `name` is "" beside a certificate.
         """
         if not secure and (self._settings.tls.required or is_token_user(name)):
             self._failures.add(RefusalCode.INSECURE, name, address)
@@ -112,7 +126,8 @@ class Admission:
             login = await self._login(name, address, certificate, encrypted=encrypted)
         except CertificateRefused as error:
             self._failures.add(RefusalCode.BAD_CERTIFICATE, name, address)
-            return refusals.bad_certificate(str(error))
+            said = refusals.bad_ssh_certificate if _of_ssh(certificate) else refusals.bad_certificate
+            return said(str(error))
         handle = self._logins.begin(login)
         if handle is None:
             self._failures.add(RefusalCode.LIMIT, name, address)
@@ -131,6 +146,10 @@ class Admission:
         except ScramRefused:
             self._logins.take(login)
             return self._unknown(waiting)
+
+    def give_up(self, login: str) -> None:
+        """Nobody goes on with a login that was begun."""
+        self._logins.take(login)
 
     async def open(self, login: str, proof: bytes, wanted: Wanted, *, worker: str = "") -> Grant | Refusal:
         """End a login, and decide what it opens; the session counts from here until it is closed."""
@@ -153,7 +172,15 @@ class Admission:
 
     def closed(self, session: str) -> None:
         """A worker says that a session ended."""
+        self._ways.forget(session)
         self.sessions.remove(session)
+
+    async def renew(self, session: str, worker: str) -> Dial | None:
+        """A target refused what the gateway adds for a session of that worker: the way with something new."""
+        known = self.sessions.at(session)
+        if known is None or known.worker != worker or known.run in self._stopped:
+            return None
+        return await self._ways.renew(session, self._settings)
 
     def lost(self, worker: str) -> list[str]:
         """A worker is gone, and its sessions with it; returns them."""
@@ -223,18 +250,26 @@ class Admission:
         if is_token_user(name):
             # a token says itself whose it is, whoever carries it
             return _Login(name, address, Method.CLEARTEXT, encrypted)
-        if certificate and self._certificates is not None:
-            run = self._certificates.run_of(certificate, self._wall())
-            if run != name:
+        if (run := self._run_of(certificate)) is not None:
+            if name != run and (name or not _of_ssh(certificate)):
                 raise CertificateRefused(
                     f'the client certificate is of run {run}, and the user name is "{name[:_MAX_NAME]}"'
                 )
-            return _Login(name, address, Method.CERTIFICATE, run=run)
+            return _Login(run, address, Method.CERTIFICATE, run=run)
         known = await self._known(name)
         # a revoked credential's proof is still checked, so that its owner is told that it was revoked
         if known is not None and known.verifier is not None:
             return _Login(name, address, Method.SCRAM_SHA_256, scram=ScramLogin(known.verifier), run=name)
         return _Login(name, address, Method.SCRAM_SHA_256, scram=ScramLogin(self._decoys.verifier(name)))
+
+    def _run_of(self, certificate: bytes) -> str | None:
+        if _of_ssh(certificate):
+            if self._ssh_certificates is None:
+                raise CertificateRefused("this gateway takes no SSH certificates")
+            return self._ssh_certificates.run_of(certificate, self._wall())
+        if not certificate or self._certificates is None:
+            return None
+        return self._certificates.run_of(certificate, self._wall())
 
     async def _known(self, name: str) -> KnownRun | None:
         if not name.startswith(f"{RUN}_") or len(name) > _MAX_NAME:
@@ -266,12 +301,13 @@ class Admission:
 
     async def _open(self, known: KnownRun, answer: bytes, wanted: Wanted, worker: str) -> Grant | Refusal:
         settings, access = self._settings, self._access
-        run, declared = known.run, settings.targets.get(wanted.target)
+        run, found = known.run, find(settings.targets, wanted)
+        name, declared = found.name, found.declared
         session = new_id(SESSION)
         grant = Grant(
             session=session,
             run=run,
-            target=refusals.undeclared(wanted) if declared is None else describe(wanted.target, declared),
+            target=refusals.undeclared(wanted) if declared is None else describe(name, declared),
             database=wanted.database or ("" if declared is None else declared.default_database),
             policy=access.version,
             proof=answer,
@@ -283,16 +319,24 @@ class Admission:
         )
         if not known.usable(self._wall()) or run.id in self._stopped:
             return refusals.run_ended(grant)
-        if declared is None or declared.protocol != wanted.protocol:
-            return refusals.unknown_target(grant, wanted, self._openable(known, wanted.protocol))
-        if not access.may_open(run.principal, run.agent, wanted.target):
+        if declared is None:
+            openable = self._openable(known, wanted.protocol)
+            if wanted.host:
+                return refusals.unknown_host(grant, wanted, found.fault, openable)
+            return refusals.unknown_target(grant, wanted, openable)
+        if not access.may_open(run.principal, run.agent, name):
             return refusals.not_allowed(grant, self._openable(known, wanted.protocol))
+        if declared.hosts is not None and found.host is None:
+            return refusals.no_host(grant)
+        if declared.accounts is not None and grant.database not in declared.accounts:
+            return refusals.unknown_account(grant, declared.accounts)
         if self.sessions.count(run.id) >= settings.limits.connections_per_run:
             return refusals.too_many_sessions(grant)
         # counted before the wait for the secret, so that the limit holds and a stop meanwhile finds it
         self.sessions.add(session, run.id, worker)
         try:
-            dial = await self._resolver(settings, wanted.target, wanted.database)
+            who = f"{run.id}/{session}"
+            dial = await self._resolver(settings, name, wanted.database, found.host, who)
         except TargetUnready as error:
             self.sessions.remove(session)
             return refusals.target_unready(grant, error)
@@ -303,6 +347,8 @@ class Admission:
             self.sessions.remove(session)
             return refusals.run_ended(grant)
         self._expiries[run.id] = max(run.expires, self._expiries.get(run.id, 0.0))
+        if dial.lasts is not None:
+            self._ways.keep(session, Way(name, wanted.database, found.host, who, dial), self.sessions)
         return refusals.granted(grant, dial)
 
     def _openable(self, known: KnownRun, protocol: str) -> list[str]:
@@ -312,6 +358,10 @@ class Admission:
     def _unknown(self, login: _Login) -> Refusal:
         self._failures.add(RefusalCode.BAD_CREDENTIAL, login.name, login.address)
         return refusals.bad_credential()
+
+
+def _of_ssh(certificate: bytes) -> bool:
+    return certificate.startswith(b"\0")  # the length of a name, which no DER begins with
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,13 +47,17 @@ class ApprovalWanted:
 
 @dataclass(frozen=True, slots=True)
 class ApprovalSaid:
-    """The control process's answer: which approval it is, where it stands, and where people find it."""
+    """The control process's answer: which approval it is, where it stands, and where people find it.
+
+    `exchange` is the one that was asked for, of those of a link that may wait side by side.
+    """
 
     approval: str
     state: ApprovalState
     url: str = ""
     by: tuple[str, ...] = ()
     reason: str = ""
+    exchange: int = 0
 
 
 def wanted_to_wire(wanted: ApprovalWanted) -> dict[str, Any]:

@@ -18,6 +18,10 @@ _BYTES: Final = 0x40
 _TEXT: Final = 0x60
 _ARRAY: Final = 0x80
 _MAP: Final = 0xA0
+# names of facts, verbs and the like, as they are written: they come with every operation, and are few
+_WORDS: Final[dict[str, bytes]] = {}
+_MOST_WORDS: Final = 1024
+_LONGEST_WORD: Final = 64
 _SMALL: Final = [bytes((number,)) for number in range(256)]
 
 
@@ -35,8 +39,7 @@ def request(
     Raises:
         UnicodeEncodeError: a text is not valid UTF-8.
     """
-    parts: list[bytes] = [b"\x87"]
-    _text(parts, verb)
+    parts: list[bytes] = [b"\x87", _word(verb)]
     _text(parts, text)
     _head(parts, _ARRAY, len(parameters))
     for kind, form, value in parameters:
@@ -50,14 +53,18 @@ def request(
             parts.append(value)
     _head(parts, _MAP, len(facts))
     for name, fact in facts.items():
-        _text(parts, name)
+        parts.append(_word(name))
         if isinstance(fact, str):
             _text(parts, fact)
         elif isinstance(fact, bool):
             parts.append(_TRUE if fact else _FALSE)
+        elif isinstance(fact, tuple):
+            _head(parts, _ARRAY, len(fact))
+            for word in fact:
+                _text(parts, word)
         else:
             _int(parts, fact)
-    _text(parts, weight)
+    parts.append(_word(weight))
     if said is None:
         parts.append(_NULL)
     else:
@@ -81,8 +88,7 @@ def finish(
     Raises:
         UnicodeEncodeError: a text is not valid UTF-8.
     """
-    parts: list[bytes] = [b"\x86"]
-    _text(parts, outcome)
+    parts: list[bytes] = [b"\x86", _word(outcome)]
     _int(parts, rows)
     _int(parts, to_client)
     _int(parts, to_target)
@@ -115,6 +121,20 @@ def _int(parts: list[bytes], value: int) -> None:
         _head(parts, _NEGATIVE, -1 - value)
     else:
         _head(parts, _UNSIGNED, value)
+
+
+def _word(word: str) -> bytes:
+    """A text that is likely to come again."""
+    known = _WORDS.get(word)
+    if known is None:
+        parts: list[bytes] = []
+        _text(parts, word)
+        known = b"".join(parts)
+        if len(word) <= _LONGEST_WORD:
+            if len(_WORDS) >= _MOST_WORDS:
+                _WORDS.clear()
+            _WORDS[word] = known
+    return known
 
 
 def _text(parts: list[bytes], value: str) -> None:

@@ -10,7 +10,7 @@ from enum import StrEnum
 from typing import Any, Protocol
 
 from bodycam.model.identity import Grade, Principal, PrincipalKind, Run
-from bodycam.model.target import ChannelBinding, Dial, Target, TlsMode
+from bodycam.model.target import ChannelBinding, Dial, Reach, Target, TlsMode
 
 
 class Method(StrEnum):
@@ -85,13 +85,20 @@ class Refusal:
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What a client wants to open: protocol, target, what is chosen behind it, and its claims."""
+    """What a client wants to open: protocol, target, what is chosen behind it, and its claims.
+
+    `host` is `host:port` where the client names an address instead of a target, as a proxy's client does;
+    then `target` is "", and it is found out which target the address belongs to; `named` says that a target's
+    name may stand in the place of its host.
+    """
 
     protocol: str
     target: str
     database: str | None
     address: str
     claims: Mapping[str, str] = field(default_factory=dict)
+    host: str = ""
+    named: bool = False
 
 
 class Gatekeeper(Protocol):
@@ -139,12 +146,18 @@ def grant_from_wire(plain: Mapping[str, Any]) -> Grant:
         target=Target(**plain["target"]),
         database=plain["database"],
         policy=plain["policy"],
-        dial=None if dial is None else _dial(dial),
+        dial=None if dial is None else dial_from_wire(dial),
         proof=plain["proof"],
         limits=Limits(**plain["limits"]),
     )
 
 
-def _dial(plain: Mapping[str, Any]) -> Dial:
-    words = {"tls": TlsMode(plain["tls"]), "channel_binding": ChannelBinding(plain["channel_binding"])}
+def dial_from_wire(plain: Mapping[str, Any]) -> Dial:
+    """A way to a target as `asdict` made it plain."""
+    words: dict[str, Any] = {
+        "tls": TlsMode(plain["tls"]),
+        "channel_binding": ChannelBinding(plain["channel_binding"]),
+        "reach": Reach(plain["reach"]),
+        "alpn": tuple(plain["alpn"]),
+    }
     return Dial(**{**plain, **words})

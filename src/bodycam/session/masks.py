@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 from bodycam.model.column import Column
+from bodycam.model.media import Media
 from bodycam.model.operation import Operation
 from bodycam.model.relation import Relations
 
@@ -78,6 +79,82 @@ class Stream(Protocol):
     def flush(self) -> bytes: ...
 
 
+class HoldingStream(Stream, Protocol):
+    """A stream that gives out what it holds when whoever reads has waited long enough."""
+
+    @property
+    def held(self) -> int:
+        """How many bytes are held back."""
+
+    def release_held(self) -> bytes:
+        """All of it, masked as far as it is known."""
+
+    def release_words(self) -> bytes:
+        """All but a word that has begun, which may become something that is masked."""
+
+
+class TextStreams(Protocol):
+    """For texts that are put together from pieces, a stream each: for client and record, for the record."""
+
+    @property
+    def both(self) -> Callable[[], HoldingStream] | None: ...
+
+    @property
+    def record(self) -> Callable[[], HoldingStream] | None: ...
+
+    def sightings(self) -> Sequence[Sighting]:
+        """What was met in all of them since this was last asked."""
+
+
+class Recording(Protocol):
+    """Takes secrets out of the record of what goes through as it is."""
+
+    def feed(self, data: bytes) -> bytes:
+        """What is recorded of a piece, at once; the same object where all of it is."""
+
+
+Passed = tuple[bytes, bytes]
+"""What goes on, and what is recorded of it. Nothing goes on before it is recorded."""
+
+
+class BodyMasks(Protocol):
+    """Masks the content of one body. What it holds back comes with a later piece, or with the end.
+
+    What goes on and what is recorded are the very bytes that came, where all of them came at once and nothing
+    was found in them.
+    """
+
+    @property
+    def may_change(self) -> bool:
+        """Whether what goes on may be other than what came."""
+
+    @property
+    def changed(self) -> bool:
+        """Whether anything that went on differs from what came."""
+
+    @property
+    def held(self) -> int:
+        """How many bytes are held back."""
+
+    @property
+    def unread(self) -> str:
+        """Why some of it could not be looked into and was not shown; empty if all of it was."""
+
+    def whole(self, content: bytes) -> Passed:
+        """All of a body that came at once."""
+
+    def feed(self, data: bytes) -> Passed: ...
+
+    def flush(self) -> Passed:
+        """The body has ended."""
+
+    def release_held(self) -> Passed:
+        """Whoever waits for it has waited long enough: all that can be told without what follows."""
+
+    def sightings(self) -> Sequence[Sighting]:
+        """What was met since this was last asked."""
+
+
 class Masks(Protocol):
     """What one session's results must not show, and what of its data is kept at all."""
 
@@ -86,6 +163,29 @@ class Masks(Protocol):
 
     @property
     def keeps_parameters(self) -> bool: ...
+
+    @property
+    def keeps_bodies(self) -> bool: ...
+
+    @property
+    def body_size(self) -> int:
+        """Bytes of one body that are recorded at most."""
+
+    def body(self, media: Media) -> BodyMasks | None:
+        """What a body from the target goes through; None where nothing in it is masked."""
+
+    def streams(self) -> TextStreams | None:
+        """What texts from the target go through that come in pieces of other data; None where none does."""
+
+    def terminal(self) -> TextStreams | None:
+        """What programs print goes through, a stream each for what they say and for what they say beside it.
+
+        None where nothing of it is masked. What it holds must not wait for a line's end: prompts have none.
+        """
+
+    @property
+    def paths(self) -> Sequence[Any]:
+        """The paths at which JSON is masked in the record, for `Redaction.body`."""
 
     @property
     def by_name(self) -> bool:

@@ -3,10 +3,11 @@
 from collections.abc import Sequence
 from typing import Any, Protocol
 
+from bodycam.model.media import Media
 from bodycam.model.operation import Operation
 from bodycam.model.verdict import Verdict
 from bodycam.session.grant import Grant
-from bodycam.session.masks import Sighting
+from bodycam.session.masks import BodyMasks, Recording, Sighting
 
 
 class Judge(Protocol):
@@ -40,10 +41,22 @@ class Redaction(Protocol):
 
     def redact(self, text: str) -> tuple[str, int]: ...
 
+    def clean(self, text: str) -> bool:
+        """Whether nothing in a text, or in a part of it, would be redacted; False tells nothing."""
+
     def redact_bytes(self, value: bytes) -> tuple[bytes, int]: ...
 
     def redact_values(self, values: Sequence[bytes | None]) -> tuple[Sequence[bytes | None], int]:
         """`redact_bytes` for all values of one message; the same object when nothing was redacted."""
+
+    def body(self, media: Media, paths: Sequence[Any] = (), most: int = ...) -> BodyMasks | None:
+        """What the record of a body from the client goes through; None for what is no text.
+
+        JSON is masked at `paths`, those of the session's masks; `most` bytes of one unit are looked into.
+        """
+
+    def answered(self, media: Media) -> Recording | None:
+        """What the record of an answer goes through besides its masks; None for what is no text."""
 
     def sightings(self, texts: Sequence[str | bytes]) -> Sequence[Sighting]:
         """What is in texts of which something was redacted: kinds of secrets that are known by their form."""

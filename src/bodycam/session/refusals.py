@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
+from bodycam.model.hosts import MOST_CHARACTERS, BadHost, host_port, together
 from bodycam.model.identity import Principal
 from bodycam.model.target import Dial, Target
 from bodycam.session.grant import Grant, Refusal, RefusalCode, Wanted
@@ -16,7 +17,8 @@ def bad_credential() -> Refusal:
         RefusalCode.BAD_CREDENTIAL,
         "the run credential is not valid",
         "Start the command with `bodycam run`, which gives it a fresh credential. With a token of an "
-        "identity provider as the password, the user name is token, or token/AGENT.",
+        "identity provider as the password, the user name is token, or token/AGENT; by SSH it is TARGET, or "
+        "AGENT/TARGET.",
     )
 
 
@@ -26,6 +28,15 @@ def bad_certificate(why: str) -> Refusal:
         RefusalCode.BAD_CERTIFICATE,
         why,
         "`bodycam run` gives a fresh one and keeps it so; or connect without it (sslcertmode=disable).",
+    )
+
+
+def bad_ssh_certificate(why: str) -> Refusal:
+    """An SSH certificate that proves nothing."""
+    return Refusal(
+        RefusalCode.BAD_CERTIFICATE,
+        why,
+        "`bodycam run` gives a fresh one and keeps it so; or log in with the run's password.",
     )
 
 
@@ -57,7 +68,7 @@ def no_agent(principal: Principal) -> Refusal:
     return Refusal(
         RefusalCode.BAD_CREDENTIAL,
         f"{principal} must say which agent is acting",
-        "Name it in the user name: token/AGENT.",
+        "Name it in the user name: token/AGENT, or by SSH AGENT/TARGET.",
     )
 
 
@@ -108,12 +119,50 @@ def unknown_target(grant: Grant, wanted: Wanted, openable: Sequence[str]) -> Ref
     )
 
 
+def unknown_host(grant: Grant, wanted: Wanted, fault: str, openable: Sequence[str]) -> Refusal:
+    """No target stands for the host that a client wants to reach, or its name is not taken so written."""
+    if fault:
+        return Refusal(
+            RefusalCode.UNKNOWN_TARGET, f"that host can't be reached: {fault}", _choices(openable), grant
+        )
+    return Refusal(
+        RefusalCode.UNKNOWN_TARGET,
+        f"{grant.target.name} is not among the hosts that may be reached through this gateway",
+        "For the gateway's operator: name it in the `hosts` of a target of protocol "
+        f"{wanted.protocol}, and grant that target under `access`. {_choices(openable)}",
+        grant,
+    )
+
+
+def no_host(grant: Grant) -> Refusal:
+    """The target is a set of hosts, and the client names the set."""
+    return Refusal(
+        RefusalCode.UNKNOWN_TARGET,
+        f'target "{grant.target.name}" is a set of hosts, and none of them is named',
+        "Ask for one of its hosts, with this gateway as the proxy.",
+        grant,
+    )
+
+
 def not_allowed(grant: Grant, openable: Sequence[str]) -> Refusal:
     """Access does not grant it."""
     return Refusal(
         RefusalCode.NOT_ALLOWED,
         f'agent {grant.run.agent}, started by {grant.run.principal}, may not open "{grant.target.name}"',
         _choices(openable),
+        grant,
+    )
+
+
+def unknown_account(grant: Grant, accounts: Sequence[str]) -> Refusal:
+    """The settings name no such account of the target; who may open it may know which there are."""
+    shown = ascii(grant.database[:MOST_CHARACTERS])
+    more = ", ..." if len(accounts) > _SHOWN else ""
+    return Refusal(
+        RefusalCode.NOT_ALLOWED,
+        f'account {shown} is none that target "{grant.target.name}" may be opened as',
+        f"Choose one of: {', '.join(accounts[:_SHOWN])}{more}. For the gateway's operator: the settings have "
+        f"them under targets.{grant.target.name}.user and users.",
         grant,
     )
 
@@ -149,8 +198,15 @@ def target_unready(grant: Grant, error: Exception) -> Refusal:
 
 
 def undeclared(wanted: Wanted) -> Target:
-    """What the record says of a target that is not declared: the client's own words."""
-    return Target(wanted.target, wanted.protocol)
+    """What the record says of a target that is not declared: the client's own words, or the host it means."""
+    if not wanted.host:
+        return Target(wanted.target, wanted.protocol)
+    try:
+        name = together(*host_port(wanted.host))
+    except BadHost:
+        # no bytes that somebody's terminal would act on, and no more of them than a name may have
+        name = ascii(wanted.host[:MOST_CHARACTERS])[:MOST_CHARACTERS]
+    return Target(name, wanted.protocol)
 
 
 def granted(grant: Grant, dial: Dial) -> Grant:

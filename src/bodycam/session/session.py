@@ -12,8 +12,9 @@ from bodycam.model.event import Flavor, Kind, Marker, Outcome, SessionOutcome
 from bodycam.model.operation import Operation
 from bodycam.model.verdict import Decision, Verdict
 from bodycam.net.outbox import Outbox
-from bodycam.session import encoding
+from bodycam.session import encoding, kept_facts
 from bodycam.session.approval import ApprovalWanted
+from bodycam.session.asking import wanted
 from bodycam.session.grant import Grant
 from bodycam.session.masks import Masking, Masks, Sighting
 from bodycam.session.policing import Judge, Policy, Redaction
@@ -30,18 +31,17 @@ TO_CLIENT: Final = Kind.TO_CLIENT
 FINISH: Final = Kind.FINISH
 CHUNK: Final = Flavor.CHUNK
 
+CREDENTIAL_ENDED: Final = "credential-ended"
+
 NOT_KEPT: Final = b"[not kept]"
 """Stands for a parameter's value where a target's settings keep none."""
-
-SHOWN_MOST: Final = 100_000
-"""Characters of a text, and of its parameters, that are sent to be shown to people; more is not approved."""
 
 
 @final
 class Session:
     """An authorised use of a target over one link.
 
-    `refusing` says why nothing new may be asked for any more; empty while it may.
+    `refusing` says why nothing new may be asked for any more, and `refused_by` as what; empty while it may.
     """
 
     def __init__(
@@ -65,7 +65,7 @@ class Session:
         self.exchanges = self.bytes_to_client = self.bytes_to_target = self.moved = 0
         self._open: set[Exchange] = set()
         self.closed = False
-        self.refusing = ""
+        self.refusing, self.refused_by = "", CREDENTIAL_ENDED
         self.ambient = Exchange(self, 0)
 
     @classmethod
@@ -140,13 +140,16 @@ class Session:
             on_close=on_close,
         )
 
-    def request(self, operation: Operation) -> "Exchange":
-        """Decide an operation and journal it with its verdict; the caller then forwards it, or does not."""
+    def request(self, operation: Operation, recorded: Operation | None = None) -> "Exchange":
+        """Decide an operation and journal it with its verdict; the caller then forwards it, or does not.
+
+        `recorded` is what is kept of it, where that is not what was judged.
+        """
         verdict = self._decide(operation)
         self.exchanges += 1
         exchange = Exchange(self, self.exchanges, verdict, operation)
         self._open.add(exchange)
-        body, told = self._body(operation, verdict)
+        body, told = self._body(operation if recorded is None else recorded, verdict)
         # a prepared statement is recorded at each execution: that fills the journal, not the wire
         self.moved += len(body)
         self.record.encoded(REQUEST, exchange.number, body)
@@ -159,35 +162,20 @@ class Session:
 
     def approval_of(self, exchange: "Exchange", operation: Operation) -> ApprovalWanted:
         """What a person has to approve before an operation whose verdict is `pending` may go on."""
-        verdict, grant = exchange.verdict, self.grant
-        assert verdict is not None
-        assert verdict.terms is not None
-        shown: list[str] = []
-        left = SHOWN_MOST
-        for _, _, value in operation.parameters:
-            said = "null" if value is None else value[:left].decode("utf-8", "backslashreplace")
-            shown.append(self.redaction.redact(said)[0])
-            left = max(0, left - len(said))
-        return ApprovalWanted(
-            session=grant.session,
-            run=grant.run.id,
-            exchange=exchange.number,
-            rule=verdict.rule,
-            policy=verdict.policy,
-            target=grant.target.name,
-            database=grant.database,
-            verb=operation.verb,
-            text=self.redaction.redact(operation.text)[0][:SHOWN_MOST],
-            parameters=tuple(shown),
-            by=verdict.terms.by,
-            minimum=verdict.terms.minimum,
-            expires=verdict.terms.expires,
-            binding=self._judge.binding(operation),
-        )
+        assert exchange.verdict is not None
+        binding = self._judge.binding(operation)
+        return wanted(self.grant, self.redaction, exchange.number, exchange.verdict, operation, binding)
 
     def forward(self, data: bytes) -> None:
         """Queue the bytes of an operation that was requested and allowed, for the target."""
         self.to_target.append(data, self.record.position)
+
+    def deliver(self, data: bytes) -> None:
+        """Queue bytes for the client, to leave once all that is recorded by now is held by the journal.
+
+        For a protocol that wraps what it sends, which has recorded the content before.
+        """
+        self.to_client.append(data, self.record.position)
 
     def note(self, note: str, **details: str | int) -> None:
         """Record something that happened to the session itself."""
@@ -237,7 +225,7 @@ class Session:
     def _decide(self, operation: Operation) -> Verdict:
         if self.refusing and not operation.inert:
             hint = "Connect again with a credential that is good."
-            return Verdict(Decision.DENY, "credential-ended", self._version, self.refusing, hint)
+            return Verdict(Decision.DENY, self.refused_by, self._version, self.refusing, hint)
         try:
             verdict = self._judge.decide(operation)
             if verdict.policy != self._version:
@@ -259,9 +247,12 @@ class Session:
         """The body of a request, and the texts of it of which something was redacted."""
         redaction = self.redaction
         told: list[str | bytes] | None = None
-        text, redactions = redaction.redact(operation.text)
-        if redactions:
-            told = [operation.text]
+        text, facts, redactions = operation.text, operation.facts, 0
+        if not facts or not kept_facts.clean(text, facts, redaction):
+            text, redactions = redaction.redact(text)
+            if redactions:
+                told = [operation.text]
+            facts = kept_facts.kept(facts, redaction)
         parameters = operation.parameters
         if parameters and self.masks is not None and not self.masks.keeps_parameters:
             parameters = tuple([(kind, 0, NOT_KEPT) for kind, _, _ in parameters])
@@ -279,12 +270,6 @@ class Session:
         said = None
         if verdict.decision is not ALLOWED:
             said = (verdict.decision.value, verdict.rule, verdict.policy, verdict.message)
-        facts = operation.facts
-        if facts:
-            facts = {
-                name: redaction.redact(fact)[0] if isinstance(fact, str) else fact
-                for name, fact in facts.items()
-            }
         weight = operation.weight
         try:
             body = encoding.request(operation.verb, text, parameters, facts, weight, said, redactions)
@@ -326,24 +311,42 @@ class Exchange:
 
         `recorded` is their masked form where it differs.
         """
-        session = self._session
-        self.bytes_to_target += len(data)
-        session.moved += len(data)
-        kept = data if recorded is None else recorded
-        position = session.record.data(TO_TARGET, self.number, flavor, count, kept)
-        session.to_target.append(data, position)
+        position = self.recorded_to_target(data, flavor=flavor, count=count, recorded=recorded)
+        self._session.to_target.append(data, position)
 
     def to_client(
         self, data: bytes, *, flavor: Flavor = CHUNK, count: int = 0, recorded: bytes | None = None
     ) -> None:
         """Journal bytes for the client and queue them; `recorded` is their redacted form where it differs."""
+        position = self.recorded_to_client(data, flavor=flavor, count=count, recorded=recorded)
+        self._session.to_client.append(data, position)
+
+    def recorded_to_target(
+        self, data: bytes, *, flavor: Flavor = CHUNK, count: int = 0, recorded: bytes | None = None
+    ) -> int:
+        """Journal bytes for the target, which the caller wraps and sends; gives their journal position."""
+        session = self._session
+        self.bytes_to_target += len(data)
+        session.moved += len(data)
+        kept = data if recorded is None else recorded
+        return session.record.data(TO_TARGET, self.number, flavor, count, kept)
+
+    def recorded_to_client(
+        self, data: bytes, *, flavor: Flavor = CHUNK, count: int = 0, recorded: bytes | None = None
+    ) -> int:
+        """The same for the client."""
         session = self._session
         self.rows += count
         self.bytes_to_client += len(data)
         session.moved += len(data)
         kept = data if recorded is None else recorded
-        position = session.record.data(TO_CLIENT, self.number, flavor, count, kept)
-        session.to_client.append(data, position)
+        return session.record.data(TO_CLIENT, self.number, flavor, count, kept)
+
+    def unrecorded(self, data: bytes) -> None:
+        """Queue bytes for the client of a body of which the record has size and digest alone, at its end."""
+        self.bytes_to_client += len(data)
+        self._session.moved += len(data)
+        self._session.to_client.append(data, self._session.record.position)
 
     def columns(self, data: bytes) -> None:
         """Journal, for the record only, the description that this exchange's rows follow."""

@@ -188,6 +188,9 @@ class PlayedServices:
             on_close=lambda session: None,
         )
 
+    def read(self, link: ProxyLink) -> None:
+        self.moved(link)
+
     def moved(self, link: ProxyLink) -> None:
         """The turn ends at once; a link that goes on waiting for the disk says so again while it settles."""
         if not link.gathered:

@@ -77,7 +77,7 @@ async def both() -> AsyncIterator[tuple[Side, ControlLine, Orders]]:
     await side.server.start(side.path)
     line = ControlLine(side.path, orders)
     running = asyncio.create_task(line.run())
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         await line.connected.wait()
     yield side, line, orders
     running.cancel()
@@ -121,7 +121,7 @@ async def test_a_decision_wakes_those_that_wait_for_it(both: tuple[Side, Control
     for channel in side.server.channels:
         channel.tell("decided", {"approval": "apr_1", "state": "approved"})
         channel.tell("decided", {"approval": "apr_1", "state": "approved"})
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while len(woken) < 2:
             await asyncio.sleep(0.01)
     await asyncio.sleep(0.05)
@@ -135,6 +135,6 @@ async def test_after_the_line_was_down_everybody_asks_again(both: tuple[Side, Co
     orders.decided.await_decision("apr_1", woken.set)
     for channel in list(side.server.channels):
         channel.close()
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         await woken.wait()
     assert orders.welcomes == 2

@@ -7,7 +7,8 @@ import pytest
 from bodycam.gateway import errand
 from bodycam.model.target import Dial, TlsMode
 from bodycam.protocols.postgres.opening import TargetOpening
-from bodycam.session.link import ErrandDone, ErrandFailed
+from bodycam.session.errands import ErrandFailed
+from bodycam.session.link import ErrandDone
 from tests.unit.gateway.test_dialer import Talk, serving
 
 

@@ -2,10 +2,16 @@
 
 import asyncio
 
+import pytest
+
 from bodycam.gateway.link import OUTBOX_LIMIT
-from bodycam.model.event import Kind
-from bodycam.session.link import AskChallenge
+from bodycam.gateway.transports import BACKLOG_MOST
+from bodycam.model.event import Kind, SessionOutcome
+from bodycam.model.target import Dial, TlsMode
+from bodycam.session.link import AskChallenge, AskDial, DialDone
 from tests.unit.gateway.played import PlayedJournal, PlayedServices, Stage
+
+DIAL = Dial("db.example", 5432, "app", "db", None, TlsMode.DISABLE)
 
 
 async def test_nothing_is_written_before_it_is_committed() -> None:
@@ -77,6 +83,20 @@ async def test_a_slow_peer_stops_the_reading_of_the_other_side() -> None:
     assert stage.reading == (False, False)
     stage.client_side.resume_writing()
     stage.target_side.resume_writing()
+    assert stage.reading == (True, True)
+
+
+async def test_a_client_that_takes_none_of_the_gateways_own_answers_is_read_no_further() -> None:
+    stage = Stage(PlayedJournal())
+    stage.open()
+    stage.client_side.pause_writing()
+
+    for waiting, read in ((BACKLOG_MOST, True), (BACKLOG_MOST + 1, False)):
+        stage.client.waiting = waiting
+        stage.link.send_client(b"denied")
+        stage.link.settle()
+        assert stage.reading == (read, False)
+    stage.client_side.resume_writing()
     assert stage.reading == (True, True)
 
 
@@ -185,3 +205,134 @@ async def test_a_transport_that_comes_too_late_is_dropped() -> None:
     stage.link.attach("target", late)
 
     assert late.open is False
+
+
+async def test_an_answer_that_brings_another_need_leaves_the_client_unread() -> None:
+    stage = Stage(PlayedJournal())
+    asked: list[bool] = []
+
+    def answer(answer: object) -> None:
+        asked.append(stage.client.reading)
+        if len(asked) < 3:
+            stage.link.ask(AskChallenge("run_x"))
+
+    stage.machine.answer = answer  # type: ignore[method-assign]
+    stage.link.ask(AskChallenge("run_x"))
+    while len(asked) < 3:
+        await asyncio.sleep(0)
+        assert stage.client.reading == (len(asked) == 3)
+    assert (asked, stage.client.reading) == ([False] * 3, True)
+
+
+async def test_a_client_that_ends_in_order_and_then_for_good_is_gone_once() -> None:
+    stage = Stage(PlayedJournal())
+    gone: list[str] = []
+    stage.machine.client_gone = lambda: gone.append("gone") is None  # type: ignore[method-assign]
+
+    stage.client_side.eof_received()
+    stage.client_side.connection_lost(None)
+
+    assert gone == ["gone"]
+    stage.link.cut("over")
+
+
+@pytest.mark.parametrize("how", ["dropped", "lost", "dialled again"])
+async def test_a_slow_target_that_is_gone_holds_nobody(how: str) -> None:
+    stage = Stage(PlayedJournal())
+    stage.open()
+    stage.target_side.pause_writing()
+    assert stage.reading == (False, True)
+
+    match how:
+        case "dropped":
+            stage.link.drop_target()
+        case "lost":
+            stage.machine.target_gone = lambda: None  # type: ignore[method-assign]
+            stage.target_side.connection_lost(None)
+        case _:
+            stage.services.fulfilled = DialDone(secure=False)
+            stage.link.ask(AskDial(DIAL))
+            await asyncio.gather(*stage.services.tasks)
+
+    assert stage.client.reading
+    stage.link.cut("over")
+
+
+async def test_what_one_session_lost_is_not_counted_for_the_next() -> None:
+    stage = Stage(PlayedJournal())
+    first = stage.open(1)
+    stage.target.waiting = 7
+    stage.link.drop_target()
+    assert stage.link.unsent() == (0, 7)
+    first.close(SessionOutcome.ENDED)
+
+    stage.open(2)
+    assert stage.link.unsent() == (0, 0)
+    again = Stage(stage.journal).target
+    again.waiting = 3
+    stage.link.attach("target", again)
+    assert stage.link.unsent() == (0, 3)
+    stage.link.cut("over")
+
+
+async def test_what_was_queued_for_one_target_never_reaches_the_next() -> None:
+    journal = PlayedJournal(strict=True)
+    stage = Stage(journal)
+    journal.on_release = stage.link.settle
+    stage.open()
+    stage.client_side.data_received(b"for the first")
+
+    stage.link.drop_target()
+    again = Stage(journal).target
+    stage.link.attach("target", again)
+    journal.release()
+
+    assert (stage.target.written, again.written) == ([], [])
+    stage.link.cut("over")
+
+
+async def test_a_session_that_drains_takes_the_next_one_of_its_link_not_along() -> None:
+    stage = Stage(PlayedJournal())
+    drained: list[str] = []
+    stage.machine.drain = drained.append  # type: ignore[method-assign]
+    first = stage.open(1)
+    stage.link.drain("the run has ended", 0.15)
+    first.close(SessionOutcome.ENDED)
+    second = stage.open(2)
+    await asyncio.sleep(0.4)
+
+    assert (drained, stage.machine.ended, second.closed) == (["the run has ended"], [], False)
+    stage.link.drain("this one too", 0.15)
+    async with asyncio.timeout(30):
+        while not second.closed:
+            await asyncio.sleep(0.01)
+    assert stage.machine.ended == ["this one too, and it was still at work 0.15 s later"]
+
+
+async def test_what_is_queued_for_a_client_that_is_lent_waits_until_it_is_back() -> None:
+    stage = Stage(PlayedJournal())
+    stage.open()
+    assert stage.link.lend_client() is stage.client
+    stage.link.send_client(b"later")
+    stage.link.settle()
+    assert (stage.client.written, stage.link.waiting) == ([], True)
+
+    back = Stage(stage.journal).client
+    stage.link.attach("client", back)
+    stage.link.settle()
+
+    assert (stage.client.written, back.written) == ([], [b"later"])
+    stage.client.waiting, back.waiting = 5, 2
+    assert stage.link.unsent() == (7, 0)
+    stage.link.cut("over")
+
+
+async def test_a_slow_client_has_a_fresh_start_with_its_next_transport() -> None:
+    stage = Stage(PlayedJournal())
+    stage.open()
+    stage.client_side.pause_writing()
+    assert stage.reading == (True, False)
+    stage.link.lend_client()
+    stage.link.attach("client", Stage(stage.journal).client)
+    assert stage.target.reading
+    stage.link.cut("over")

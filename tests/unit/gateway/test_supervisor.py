@@ -54,7 +54,7 @@ class Diary:
         return [at for one, did, at in self.lines() if (one, did) == (name, what)]
 
     async def until(self, found: Callable[["Diary"], object]) -> None:
-        async with asyncio.timeout(15):
+        async with asyncio.timeout(30):
             while not found(self):
                 await asyncio.sleep(0.02)
 
@@ -77,7 +77,7 @@ async def supervised(*specs: ChildSpec, reload: tuple[str, ...] = ()) -> AsyncIt
     try:
         yield task
         os.kill(os.getpid(), signal.SIGTERM)
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(30):
             await task
     finally:
         os.close(reading)
@@ -166,7 +166,7 @@ async def test_a_child_notices_that_its_supervisor_is_gone() -> None:
     assert not waiting.done()
 
     os.close(writing)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         await waiting
     os.close(reading)
 

@@ -3,7 +3,7 @@
 import asyncio
 
 from bodycam.gateway.link import ProxyLink
-from bodycam.gateway.turn import GATHERED_MOST, Turn
+from bodycam.gateway.turn import ALONE_AFTER, GATHERED_MOST, Turn
 from tests.unit.gateway.played import PlayedJournal, PlayedServices, Stage
 
 
@@ -13,6 +13,9 @@ class Turning(PlayedServices):
     def __init__(self, journal: PlayedJournal) -> None:
         super().__init__(journal)
         self.turn = Turn(journal)
+
+    def read(self, link: ProxyLink) -> None:
+        self.turn.read(link)
 
     def moved(self, link: ProxyLink) -> None:
         self.turn.moved(link)
@@ -117,3 +120,30 @@ async def test_a_great_deal_does_not_wait_for_the_end_of_the_turn() -> None:
     first.client_side.data_received(b"one")
 
     assert first.target.written == [b"one"]
+
+
+async def test_a_link_that_moves_alone_does_not_wait_for_the_end_of_the_turn() -> None:
+    journal = PlayedJournal()
+    _, first, second = two(journal)
+    await turn_over()
+    for _ in range(ALONE_AFTER + 1):
+        first.client_side.data_received(b"one")
+    assert first.target.written == [], "others may move in this turn"
+    await turn_over()
+    first.target.written.clear()
+
+    first.client_side.data_received(b"alone")
+    assert first.target.written == [b"alone"]
+    assert first.target.committed[-1] == len(journal.kinds)
+
+    first.link.machine.from_client(b"stirred")
+    first.link.stir()
+    assert first.target.written == [b"alone"], "it may be amid something"
+    await turn_over()
+    first.target.written.remove(b"stirred")
+
+    second.client_side.data_received(b"two")
+    first.client_side.data_received(b"gathered")
+    assert (first.target.written, second.target.written) == ([b"alone"], [])
+    await turn_over()
+    assert (first.target.written, second.target.written) == ([b"alone", b"gathered"], [b"two"])

@@ -181,7 +181,7 @@ async def test_interval_syncs_what_was_written_and_counts_it(make: Make) -> None
     await writer.start()
     put(writer, b"x")
     assert writer.released == 1
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while not writer.stats()["fsyncs"]:
             await asyncio.sleep(0.01)
     stats = writer.stats()
@@ -222,14 +222,14 @@ async def test_strict_releases_only_what_the_disk_has(make: Make, monkeypatch: p
     put(writer, b"second")
     put(writer, b"third")
     syncs[0].set()
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         await released.wait()
     assert seen == [1]
     assert await asyncio.to_thread(arrived.acquire, True, 10)
     assert writer.released == 1
     released.clear()
     syncs[1].set()
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         await released.wait()
     assert seen == [1, 3]
     assert len(syncs) == 2
@@ -246,12 +246,43 @@ async def test_strict_syncs_every_segment_that_a_batch_went_over(
     writer = make(fsync=Fsync.STRICT)
     await writer.start()
     put(writer, os.urandom(3 * SEGMENT))
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while writer.released < 1:
             await asyncio.sleep(0.01)
     assert synced == list(range(1, int(writer.stats()["generation"]) + 1))
     assert len(synced) > 3
     await writer.close()
+
+
+async def test_segments_that_wait_for_a_slow_disk_are_not_mapped(
+    make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gate, real = threading.Event(), Segment.sync
+
+    def slow(segment: Segment) -> None:
+        assert gate.wait(30)
+        real(segment)
+
+    monkeypatch.setattr(Segment, "sync", slow)
+    writer = make(fsync=Fsync.STRICT)
+    await writer.start()
+    put(writer, os.urandom(3 * SEGMENT))
+
+    active = writer._active
+
+    def mapped() -> set[int]:
+        lines = Path("/proc/self/maps").read_text().splitlines()
+        return {int(Path(line.split()[-1]).stem) for line in lines if f" {active.path.parent}/" in line}
+
+    async with asyncio.timeout(30):
+        # the one in use, and what is ready for after it
+        while min(mapped()) < active.generation:
+            await asyncio.sleep(0.01)
+    assert active.generation in mapped()
+    assert writer.released == 0
+    gate.set()
+    await writer.close()
+    assert writer.released == 1
 
 
 @pytest.mark.parametrize("mode", list(Fsync))
@@ -267,7 +298,7 @@ async def test_a_disk_that_fails_to_sync_ends_the_writer(
     writer.on_release = told.set
     await writer.start()
     put(writer, b"x")
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         await told.wait()
     assert writer.released == (0 if mode is Fsync.STRICT else 1)
     with pytest.raises(JournalUnwritable, match="Input/output error"):
@@ -282,7 +313,7 @@ async def test_a_folder_that_vanishes_ends_the_writer(make: Make, monkeypatch: p
     writer.on_release = told.set
     await writer.start()
     writer.folder.rename(writer.folder.with_name("elsewhere"))
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         await told.wait()
     with pytest.raises(JournalUnwritable):
         writer.commit()

@@ -20,7 +20,8 @@ from bodycam.net.authority import Authority, request
 from bodycam.session.admission import Admission
 from bodycam.session.grant import Challenge, Grant, Method, Refusal, RefusalCode, Wanted
 from bodycam.session.quota import Quota
-from bodycam.targets.dials import TargetUnready, resolve
+from bodycam.targets.dials import Dials, TargetUnready
+from tests.made_up import WITH_WEB
 
 SETTINGS = """
 listen: {postgres: "127.0.0.1:0"}
@@ -50,7 +51,7 @@ def shown(run: Run, certificates: RunCertificates = CERTIFICATES) -> bytes:
 
 
 def settings(text: str = SETTINGS) -> Settings:
-    return parse(text, file="bodycam.yaml", folder=Path("/srv"), protocols={"postgres"})
+    return parse(text, file="bodycam.yaml", folder=Path("/srv"), protocols=WITH_WEB)
 
 
 @dataclass
@@ -74,7 +75,7 @@ class Desk:
     quota: Quota = field(default_factory=Quota)
 
     def __post_init__(self) -> None:
-        self.admission = self.build(resolve)
+        self.admission = self.build(Dials().resolve)
 
     def build(self, resolver: object) -> Admission:
         clock = lambda: self.now  # noqa: E731
@@ -396,9 +397,9 @@ async def test_a_secret_that_is_not_there_names_target_and_source(
 
 
 async def test_a_run_stopped_while_its_secret_is_fetched_is_refused(desk: Desk) -> None:
-    async def slow(settings: Settings, name: str, database: str | None) -> Dial:
+    async def slow(settings: Settings, name: str, database: str | None, host: object, who: str) -> Dial:
         assert len(desk.admission.stop(RUN)) == 1
-        return await resolve(settings, name, database)
+        return await Dials().resolve(settings, name, database)
 
     desk.admission = desk.build(slow)
     assert refused(await desk.scram()).code is RefusalCode.RUN_ENDED
@@ -406,7 +407,7 @@ async def test_a_run_stopped_while_its_secret_is_fetched_is_refused(desk: Desk) 
 
 
 async def test_a_resolver_that_fails_gives_its_place_back(desk: Desk) -> None:
-    async def broken(settings: Settings, name: str, database: str | None) -> Dial:
+    async def broken(settings: Settings, name: str, database: str | None, host: object, who: str) -> Dial:
         raise TargetUnready("no")
 
     desk.admission = desk.build(broken)

@@ -24,6 +24,9 @@ class Stars:
     def redact_bytes(self, value: bytes) -> tuple[bytes, int]:
         return value.replace(b"hunter2", b"*"), value.count(b"hunter2")
 
+    def clean(self, text: str) -> bool:
+        return not self.redact(text)[1]
+
     def redact_values(self, values: Sequence[bytes | None]) -> tuple[Sequence[bytes | None], int]:
         found = [(None, 0) if value is None else self.redact_bytes(value) for value in values]
         return [value for value, _ in found], sum(count for _, count in found)

@@ -226,7 +226,7 @@ async def test_a_provider_that_hangs_for_a_minute_is_given_up(
         f"identity: {{providers: [{{name: corp, type: oidc, issuer: '{played.url}', client_id: {CLIENT}}}]}}"
     )
     providers = Providers(parse(text, file="x", folder=Path("/srv")))
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(30):
         with pytest.raises(TokenRefused) as caught:
             await providers.verify(ISSUED.token(iss=played.url))
     assert (caught.value.reason, caught.value.provider) == (Reason.PROVIDER_AWAY, "corp")

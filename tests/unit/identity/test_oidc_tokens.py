@@ -30,6 +30,13 @@ identity:
       workloads:
         - {{when: {{repository: "acme/*", ref: [refs/heads/main, "refs/tags/*"]}}, agent: deployer, groups: [ci]}}
         - {{when: {{kubernetes.io.namespace: batch}}, agent: batcher}}
+    - name: mesh
+      type: oidc
+      kind: workloads
+      issuer: spiffe://corp.example
+      jwks_uri: https://bundle.example
+      audience: [bodycam]
+      workloads: [{{when: {{sub: "spiffe://corp.example/ns/batch/*"}}, agent: batcher}}]
 agents: {{deployer: {{}}, batcher: {{}}}}
 """
 ISSUED = Issuer()
@@ -229,6 +236,55 @@ async def test_a_workload_is_known_by_its_claims_and_has_its_agent_and_groups() 
 )
 async def test_a_workload_that_no_entry_takes_is_refused(claims: dict[str, Any]) -> None:
     assert await refused(CI.token(aud="bodycam", **claims)) == (Reason.NO_WORKLOAD, "ci")
+
+
+def svid(**changed: Any) -> str:
+    """A JWT-SVID: it names no issuer, and its type may be JOSE."""
+    whole = {"iss": None, "aud": ["bodycam"], "sub": "spiffe://corp.example/ns/batch/sa/nightly"} | changed
+    return ISSUED.token(alg="ES256", by="p256", header={"typ": "JOSE"}, auth_time=None, groups=None, **whole)
+
+
+async def bundle(_provider: Provider) -> tuple[PublicKey, ...]:
+    """The keys of a trust domain, of which those for certificates are none for tokens."""
+    uses = {"p256": "jwt-svid", "rsa": "x509-svid"}
+    keys = [{**one, "use": uses[one["kid"]]} for one in ISSUED.published() if one["kid"] in uses]
+    return read_keys(json.dumps({"keys": keys, "spiffe_sequence": 7, "spiffe_refresh_hint": 60}).encode())
+
+
+async def test_a_workload_of_a_trust_domain_is_known_by_its_spiffe_id() -> None:
+    proved = await providers(source=bundle).verify(svid())
+    name = "spiffe://corp.example/ns/batch/sa/nightly"
+    assert proved.principal == Principal("mesh", name, PrincipalKind.SERVICE, frozenset())
+    assert (proved.agent, proved.provider, proved.signed_in) == ("batcher", "mesh", None)
+
+
+@pytest.mark.parametrize(
+    ("changed", "reason"),
+    [
+        ({"sub": "spiffe://evil.example/ns/batch/sa/x"}, Reason.ISSUER),
+        ({"sub": "spiffe://corp.example.evil.example/ns/batch/x"}, Reason.ISSUER),
+        ({"sub": "spiffe://corp.example@evil.example/ns/batch/x"}, Reason.ISSUER),
+        ({"sub": "spiffe://corp.example"}, Reason.ISSUER),
+        ({"sub": "spiffe://corp.example/"}, Reason.ISSUER),
+        ({"sub": "ann"}, Reason.ISSUER),
+        ({"sub": None}, Reason.ISSUER),
+        ({"iss": "https://evil.example"}, Reason.ISSUER),
+        ({"iss": 7}, Reason.ISSUER),
+        ({"sub": "spiffe://corp.example/ns/other/sa/x"}, Reason.NO_WORKLOAD),
+        ({"aud": "else"}, Reason.AUDIENCE),
+        ({"aud": CLIENT}, Reason.AUDIENCE),
+        ({"exp": 1}, Reason.EXPIRED),
+    ],
+)
+async def test_what_is_no_token_of_the_trust_domain_is_refused(
+    changed: dict[str, Any], reason: Reason
+) -> None:
+    assert (await refused(svid(**changed), source=bundle))[0] is reason
+
+
+async def test_a_key_for_certificates_signs_no_token_of_a_trust_domain() -> None:
+    forged = ISSUED.token(iss=None, aud="bodycam", sub="spiffe://corp.example/ns/batch/sa/x")
+    assert (await refused(forged, source=bundle))[0] is Reason.UNKNOWN_KEY
 
 
 async def test_a_persons_token_is_not_taken_for_a_workloads_nor_the_other_way() -> None:

@@ -1,5 +1,6 @@
 """What a SAML provider says of itself, what the gateway says of itself, and when either is no use."""
 
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -7,7 +8,9 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
 from lxml import etree
+from signxml.algorithms import DigestAlgorithm, SignatureMethod
 
+from bodycam.config import parse
 from bodycam.config.providers import Provider
 from bodycam.identity.flows import SECONDS, CommandLine, Flows, relay_of
 from bodycam.identity.oidc.failure import ProviderAway
@@ -15,7 +18,9 @@ from bodycam.identity.saml.bindings import from_form, from_query, query_verified
 from bodycam.identity.saml.failure import Reason, SamlRefused
 from bodycam.identity.saml.metadata import POST, REDIRECT, moment, read_metadata
 from bodycam.identity.saml.ourselves import KeyPair, ourselves, own_metadata
+from bodycam.identity.saml.providers import RETRY_SECONDS, SamlProviders
 from bodycam.identity.saml.requests import authn_request
+from bodycam.identity.saml.xml import MD
 from tests import saml
 from tests.saml import PROVIDER, Pair
 
@@ -178,3 +183,64 @@ def test_a_flow_is_read_by_the_gateway_that_sealed_it_and_for_a_while() -> None:
         assert not flows.ours("sso", wrong)
     now += SECONDS
     assert (flows.unsealed(sealed), flows.ours("sso", flow.request)) == (None, False)
+
+
+def _signed(pair: Pair = FIRST, **more: Any) -> bytes:
+    return saml.signed(
+        GOOD.replace("<EntityDescriptor ", '<EntityDescriptor ID="_m" '), pair, **more
+    ).encode()
+
+
+def test_metadata_that_has_to_be_signed_is_read_when_one_of_the_signers_did() -> None:
+    third = Pair()
+    signers = [third.certificate, FIRST.certificate]
+    assert read_metadata(_signed(), None, signers).entity_id == PROVIDER
+    for document, certificates, reason in (
+        (GOOD.encode(), signers, "saml-unsigned"),
+        (_signed(), [third.certificate], "saml-signature"),
+        (_signed().replace(b"idp.corp.example/sso", b"idp.evil.example/sso"), signers, "saml-signature"),
+        (_signed(method=SignatureMethod.RSA_SHA1, digest=DigestAlgorithm.SHA1), signers, "saml-algorithm"),
+    ):
+        with pytest.raises(ProviderAway, match=reason):
+            read_metadata(document, None, certificates)
+
+
+def test_a_signature_of_one_part_says_nothing_of_the_whole() -> None:
+    evil = saml.metadata(SECOND, entity_id="https://evil.example").decode()
+    both = f'<EntitiesDescriptor xmlns="{MD}" ID="_all">{_signed().decode()}{evil}</EntitiesDescriptor>'
+    with pytest.raises(ProviderAway, match="saml-unsigned"):
+        read_metadata(both.encode(), "https://evil.example", [FIRST.certificate])
+    wrapped = both.replace(
+        "</EntityDescriptor><EntityDescriptor", "<Extensions/></EntityDescriptor><EntityDescriptor"
+    )
+    with pytest.raises(ProviderAway, match="saml-"):
+        read_metadata(wrapped.encode(), PROVIDER, [FIRST.certificate])
+    # parts of a federation's document may be signed by others; the federation's own signature counts
+    whole = f'<EntitiesDescriptor xmlns="{MD}" ID="_all"><Extensions/>{_signed(SECOND, method=SignatureMethod.ECDSA_SHA256).decode()}</EntitiesDescriptor>'
+    found = read_metadata(saml.signed(whole, FIRST).encode(), PROVIDER, [FIRST.certificate])
+    assert found.entity_id == PROVIDER
+
+
+async def test_the_signers_are_read_from_the_file_of_the_settings(tmp_path: Path) -> None:
+    file = tmp_path / "signers.pem"
+    given = provider(metadata_certificate=file)
+
+    async def source(_provider: Provider) -> bytes:
+        return _signed()
+
+    settings = parse("{}", file="t", folder=tmp_path)
+    identity = settings.identity.model_copy(update={"providers": (given,)})
+    providers = SamlProviders(
+        settings.model_copy(update={"identity": identity}),
+        source=source,
+        monotonic=count(0.0, RETRY_SECONDS).__next__,
+    )
+    other, own = (one.certificate.public_bytes(Encoding.PEM) for one in (Pair(), FIRST))
+    for content, fits in ((b"nothing", False), (other, False), (other + own, True)):
+        file.write_bytes(content)
+        if fits:
+            assert (await providers.known("sso")).idp.entity_id == PROVIDER
+        else:
+            with pytest.raises(SamlRefused) as caught:
+                await providers.known("sso")
+            assert caught.value.reason is Reason.PROVIDER_AWAY

@@ -14,7 +14,9 @@ from signxml.algorithms import DigestAlgorithm, SignatureMethod
 from bodycam.config.providers import Provider
 from bodycam.identity.flows import Flows
 from bodycam.identity.saml.assertions import Asserted, read_response
+from bodycam.identity.saml.bindings import Came
 from bodycam.identity.saml.failure import Reason, SamlRefused
+from bodycam.identity.saml.logout import read_logout_request
 from bodycam.identity.saml.metadata import read_metadata
 from bodycam.identity.saml.ourselves import KeyPair, Ourselves
 from tests import saml
@@ -362,3 +364,69 @@ def test_a_refusal_says_nothing_of_what_came() -> None:
     with pytest.raises(SamlRefused) as caught:
         read(good(issuer="https://evil.example"))
     assert "evil" not in f"{caught.value} {caught.value.hint}"
+
+
+def _name_encrypted(change: Callable[[str], str] = str, **more: Any) -> str:
+    plain = asserted()
+    named = text(find(element(plain), "saml:Subject/saml:NameID"))
+    inside = saml.encrypted(change(named), more.pop("pair", OURS), element="EncryptedID", **more)
+    start = plain.index("<saml:NameID")
+    end = plain.index("</saml:NameID>") + len("</saml:NameID>")
+    return plain[:start] + inside + plain[end:]
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        responded(saml.signed(_name_encrypted(), IDP)),
+        saml.signed(responded(_name_encrypted(method="xenc:aes128-cbc")), IDP),
+        responded(saml.encrypted(saml.signed(_name_encrypted(), IDP), OURS)),
+    ],
+    ids=["GCM", "CBC", "within an encrypted assertion"],
+)
+def test_an_encrypted_name_is_opened(document: str) -> None:
+    found = read(document)
+    assert str(found.principal) == "ann@sso"
+    assert (found.name.text, found.name.format, found.name.session) == ("ann", saml.PERSISTENT, "s1")
+
+
+@pytest.mark.parametrize(
+    ("inside", "reason"),
+    [
+        (_name_encrypted(pair=OTHER), Reason.ENCRYPTION),
+        (_name_encrypted(alter=lambda one: one[:-1] + bytes([one[-1] ^ 1])), Reason.ENCRYPTION),
+        (_name_encrypted(transport="rsa-1_5"), Reason.ALGORITHM),
+        (_name_encrypted(lambda one: one + one), Reason.ENCRYPTION),
+        (_name_encrypted(lambda one: one.replace("NameID", "Issuer")), Reason.ENCRYPTION),
+        (_name_encrypted(lambda one: one.replace("ann", "a<!-- -->nn")), Reason.COMMENT),
+        (_name_encrypted(lambda one: one.replace("ann", "a<b>n</b>n")), Reason.MALFORMED),
+        (_name_encrypted(lambda one: one.replace("ann", "")), Reason.NO_SUBJECT),
+        (_name_encrypted().replace("<saml:SubjectConfirmation ", "<saml:NameID>bob</saml:NameID><saml:SubjectConfirmation "), Reason.NO_SUBJECT),
+    ],
+    ids=["to another", "altered", "RSA 1.5", "two names", "another element", "comment", "element", "empty", "two"],
+)  # fmt: skip
+def test_an_encrypted_name_that_is_none_is_refused(inside: str, reason: Reason) -> None:
+    assert refused(responded(saml.signed(inside, IDP))) is reason
+
+
+def test_without_a_key_of_ours_no_name_is_opened() -> None:
+    own = Ourselves(OWN.entity_id, OWN.consumer, OWN.logout, None)
+    assert refused(responded(saml.signed(_name_encrypted(), IDP)), own=own) is Reason.ENCRYPTION
+
+
+def test_a_logout_may_name_somebody_whom_only_we_can_read() -> None:
+    named = f'<saml:NameID xmlns:saml="{NS["saml"]}">ann</saml:NameID>'
+    for pair, name in ((OURS, "ann"), (OTHER, None)):
+        wanted = (
+            f'<samlp:LogoutRequest xmlns:samlp="{NS["samlp"]}" xmlns:saml="{NS["saml"]}" ID="_out" Version="2.0" '
+            f'IssueInstant="{saml.when(NOW)}"><saml:Issuer>{saml.PROVIDER}</saml:Issuer>'
+            f"{saml.encrypted(named, pair, element='EncryptedID')}</samlp:LogoutRequest>"
+        )
+        came = Came(True, saml.signed(wanted, IDP).encode(), None)
+        idp = read_metadata(saml.metadata(IDP), None)
+        if name is not None:
+            assert read_logout_request(came, idp, OWN, NOW).name.text == name
+            continue
+        with pytest.raises(SamlRefused) as caught:
+            read_logout_request(came, idp, OWN, NOW)
+        assert caught.value.reason is Reason.ENCRYPTION

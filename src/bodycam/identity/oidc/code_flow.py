@@ -16,6 +16,7 @@ from bodycam.net.openid import (
     Metadata,
     NotOpenId,
     authorization_page,
+    leaving_page,
     metadata_url,
     plain_object,
     read_metadata,
@@ -39,8 +40,8 @@ class CodeFlow:
         self._found: dict[str, tuple[Provider, float, Metadata | None]] = {}
         self._one_at_a_time: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
 
-    async def page_of(self, provider: Provider, flow: Flow, back: str, *, max_age: int) -> str:
-        """Where the browser goes to sign in.
+    async def page_of(self, provider: Provider, flow: Flow, back: str, *, max_age: int, anew: bool) -> str:
+        """Where the browser goes to sign in; `max_age` and `anew` are those of `authorization_page`.
 
         Raises:
             TokenRefused: the provider does not answer, or has no such way.
@@ -58,6 +59,7 @@ class CodeFlow:
             nonce=nonce_of(flow),
             verifier=flow.verifier,
             max_age=max_age,
+            anew=anew,
         )
 
     async def traded(self, provider: Provider, flow: Flow, code: str, back: str) -> str:
@@ -87,6 +89,16 @@ class CodeFlow:
         if not isinstance(token, str):
             raise TokenRefused(Reason.MALFORMED, provider.name)
         return token
+
+    async def leaving(self, provider: Provider) -> str | None:
+        """Where a browser ends the person's session there; None if there is no such page, or no answer."""
+        try:
+            endpoint = (await self._described(provider)).end_session
+        except TokenRefused:
+            return None
+        if endpoint is None or provider.client_id is None:
+            return None
+        return leaving_page(endpoint, client_id=provider.client_id)
 
     async def _described(self, provider: Provider) -> Metadata:
         async with self._one_at_a_time[provider.name]:

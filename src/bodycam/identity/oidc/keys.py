@@ -29,6 +29,7 @@ UNKNOWN_SECONDS = 20.0
 """Unknown keys make us ask this often at once, and once more after each so many seconds."""
 
 _MIN_RSA_BITS, _MAX_RSA_BITS = 2048, 8192
+_USES = ("sig", "jwt-svid")  # a bundle of SPIFFE has keys for certificates too (JWT-SVID, section 6.1)
 ALGORITHMS: Mapping[str, tuple[str, str | None]] = {
     "RS256": ("RSA", None),
     "RS384": ("RSA", None),
@@ -152,7 +153,7 @@ class Keys:
 
 
 def _read(plain: Any) -> PublicKey | None:
-    if not isinstance(plain, dict) or plain.get("use", "sig") != "sig" or "d" in plain:
+    if not isinstance(plain, dict) or plain.get("use", "sig") not in _USES or "d" in plain:
         return None
     kind, curve = plain.get("kty"), plain.get("crv")
     kid, algorithm = plain.get("kid"), plain.get("alg")

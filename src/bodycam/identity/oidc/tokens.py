@@ -21,8 +21,12 @@ PREFIX = "eyJ"
 MAX_TOKEN = 16 * 1024
 LEEWAY_SECONDS = 30.0
 _MAX_NUMBER = 1e11
-# an access token and an ID token; what has another type (a logout token, a proof) is for something else
-_TYPES = ("jwt", "at+jwt", "application/jwt", "application/at+jwt")
+# an access token, an ID token, a JWT-SVID (section 2.3); what has another type (a logout token, a proof) is
+# for something else
+_TYPES = ("jwt", "at+jwt", "application/jwt", "application/at+jwt", "jose")
+
+
+_SPIFFE = "spiffe://"
 
 
 class _Registry(jws.JWSRegistry):
@@ -43,7 +47,10 @@ _REGISTRY = _Registry(algorithms=list(ALGORITHMS), strict_check_header=False)
 
 @dataclass(frozen=True, slots=True)
 class Unproved:
-    """A token as it came: what it says of itself, none of which is proved."""
+    """A token as it came: what it says of itself, none of which is proved.
+
+    `issuer` of a JWT-SVID without one is the trust domain of its subject, as `spiffe://corp.example`.
+    """
 
     text: str
     algorithm: str
@@ -69,7 +76,7 @@ def look(text: str) -> Unproved:
         raise TokenRefused(Reason.MALFORMED)
     if str(header.get("typ", "JWT")).lower() not in _TYPES:
         raise TokenRefused(Reason.TYPE)
-    issuer = claims.get("iss")
+    issuer = claims["iss"] if "iss" in claims else _trust_domain(claims.get("sub"))
     if not isinstance(issuer, str):
         raise TokenRefused(Reason.ISSUER)
     return Unproved(text, algorithm, kid, issuer, _audiences(claims.get("aud")))
@@ -137,6 +144,14 @@ def _check_meant(claims: Mapping[str, Any], provider: Provider) -> None:
             raise TokenRefused(Reason.AUTHORIZED_PARTY, provider.name)
     elif provider.client_id is not None and party != provider.client_id:
         raise TokenRefused(Reason.AUTHORIZED_PARTY, provider.name)
+
+
+def _trust_domain(subject: Any) -> str | None:
+    """The trust domain of a SPIFFE ID, by which its keys are found (JWT-SVID, sections 3.1 and 4)."""
+    if not isinstance(subject, str) or not subject.startswith(_SPIFFE):
+        return None
+    domain, slash, path = subject.removeprefix(_SPIFFE).partition("/")
+    return f"{_SPIFFE}{domain}" if slash and path else None
 
 
 def _audiences(value: Any) -> frozenset[str]:

@@ -9,6 +9,7 @@ from bodycam.identity.oidc.tokens import LEEWAY_SECONDS
 from bodycam.identity.saml.encryption import opened
 from bodycam.identity.saml.failure import Reason, SamlRefused
 from bodycam.identity.saml.metadata import IdentityProvider, moment
+from bodycam.identity.saml.names import named_by
 from bodycam.identity.saml.ourselves import Ourselves
 from bodycam.identity.saml.requests import SUCCESS, NameId
 from bodycam.identity.saml.signatures import not_wrapped, signed, verified
@@ -80,7 +81,7 @@ def read_response(
         raise SamlRefused(Reason.NO_SUBJECT)
     request = _confirmed(subject, own, ours, now)
     since, ends, session = _signed_in(assertion, now)
-    named = _name_id(subject, session)
+    named = _name_id(subject, session, own)
     return Asserted(
         _principal(assertion, named, provider), str(assertion.get("ID")), request, named, since, ends
     )
@@ -189,8 +190,8 @@ def _signed_in(assertion: Element, now: float) -> tuple[float, float | None, str
     return min(instants), min(ends, default=None), session
 
 
-def _name_id(subject: Element, session: str | None) -> NameId:
-    named = only(subject, "saml:NameID")
+def _name_id(subject: Element, session: str | None, ours: Ourselves) -> NameId:
+    named = named_by(subject, ours)
     text = text_of(named)
     if named is None or text is None or not _sound(text):
         raise SamlRefused(Reason.NO_SUBJECT)

@@ -1,4 +1,4 @@
-"""Opens encrypted assertions (XML Encryption 1.1): only what nobody can alter or use as an oracle."""
+"""Opens encrypted assertions and names (XML Encryption 1.1): only what nobody can alter or ask about."""
 
 import base64
 import binascii
@@ -47,8 +47,10 @@ TRANSPORTS = (_OAEP11, _OAEP)
 _IV, _NONCE = 16, 12
 
 
-def opened(encrypted: Element, key: rsa.RSAPrivateKey | None, *, guarded: bool) -> Element:
-    """The assertion in an EncryptedAssertion, as the root of a document of its own.
+def opened(
+    encrypted: Element, key: rsa.RSAPrivateKey | None, *, guarded: bool, kind: str = "Assertion"
+) -> Element:
+    """What is in an EncryptedAssertion, or of another `kind` in an EncryptedID, as a document's root.
 
     `guarded` says that a verified signature covers the ciphertext. Without, AES in CBC mode would let a
     stranger ask, one altered copy after another, what is in it; so it is refused. RSA without OAEP always is.
@@ -71,7 +73,7 @@ def opened(encrypted: Element, key: rsa.RSAPrivateKey | None, *, guarded: bool) 
         plain = _plain(method, secret, _value(data))
     except (ValueError, InvalidTag) as error:
         raise SamlRefused(Reason.ENCRYPTION) from error
-    return _assertion(plain, data)
+    return _inside(plain, data, kind)
 
 
 def _plain(method: str, secret: bytes, value: bytes) -> bytes:
@@ -104,14 +106,14 @@ def _padding(key: Element) -> padding.OAEP:
     return padding.OAEP(mgf=padding.MGF1(masked), algorithm=hashed, label=None)
 
 
-def _assertion(plain: bytes, data: Element) -> Element:
+def _inside(plain: bytes, data: Element, kind: str) -> Element:
     if len(plain) > MAX_BYTES:
         raise SamlRefused(Reason.TOO_LARGE)
     # what was encrypted may use prefixes that were declared around it
     around = etree.Element("around", nsmap=data.nsmap)
     opening = etree.tostring(around, encoding="unicode").removesuffix("/>")
     root = parse(f"{opening}>".encode() + plain + b"</around>", most=MAX_BYTES + 8192)
-    if len(root) != 1 or root[0].tag != name(SAML, "Assertion"):
+    if len(root) != 1 or root[0].tag != name(SAML, kind):
         raise SamlRefused(Reason.ENCRYPTION)
     return alone(root[0])
 

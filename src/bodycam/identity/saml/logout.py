@@ -6,6 +6,7 @@ from bodycam.identity.oidc.tokens import LEEWAY_SECONDS
 from bodycam.identity.saml.bindings import Came, query_verified
 from bodycam.identity.saml.failure import Reason, SamlRefused
 from bodycam.identity.saml.metadata import IdentityProvider, moment
+from bodycam.identity.saml.names import named_by
 from bodycam.identity.saml.ourselves import Ourselves
 from bodycam.identity.saml.requests import NameId
 from bodycam.identity.saml.signatures import not_wrapped, signed, verified
@@ -39,7 +40,7 @@ def read_logout_request(came: Came, idp: IdentityProvider, own: Ourselves, now: 
         raise SamlRefused(Reason.NOT_YET_VALID)
     if now >= issued + OLDEST_SECONDS or (ends is not None and now >= ends + LEEWAY_SECONDS):
         raise SamlRefused(Reason.EXPIRED)
-    named = only(root, "saml:NameID")
+    named = named_by(root, own)
     text, identifier = text_of(named), root.get("ID")
     indexes = [text_of(one) for one in children(root, "samlp:SessionIndex")]
     if named is None or text is None or not identifier or len(indexes) > MAX_SESSIONS:

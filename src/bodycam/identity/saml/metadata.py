@@ -3,7 +3,7 @@
 import base64
 import binascii
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from urllib.parse import urlsplit
@@ -13,7 +13,7 @@ from cryptography import x509
 from bodycam.config.providers import provider_url
 from bodycam.identity.oidc.failure import ProviderAway
 from bodycam.identity.saml.failure import SamlRefused
-from bodycam.identity.saml.signatures import usable
+from bodycam.identity.saml.signatures import not_wrapped, usable, verified
 from bodycam.identity.saml.xml import MAX_METADATA, MD, SAMLP, Element, children, name, parse
 
 REDIRECT = "urn:oasis:names:tc:SAML:2.0:bindings:HTTP-Redirect"
@@ -42,14 +42,22 @@ class IdentityProvider:
         return self.logout_answers.get(binding) or self.logout.get(binding)
 
 
-def read_metadata(data: bytes, entity_id: str | None) -> IdentityProvider:
+def read_metadata(
+    data: bytes, entity_id: str | None, signers: Sequence[x509.Certificate] = ()
+) -> IdentityProvider:
     """The identity provider in a metadata document: the one with that entity ID, or the only one.
+
+    With `signers` the whole document has to be signed by a key of one of them (Metadata, section 3).
 
     Raises:
         ProviderAway: there is none in it that can be used.
     """
     try:
         root = parse(data, most=MAX_METADATA)
+        if signers:
+            # what federations put together may have signatures of its own parts
+            not_wrapped(root, (root, *root.iter(name(MD, "EntityDescriptor"))))
+            root = verified(root, signers)
         described = [
             (entity, part)
             for entity in root.iter(name(MD, "EntityDescriptor"))

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 import structlog
+from cryptography import x509
 
 from bodycam.config.providers import Provider, ProviderType
 from bodycam.config.settings import Settings
@@ -14,6 +15,7 @@ from bodycam.identity.oidc.fetch import fetch, trusted
 from bodycam.identity.saml.failure import Reason, SamlRefused
 from bodycam.identity.saml.metadata import IdentityProvider, read_metadata
 from bodycam.identity.saml.ourselves import Ourselves, ourselves
+from bodycam.identity.saml.signatures import usable
 from bodycam.identity.saml.xml import MAX_METADATA
 
 log = structlog.get_logger(__name__)
@@ -138,7 +140,7 @@ class _One:
         try:
             async with asyncio.timeout(DEADLINE_SECONDS):
                 data = await self._source(self.provider)
-                idp = await asyncio.to_thread(read_metadata, data, self.provider.entity_id)
+                idp = await asyncio.to_thread(_read, data, self.provider)
             self._found, self._failed = (self._monotonic(), idp), None
         except TimeoutError:
             self._fail(ProviderAway(f"it did not answer within {DEADLINE_SECONDS:g} seconds"))
@@ -161,6 +163,18 @@ async def ask_for_metadata(provider: Provider) -> bytes:
         accept = "application/samlmetadata+xml, */*"
         return await fetch(provider.metadata_url, most=MAX_METADATA, trust=trust, accept=accept)
     return await asyncio.to_thread(_file, provider)
+
+
+def _read(data: bytes, provider: Provider) -> IdentityProvider:
+    signers: list[x509.Certificate] = []
+    if provider.metadata_certificate is not None:
+        try:
+            signers = x509.load_pem_x509_certificates(provider.metadata_certificate.read_bytes())
+        except (OSError, ValueError) as error:
+            raise ProviderAway("its metadata_certificate can't be read") from error
+        if not signers or not all(map(usable, signers)):
+            raise ProviderAway("its metadata_certificate has no key of a kind and length that is taken")
+    return read_metadata(data, provider.entity_id, signers)
 
 
 def _file(provider: Provider) -> bytes:

@@ -6,6 +6,7 @@ fixed and worth nothing.
 
 import json
 import sys
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import cbor2
@@ -40,6 +41,10 @@ OPENED = {
 }
 COLUMNS = bytes.fromhex("54000000 21 0001 69640000000000000000000017 0004 ffffffff 0000".replace(" ", ""))
 ROW = bytes.fromhex("44 0000000c 0001 00000002 3432".replace(" ", ""))
+
+TOTALS = {"exchanges": 3, "rows": 2, "bytes_to_client": 106, "bytes_to_target": 36}
+Made = Callable[[str, int], list[list[object]]]
+"""The events of a session, by its name and opening number."""
 
 
 def one_of_each(session: str, opening: int) -> list[list[object]]:
@@ -96,7 +101,7 @@ def one_of_each(session: str, opening: int) -> list[list[object]]:
     ]
 
 
-def make(folder: Path) -> None:
+def make(folder: Path, made: Made = one_of_each, totals: Mapping[str, int] = TOTALS) -> None:
     """Two containers with three sessions, the ledger that tells of them, and what they have to say."""
     store, keystore = LocalStore(folder / "recordings"), KeyStore(folder / "keystore" / "keys.db", WRAPPING)
     ledger = Ledger(folder / "ledger", SIGNING)
@@ -105,8 +110,8 @@ def make(folder: Path) -> None:
         data, places = MAGIC, []
         for number in numbers:
             raw, key = bytes([number]) * 16, bytes([number + 100]) * 32
-            events = one_of_each(ids.session_id(raw), number)
-            body, root, chain = _session(raw, key, number, events)
+            events = made(ids.session_id(raw), number)
+            body, root, chain = _session(raw, key, number, events, totals)
             keystore.put([(raw, key)])
             ledger.append([Leaf.OPENED, raw, WORKER, number])
             ledger.append([Leaf.HEAD, raw, 2, chain])
@@ -132,7 +137,9 @@ def make(folder: Path) -> None:
     (folder / "recordings" / ".partial").rmdir()
 
 
-def _session(raw: bytes, key: bytes, number: int, events: list[list[object]]) -> tuple[bytes, bytes, bytes]:
+def _session(
+    raw: bytes, key: bytes, number: int, events: list[list[object]], totals: Mapping[str, int]
+) -> tuple[bytes, bytes, bytes]:
     """A session's bytes, its root, and the chain after its second block."""
     writer = v1.SessionWriter(raw, key, created=1_790_000_000)
     body = writer.header
@@ -142,7 +149,7 @@ def _session(raw: bytes, key: bytes, number: int, events: list[list[object]]) ->
         body += writer.block(encoded, len(block), int(str(block[0][1])), int(str(block[-1][1])))
     tail, root = writer.finish(
         SIGNING,
-        totals={"exchanges": 3, "rows": 2, "bytes_to_client": 106, "bytes_to_target": 36},
+        totals=dict(totals),
         outcome="interrupted",
         markers=["interrupted"],
         worker=WORKER,

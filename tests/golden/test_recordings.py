@@ -45,7 +45,7 @@ def sessions(folder: Path) -> dict[str, SessionReader]:
 
 
 def test_there_are_golden_files() -> None:
-    assert [folder.name for folder in FOLDERS] == ["recordings_v1"]
+    assert [folder.name for folder in FOLDERS] == ["recordings_v1", "recordings_v1_programs"]
 
 
 def test_every_event_is_read_as_it_was_written(golden: Path) -> None:
@@ -95,7 +95,7 @@ def test_the_ledger_goes_on(golden: Path) -> None:
 
 def test_what_is_written_today_is_the_newest_version(tmp_path: Path) -> None:
     make(tmp_path)
-    now, then = sessions(tmp_path), sessions(FOLDERS[-1])
+    now, then = sessions(tmp_path), sessions(Path(__file__).parent / "recordings_v1")
     for session, reader in now.items():
         old, new = then[session].manifest(), reader.manifest()
         assert (new.header_hash, new.events, new.blocks) == (old.header_hash, old.events, old.blocks)

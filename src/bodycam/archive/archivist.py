@@ -26,7 +26,7 @@ from bodycam.archive.ended import Ended
 from bodycam.archive.format.container import Place
 from bodycam.archive.indexed import Index
 from bodycam.archive.kek import DEFAULT
-from bodycam.archive.keystore import KeyGone, KeyStore
+from bodycam.archive.keystore import KeyStore
 from bodycam.archive.ledger import Leaf, Ledger
 from bodycam.archive.recover import Known, staged_incarnations, staged_sessions
 from bodycam.archive.sealing import Batch, Sealed, Sealer, container_name
@@ -158,6 +158,7 @@ class Archivist:
                     break
             time.sleep(0.01)
         with self.lock:
+            self._scan()  # journals that are done with go now, whenever the last look was
             self._thread.shutdown(wait=False, cancel_futures=True)
             for tail in self._tails.values():
                 tail.close()
@@ -178,7 +179,7 @@ class Archivist:
         if key in self.known.done:
             return None
         known = key in self.known.opened
-        stored = self._stored_key if known else lambda _session: None
+        stored = self._keystore.find if known else lambda _session: None
         builder = SessionBuilder.begin(key, entry, self._settings.plan, stored)
         builder.born, builder.kek = self._clock(), self._kek_for(builder.opened)
         if builder.session in self.known.sealed or builder.session in self._live:
@@ -218,6 +219,11 @@ class Archivist:
     def is_sealed(self, session: bytes) -> bool:
         """Whether a session is in the ledger as sealed."""
         return session in self.known.sealed
+
+    def unsealed(self) -> dict[bytes, str]:
+        """Sessions that are not sealed, with their runs."""
+        with self.lock:
+            return {session: str(one.opened["run"]) for session, one in self._live.items()}
 
     def status(self) -> dict[str, Any]:
         """Gauges for metrics; seconds and bytes."""
@@ -358,12 +364,6 @@ class Archivist:
         # under another name it could end up in the store twice: a put that failed may have done its work
         self._again = batch
 
-    def _stored_key(self, session: bytes) -> bytes | None:
-        try:
-            return self._keystore.get(session)
-        except KeyGone:
-            return None
-
     def _rename(self, builder: SessionBuilder) -> None:
         """Record a session whose id is taken under one of its own."""
         self.duplicates += 1
@@ -374,7 +374,7 @@ class Archivist:
             claimed=builder.opened["session"],
             recorded=ids.session_id(own),
         )
-        builder.rename(own, self._stored_key(own))
+        builder.rename(own, self._keystore.find(own))
 
     def _resume(self, builder: SessionBuilder) -> None:
         try:

@@ -5,14 +5,14 @@ those behind them are looked up among those that came lately, and only the value
 (RFC 8949, section 3); a body in another form than the gateway writes is decoded whole.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
 import cbor2
 
-from bodycam.catalog.statement import Statement, statement_of, storable
+from bodycam.catalog.statement import Statement, is_long, statement_of, storable
 from bodycam.model.operation import Weight
 
 _MOST_KNOWN = 1024
@@ -26,11 +26,35 @@ Value = tuple[int, int, bytes | None]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Asking:
-    """What the executions of one statement have in common."""
+    """What the executions of one statement have in common.
+
+    `own` is the request's text where the statement only stands for those of its shape, else empty.
+    """
 
     verb: str
     statement: Statement
     aside: bool
+    own: str = ""
+
+    @property
+    def text(self) -> str:
+        """What was asked, as it is kept."""
+        return self.own or self.statement.text
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Rest:
+    """What a request says beside its text and values: `error` is why it was refused if it was.
+
+    `verdict` are the decision and the rule where it was no plain allow; `details` is room for what the index
+    makes of the facts, once for all requests that end in the same bytes.
+    """
+
+    aside: bool
+    error: str
+    facts: Mapping[str, Any]
+    verdict: tuple[str, str] | None
+    details: dict[tuple[str, str | None], str | None] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,19 +66,24 @@ class Ending:
     bytes: int
     code: str | None
     error: str
+    tag: str | None = None
 
 
 class Requests:
-    """Reads REQUEST bodies. `kept` is how many characters of a statement are kept."""
+    """Reads REQUEST bodies.
 
-    def __init__(self, kept: int) -> None:
-        self._kept = kept
+    `kept` is how many characters of a statement are kept; `shape` is a transcript's.
+    """
+
+    def __init__(self, kept: int, shape: Callable[[str], str | None] | None = None) -> None:
+        self._kept, self._shape = kept, shape
+        self._shapes: dict[str, Statement] = {}
         self._texts: dict[bytes, tuple[Asking, Asking]] = {}
-        self._rests: dict[bytes, tuple[bool, str]] = {}
+        self._rests: dict[bytes, Rest] = {}
         self._latest: tuple[bytes, tuple[Asking, Asking] | None] = b"", None
 
-    def read(self, body: bytes) -> tuple[Asking, Sequence[Value], str]:
-        """What was asked, with which values, and why it was refused if it was.
+    def read(self, body: bytes) -> tuple[Asking, Sequence[Value], Rest]:
+        """What was asked, with which values, and what else is said of it.
 
         Raises:
             Exception: it is no body of a request.
@@ -74,32 +103,50 @@ class Requests:
             begin = body[:end]
             both = self._texts.get(begin) or self._text(begin)
             self._latest = begin, both
-        return both[rest[0]], values, rest[1]
+        return both[rest.aside], values, rest
 
     def _text(self, begin: bytes) -> tuple[Asking, Asking]:
         verb, text, *_ = cbor2.loads(begin + b"\xf6\xf6\xf6\xf6\xf6")
-        statement = statement_of(text, self._kept)
-        both = Asking(_word(verb), statement, False), Asking(_word(verb), statement, True)
+        statement, own = self._statement(text)
+        verb = _word(verb)
+        both = Asking(verb, statement, False, own), Asking(verb, statement, True, own)
         if len(begin) <= _LONGEST_KNOWN:
             if len(self._texts) >= _MOST_KNOWN:
                 self._texts.clear()
             self._texts[begin] = both
         return both
 
-    def _rest(self, end: bytes) -> tuple[bool, str]:
-        _facts, weight, verdict, _redactions = cbor2.loads(b"\x84" + end)
-        rest = weight == Weight.ASIDE, _refusal(verdict)
+    def _statement(self, text: str) -> tuple[Statement, str]:
+        """The statement to keep, and the text itself where that is another."""
+        # a long text has a document of its own: it would be in each bundle's
+        if self._shape is None or is_long(text) or len(text) > self._kept:
+            return statement_of(text, self._kept), ""
+        shape = self._shape(text)
+        if shape is None:
+            return statement_of(text, self._kept), ""
+        statement = self._shapes.get(shape)
+        if statement is None:
+            statement = statement_of(shape, self._kept)
+            if len(self._shapes) >= _MOST_KNOWN:
+                self._shapes.clear()
+            self._shapes[shape] = statement
+        return statement, storable(text)
+
+    def _rest(self, end: bytes) -> Rest:
+        facts, weight, verdict, _redactions = cbor2.loads(b"\x84" + end)
+        rest = _said(facts, weight, verdict)
         if len(end) <= _LONGEST_KNOWN:
             if len(self._rests) >= _MOST_KNOWN:
                 self._rests.clear()
             self._rests[end] = rest
         return rest
 
-    def _whole(self, body: bytes) -> tuple[Asking, Sequence[Value], str]:
-        verb, text, parameters, _facts, weight, verdict, _redactions = cbor2.loads(body)
+    def _whole(self, body: bytes) -> tuple[Asking, Sequence[Value], Rest]:
+        verb, text, parameters, facts, weight, verdict, _redactions = cbor2.loads(body)
         values = [(kind, form, value) for kind, form, value in parameters]
-        asking = Asking(_word(verb), statement_of(text, self._kept), weight == Weight.ASIDE)
-        return asking, values, _refusal(verdict)
+        statement, own = self._statement(text)
+        asking = Asking(_word(verb), statement, weight == Weight.ASIDE, own)
+        return asking, values, _said(facts, weight, verdict)
 
 
 @lru_cache(maxsize=4096)
@@ -109,12 +156,12 @@ def ending(body: bytes) -> Ending:
     Raises:
         Exception: it is none.
     """
-    outcome, rows, to_client, to_target, _tag, error = cbor2.loads(body)
+    outcome, rows, to_client, to_target, tag, error = cbor2.loads(body)
     code, said = None, ""
     if error is not None:
         code = _word(error.get("code") or "") or None
         said = "\n".join(str(error[name]) for name in ("message", "detail", "hint") if error.get(name))
-    return Ending(_word(outcome)[:16], _counted(rows), _counted(to_client + to_target), code, said)
+    return Ending(_word(outcome)[:16], _counted(rows), _counted(to_client + to_target), code, said, tag)
 
 
 def _word(word: Any) -> str:
@@ -125,8 +172,11 @@ def _counted(number: int) -> int:
     return max(0, min(int(number), _MOST_COUNT))
 
 
-def _refusal(verdict: Any) -> str:
-    return str(verdict[3]) if verdict is not None and verdict[0] != "allow" else ""
+def _said(facts: Any, weight: Any, verdict: Any) -> Rest:
+    if verdict is None:
+        return Rest(weight == Weight.ASIDE, "", facts, None)
+    refusal = str(verdict[3]) if verdict[0] != "allow" else ""
+    return Rest(weight == Weight.ASIDE, refusal, facts, (_word(verdict[0]), _word(verdict[1])))
 
 
 def _end_of_text(body: bytes) -> int:

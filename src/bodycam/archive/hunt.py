@@ -19,11 +19,13 @@ from bodycam.model.transcript import (
     Body,
     Columns,
     Done,
+    Frame,
     Message,
     Noted,
     Output,
     Reader,
     Rows,
+    Terminal,
     Transcript,
 )
 from bodycam.policy.detectors.matcher import Matcher
@@ -64,6 +66,8 @@ class Hunted:
     """Its key was destroyed."""
     cut: int = 0
     """Messages of which the reader shows the beginning only, so that their rest was not looked into."""
+    caught: bytes | None = field(default=None, repr=False)
+    """The value whose fingerprint was wanted, if it was met by now."""
 
 
 def redact(_rule: Rule) -> Then:
@@ -143,7 +147,8 @@ class SessionHunt:
                 self._look((text, detail, hint), at, number, way)
             case Noted(what="cut"):
                 self.cut += 1
-            case Done() | Noted():
+            case Done() | Noted() | Terminal() | Frame():
+                # what a terminal got is output too
                 pass
 
     def _prefix(self, column: str) -> bytes:

@@ -15,8 +15,9 @@ import structlog
 from sqlalchemy import Connection, Engine, select
 
 from bodycam.archive import gist, told
-from bodycam.archive.asked import Asking, Ending, Requests, ending
+from bodycam.archive.asked import Ending, Requests, ending
 from bodycam.archive.builder import Taken
+from bodycam.archive.detailing import detailed
 from bodycam.archive.gist import Data
 from bodycam.archive.seen import NOTE, Seen
 from bodycam.archive.told import opening_of, run_of
@@ -26,7 +27,9 @@ from bodycam.catalog.engine import writing
 from bodycam.catalog.tables import sessions as session_table
 from bodycam.model.event import Event, Kind, Outcome
 from bodycam.model.identity import Run
-from bodycam.model.transcript import Reader, Skimmer, Transcript
+from bodycam.model.operation import Fact
+from bodycam.model.trace import TraceParent
+from bodycam.model.transcript import Glancer, Reader, Skimmer, Transcript
 
 log = structlog.get_logger(__name__)
 
@@ -60,6 +63,10 @@ class IndexSettings:
     batch: int = 10_000
 
 
+Alike = tuple[bytes, bool, str, bool, str, str | None, TraceParent | None, str | None]
+"""What the exchanges of a bundle have in common beside their session."""
+
+
 @dataclass(slots=True, eq=False)
 class _Session:
     """A session that is being read."""
@@ -67,12 +74,15 @@ class _Session:
     id: str
     opening: sessions.Opening
     run: Run
+    transcript: Transcript | None
     reader: Reader | None
     skimmer: Skimmer | None
+    glancer: Glancer | None
+    requests: Requests
     wanted: bool  # whether output is
     open: dict[int, tuple[int, bytes]] = field(default_factory=dict)  # when and what was asked
     moved: dict[int, Data] = field(default_factory=dict)
-    bundles: dict[tuple[Asking, str, str | None], Bundle] = field(default_factory=dict)
+    bundles: dict[Alike, Bundle] = field(default_factory=dict)
     outputs: dict[bytes, str] = field(default_factory=dict)  # of bodies; the reader learns nothing meanwhile
     seen: Seen | None = None  # of secrets and the like
     keys: tuple[int, int] | None = None  # its own and its run's, once written
@@ -94,7 +104,9 @@ class Indexer:
         self.engine = engine
         self._transcripts = transcripts
         self._settings = settings or IndexSettings()
-        self._requests = Requests(self._settings.text)
+        kept = self._settings.text
+        self._requests = {name: Requests(kept, one.shape) for name, one in transcripts.items()}
+        self._unknown = Requests(kept)  # of protocols that nobody here reads
         self._sessions: dict[str, _Session] = {}
         self._opened: list[_Session] = []
         self._closed: list[tuple[_Session, str, str, int]] = []
@@ -236,8 +248,12 @@ class Indexer:
         if reader is not None:
             reader.feed(event)
         skimmer = reader if isinstance(reader, Skimmer) else None
+        glancer = reader if isinstance(reader, Glancer) else None
+        requests = self._requests.get(opening.protocol, self._unknown)
         wanted = reader is not None and self._settings.output > 0
-        self._sessions[session] = known = _Session(session, opening, run, reader, skimmer, wanted)
+        self._sessions[session] = known = _Session(
+            session, opening, run, transcript, reader, skimmer, glancer, requests, wanted
+        )
         self._opened.append(known)
 
     def _take(self, known: _Session, kind: int, at: int, exchange: int, body: bytes) -> None:
@@ -279,34 +295,47 @@ class Indexer:
     ) -> None:
         asked_at, request = asked
         moved = known.moved.pop(exchange, None)
-        asking, values, error = self._requests.read(request)
+        asking, values, rest = known.requests.read(request)
         settings = self._settings
         said_values = said_output = ""
+        learned: Mapping[str, Fact] = {}
         if known.reader is not None and (values or moved is not None):
             output: str | None = ""
             if moved is not None:
                 output = known.outputs.get(moved) if type(moved) is bytes else None
-                if output is None:
+                if output is None and known.glancer is not None:
+                    output = gist.glanced(known.glancer, asking.verb, rest.facts, moved, settings.output)
+                elif output is None:
                     output = self._skimmed(known, moved)
             if output is not None and known.skimmer is not None:
                 said_output = output
                 if values and settings.values:
                     said_values = known.skimmer.skim_values(values)[: settings.values]
+            elif output is not None and known.glancer is not None and not values:
+                said_output = output
             else:
                 known.outputs.clear()
                 whole = gist.Exchange(exchange, asked_at, request, moved, at, finish)
-                said_values, said_output = gist.read(known.reader, whole, settings.values, settings.output)
-        error = (how.error or error)[: settings.error]
+                found = gist.read(known.reader, whole, settings.values, settings.output)
+                said_values, said_output, learned = found
+        error = (how.error or rest.error)[: settings.error]
         started = known.opening.opened + asked_at
         duration = at - asked_at if at > asked_at else 0
-        weight = len(said_values) + len(error) + len(said_output)
-        item = (exchange, started, duration, how.rows, how.bytes, said_values, error, said_output)
-        key = (asking, how.status, how.code)
+        weight = len(said_values) + len(error) + len(said_output) + len(asking.own)
+        own = asking.own
+        item = (exchange, started, duration, how.rows, how.bytes, said_values, error, said_output, own)
+        parent = details = None
+        if known.transcript is not None:
+            parent = known.transcript.trace(asking.text, rest.facts)
+            details = detailed(known.opening.protocol, known.transcript, rest, how.tag, learned)
+        statement, verb = asking.statement, asking.verb
+        key = (statement.digest, own == "", verb, asking.aside, how.status, how.code, parent, details)
         bundle = known.bundles.get(key)
         if bundle is None or not bundle.add(item, weight):
-            bundle = Bundle(
-                asking.statement, asking.verb, asking.aside, how.status, how.code, session_id=known.id
-            )
+            bundle = Bundle(statement, verb, asking.aside, how.status, how.code, session_id=known.id)
+            bundle.details = details
+            if parent is not None:
+                bundle.trace, bundle.span = parent.trace, parent.span
             bundle.add(item, weight)
             known.bundles[key] = bundle
             self._bundles.append((known, bundle))
@@ -333,7 +362,7 @@ class Indexer:
                 fault = error
         known.open.clear()
         known.moved.clear()
-        known.reader = known.skimmer = None
+        known.reader = known.skimmer = known.glancer = None
         del self._sessions[known.id]
         closed = known.opening.opened + at
         outcome, reason = told.text(str(body["outcome"]), 32), told.text(str(body.get("reason") or ""))

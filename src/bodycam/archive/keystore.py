@@ -104,6 +104,13 @@ class KeyStore:
             raise KeyGone("the key of this recording is gone")
         return self._unwrap(session, *row)
 
+    def find(self, session: bytes) -> bytes | None:
+        """The same, or None where it is gone. Raises KeyAway."""
+        try:
+            return self.get(session)
+        except KeyGone:
+            return None
+
     def _unwrap(self, session: bytes, wrapped: bytes, named: bytes | None) -> bytes:
         try:
             if named is not None:

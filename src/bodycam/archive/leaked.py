@@ -151,6 +151,12 @@ class _Cleaner:
                 return value, 0
 
 
+def cleaned(plain: dict[str, Any], wanted: tuple[bytes, ...]) -> tuple[dict[str, Any], int]:
+    """What JSON can say, with the value masked in its values, and how often it was there; keys stay."""
+    made = {name: _Cleaner(wanted).any(value) for name, value in plain.items()}
+    return {name: value for name, (value, _) in made.items()}, sum(count for _, count in made.values())
+
+
 def masked(data: bytes, wanted: tuple[bytes, ...]) -> tuple[bytes, int]:
     """Bytes with what is wanted masked, and how often it was there."""
     found = list(matches(data, wanted))

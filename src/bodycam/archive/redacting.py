@@ -26,6 +26,7 @@ from bodycam.archive.keystore import KeyGone, KeyStore
 from bodycam.archive.leaked import LONGEST, SHORTEST, forms
 from bodycam.archive.ledger import Leaf
 from bodycam.archive.redactions import Redaction
+from bodycam.archive.rewording import Order, Rewording
 from bodycam.archive.rewriting import look, rewrite
 from bodycam.archive.sealing import Sealed, container_name
 from bodycam.archive.store import Store, StoreUnavailable
@@ -44,17 +45,18 @@ _PAGE = 500
 class Redacted:
     """What one redaction did, or would do: sessions, and how often the value is in each.
 
-    `held` are kept by legal holds, `unreadable` could not be read, `waiting` are not indexed yet; `named`
-    have the value in what says whose recording it is, where it stays. `unsealed` counts those not looked
-    into.
+    `records` are the catalog's own (approvals, runs, acts) in the same way. `held` are kept by legal holds,
+    `unreadable` could not be read, `waiting` are not indexed yet; `named` have the value in what says whose
+    recording it is, where it stays. `unsealed` are sessions that were not looked into.
     """
 
     sessions: dict[str, int] = field(default_factory=dict)
+    records: dict[str, int] = field(default_factory=dict)
     held: list[str] = field(default_factory=list)
     unreadable: list[str] = field(default_factory=list)
     waiting: list[str] = field(default_factory=list)
     named: list[str] = field(default_factory=list)
-    unsealed: int = 0
+    unsealed: list[str] = field(default_factory=list)
 
     def to_plain(self) -> dict[str, Any]:
         """As JSON."""
@@ -87,6 +89,7 @@ class Redactor:
         self.fingerprint, self._signing, self._reindex = fingerprint, signing, reindex
         self._unindexed, self._busy = unindexed, busy
         self._stopping = threading.Event()
+        self._rewording = Rewording(archivist, engine)
 
     def stop(self) -> None:
         """End after the recording under way."""
@@ -95,11 +98,18 @@ class Redactor:
             pass
 
     def redact(
-        self, value: bytes, *, actor: str, reason: str, run: str | None, plan: bool, held: bool
+        self,
+        value: bytes,
+        *,
+        actor: str,
+        reason: str,
+        run: str | None,
+        plan: bool,
+        held: bool,
     ) -> Redacted:
-        """Take a value out of all sealed recordings, or those of a run; with `plan` only say where it is.
+        """Take a value out of all sealed recordings and the catalog's own records, or those of a run.
 
-        With `held` also out of those that a legal hold keeps.
+        With `plan` only say where it is, with `held` also out of what a legal hold keeps.
 
         Raises:
             ValueError: the value is too short or too long.
@@ -110,6 +120,8 @@ class Redactor:
         wanted, done = forms(value), Redacted()
         with self._busy:
             after: tuple[int, int] | None = None
+            before, fresh = self.unsealed(run), self._unread(run)
+            looked = set[str]()
             while True:
                 with reading(self._engine) as connection:
                     now = time.time_ns() // 1000 + 1
@@ -118,15 +130,50 @@ class Redactor:
                     if self._stopping.is_set():
                         raise OSError("the gateway is being stopped")
                     if run is None or one.run == run:
+                        if one.id in before or one.id in fresh:
+                            looked.add(one.id)
                         self._session(one, wanted, value, actor, reason, done, plan=plan, held=held)
                 if len(page) < _PAGE:
                     break
                 after = page[-1].opened, page[-1].key
-            told = self._archivist.status()
-            done.unsealed = int(told["open_sessions"]) + int(told["waiting_sessions"])
-            if done.sessions and not plan:
+            self._records(Order(wanted, self.fingerprint(value), actor, reason, run, held), done, plan=plan)
+            left = self.unsealed(run)
+            done.unsealed = sorted(left - looked)
+            done.waiting += sorted((before | fresh) - left - looked)
+            if (done.sessions or done.records) and not plan:
                 self._scrub()
         return done
+
+    def away(self, waited: Collection[str]) -> bool:
+        """Whether any of these sessions is not sealed yet, or the index has something left to read."""
+        return not self.unsealed(None).isdisjoint(waited) or bool(self._unindexed())
+
+    def unsealed(self, run: str | None) -> set[str]:
+        """The sessions, or those of a run, that are not sealed."""
+        found = self._archivist.unsealed()
+        return {ids.session_id(one) for one, of_run in found.items() if run is None or of_run == run}
+
+    def _unread(self, run: str | None) -> set[str]:
+        """Sealed sessions that the index may not have as sealed yet."""
+        found = [place.session for name in self._unindexed() for place in self._places(name)]
+        names = {ids.session_id(one) for one in found}
+        if run is None or not names:
+            return names
+        with reading(self._engine) as connection:
+            return {
+                one for one, of_run in sessions.runs_of_sessions(connection, names).items() if of_run == run
+            }
+
+    def _records(self, order: Order, done: Redacted, *, plan: bool) -> None:
+        for one, count, held in self._rewording.found(order):
+            if self._stopping.is_set():
+                raise OSError("the gateway is being stopped")
+            if held:
+                done.held.append(one.id)
+                continue
+            done.records[one.id] = count
+            if not plan:
+                self._rewording.take_out(one, order)
 
     def _session(
         self,

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import threading
+import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -157,6 +158,7 @@ class ArchivistService:
                     plan=bool(body["plan"]),
                     held=bool(body["held"]),
                 )
+                await self._sealed(self._redactor, redact.keywords["run"], float(body["wait"]))
                 with _redaction():
                     return (await asyncio.to_thread(redact)).to_plain()
             case "settle-holds" if self._keeper is not None:
@@ -227,6 +229,15 @@ class ArchivistService:
             "missing": sorted(waiting),
             "head": self._archivist.ledger.head().to_plain(),
         }
+
+    async def _sealed(self, redactor: Redactor, run: str | None, seconds: float) -> None:
+        """Until what is open now is sealed and indexed, or that time is over."""
+        deadline = time.monotonic() + seconds
+        waited = await asyncio.to_thread(redactor.unsealed, run)
+        while time.monotonic() < deadline and not self._stopping.is_set():
+            if not await asyncio.to_thread(redactor.away, waited):
+                return
+            await asyncio.sleep(LONGEST_PAUSE)
 
     def _consistency(self, first: int, second: int) -> list[bytes]:
         with self._archivist.lock:

@@ -6,7 +6,10 @@ duration, rows, bytes, values, error and output. 0, or in a zstd frame 1: severa
     u16 exchanges | 5 type codes | u32 values | u32 errors | u32 outputs: their bytes
     | numbers | starts | durations | rows | bytes | values | errors | outputs
 
-all little-endian. Numbers and starts are offsets from the row's `low` and `first`; a type code is that of
+Where each exchange has a text of its own in the place of its statement's, the byte is 3, 4 or 5 instead of 0,
+1 or 2, and the own texts stand behind the outputs, their length (u32) behind that of the outputs.
+
+All little-endian. Numbers and starts are offsets from the row's `low` and `first`; a type code is that of
 Python's `array` (B, H, I, Q: 1, 2, 4, 8 bytes). Texts are UTF-8 with a NUL between them, which none of them
 holds; no bytes at all mean that all are empty.
 """
@@ -32,15 +35,20 @@ MOST_TEXT = 64 * 1024
 """Characters of values, errors and outputs after which a bundle takes no more."""
 
 _EARLIER = SPAN // 4  # exchanges end out of order, but most in it
-_HEAD = struct.Struct("<H5sIII")
+_HEAD, _OWN_HEAD = struct.Struct("<H5sIII"), struct.Struct("<H5sIIII")
 _PLAIN, _ZSTD, _SINGLE = b"\0", b"\1", b"\2"
+_OWN_PLAIN, _OWN_ZSTD, _OWN_SINGLE = b"\3", b"\4", b"\5"
+_OWN = frozenset((_OWN_PLAIN, _OWN_ZSTD, _OWN_SINGLE))
 _WORTH = 200  # shorter ones gain nothing from compression
 _MOST_PACKED = 64 * 1024 * 1024
 _WIDTHS = (("B", 1 << 8), ("H", 1 << 16), ("I", 1 << 32))
 
 
-Item = tuple[int, int, int, int, int, str, str, str]
-"""An exchange on its way in: number, start, duration, rows, bytes that moved, values, error, output."""
+Item = tuple[int, int, int, int, int, str, str, str, str]
+"""An exchange on its way in: number, start, duration, rows, bytes, values, error, output, own text.
+
+An own text stands in the place of the statement's; all exchanges of a bundle have one, or none has.
+"""
 
 
 @dataclass(slots=True, eq=False)
@@ -48,7 +56,8 @@ class Bundle:
     """A bundle on its way into the index. Times and durations are microseconds.
 
     `session` and `run` are keys, and may be set late: a session is written with its first exchanges.
-    `session_id` is the same in every catalog that is built from the recordings, which a key is not.
+    `session_id` is the same in every catalog that is built from the recordings, which a key is not. `trace`
+    and `span` are the claimed parent of all its exchanges; `details` is what the protocol has kept, as JSON.
     """
 
     statement: Statement
@@ -61,6 +70,9 @@ class Bundle:
     session_id: str = ""
     items: list[Item] = field(default_factory=list)
     weight: int = 0
+    trace: str | None = None
+    span: str | None = None
+    details: str | None = None
 
     def add(self, item: Item, weight: int) -> bool:
         """Add an exchange; False if it does not go in, because there are enough or they are too far apart.
@@ -83,11 +95,10 @@ class Bundle:
 
     def columns(self) -> "Columns":
         """The exchanges, column by column, texts as every database holds them."""
-        numbers, starts, durations, rows, sizes, values, errors, outputs = map(
-            list, zip(*self.items, strict=True)
-        )
+        numbers, starts, durations, rows, sizes, *texts = map(list, zip(*self.items, strict=True))
+        values, errors, outputs, own = map(_clean, texts)
         return Columns(
-            numbers, starts, durations, rows, sizes, _clean(values), _clean(errors), _clean(outputs)
+            numbers, starts, durations, rows, sizes, values, errors, outputs, own if own[0] else []
         )
 
 
@@ -103,11 +114,17 @@ class Columns:
     values: list[str]
     errors: list[str]
     outputs: list[str]
+    own: list[str] = field(default_factory=list)  # texts in the place of the statement's; none, or of each
+
+    @property
+    def wordy(self) -> bool:
+        """Whether its exchanges have any texts."""
+        return any(map(any, (self.own, self.values, self.errors, self.outputs)))
 
     def texts(self) -> list[str]:
         """The texts, each once, in an order that packing and unpacking keeps."""
         found: dict[str, None] = {}
-        for column in (self.values, self.errors, self.outputs):
+        for column in (self.own, self.values, self.errors, self.outputs):
             found.update(dict.fromkeys(column))
         found.pop("", None)
         return list(found)
@@ -116,8 +133,8 @@ class Columns:
         """What `unpack` takes."""
         if len(self.numbers) == 1:
             numbers = self.durations[0], self.rows[0], self.sizes[0]
-            single = (*numbers, self.values[0], self.errors[0], self.outputs[0])
-            return _SINGLE + cbor2.dumps(single)
+            single = (*numbers, self.values[0], self.errors[0], self.outputs[0], *self.own)
+            return (_OWN_SINGLE if self.own else _SINGLE) + cbor2.dumps(single)
         low, first = min(self.numbers), min(self.starts)
         columns = [
             _column([number - low for number in self.numbers]),
@@ -127,12 +144,21 @@ class Columns:
             _column(self.sizes),
         ]
         texts = [_joined(column) for column in (self.values, self.errors, self.outputs)]
+        layout, as_it_is, compressed = _HEAD, _PLAIN, _ZSTD
+        if self.own:
+            texts.append(_joined(self.own))
+            layout, as_it_is, compressed = _OWN_HEAD, _OWN_PLAIN, _OWN_ZSTD
         codes = "".join([column.typecode for column in columns]).encode()
-        head = _HEAD.pack(len(self.numbers), codes, *map(len, texts))
+        head = layout.pack(len(self.numbers), codes, *map(len, texts))
         plain = b"".join([head, *map(_little, columns), *texts])
         if len(plain) < _WORTH:
-            return _PLAIN + plain
-        return _ZSTD + zstandard.ZstdCompressor(level=1, write_content_size=True).compress(plain)
+            return as_it_is + plain
+        return compressed + zstandard.ZstdCompressor(level=1, write_content_size=True).compress(plain)
+
+
+def owned(packed: bytes) -> bool:
+    """Whether each exchange of a bundle has a text of its own in the place of its statement's."""
+    return packed[:1] in _OWN
 
 
 def unpack(packed: bytes, low: int, first: int) -> Columns:
@@ -141,14 +167,14 @@ def unpack(packed: bytes, low: int, first: int) -> Columns:
     Raises:
         ValueError: it is not what `Columns.pack` made.
     """
-    if packed[:1] == _SINGLE:
+    if packed[:1] in (_SINGLE, _OWN_SINGLE):
         return _single(packed[1:], low, first)
-    plain = _plain(packed)
+    plain, layout = _plain(packed), _layout(packed)
     try:
-        count, codes, *lengths = _HEAD.unpack_from(plain)
-        parts = _Parts(plain, count)
+        count, codes, *lengths = layout.unpack_from(plain)
+        parts = _Parts(plain, count, layout.size)
         numbers, starts, durations, rows, sizes = (parts.column(chr(code)) for code in codes)
-        values, errors, outputs = (parts.texts(length) for length in lengths)
+        values, errors, outputs, *own = (parts.texts(length) for length in lengths)
     except (struct.error, UnicodeDecodeError) as error:
         raise ValueError(f"a bundle can't be read: {error}") from error
     return Columns(
@@ -160,6 +186,7 @@ def unpack(packed: bytes, low: int, first: int) -> Columns:
         values,
         errors,
         outputs,
+        *own,
     )
 
 
@@ -169,18 +196,22 @@ def numbers(packed: bytes, low: int) -> list[int]:
     Raises:
         ValueError: it is not what `Columns.pack` made.
     """
-    if packed[:1] == _SINGLE:
+    if packed[:1] in (_SINGLE, _OWN_SINGLE):
         return [low]
-    plain = _plain(packed)
+    plain, layout = _plain(packed), _layout(packed)
     try:
-        count, codes, *_ = _HEAD.unpack_from(plain)
+        count, codes, *_ = layout.unpack_from(plain)
     except struct.error as error:
         raise ValueError(f"a bundle can't be read: {error}") from error
-    return [low + offset for offset in _Parts(plain, count).column(chr(codes[0]))]
+    return [low + offset for offset in _Parts(plain, count, layout.size).column(chr(codes[0]))]
+
+
+def _layout(packed: bytes) -> struct.Struct:
+    return _OWN_HEAD if owned(packed) else _HEAD
 
 
 def _plain(packed: bytes) -> bytes:
-    if packed[:1] != _ZSTD:
+    if packed[:1] not in (_ZSTD, _OWN_ZSTD):
         return packed[1:]
     try:
         return zstandard.ZstdDecompressor().decompress(packed[1:], max_output_size=_MOST_PACKED)
@@ -190,8 +221,8 @@ def _plain(packed: bytes) -> bytes:
 
 def _single(plain: bytes, low: int, first: int) -> Columns:
     match cbor2.loads(plain):
-        case [int(duration), int(rows), int(size), str(values), str(error), str(output)]:
-            return Columns([low], [first], [duration], [rows], [size], [values], [error], [output])
+        case [int(duration), int(rows), int(size), str(values), str(error), str(output), *own]:
+            return Columns([low], [first], [duration], [rows], [size], [values], [error], [output], own)
         case _:
             raise ValueError("a bundle of one exchange can't be read")
 
@@ -199,8 +230,8 @@ def _single(plain: bytes, low: int, first: int) -> Columns:
 class _Parts:
     """Cuts one part after another."""
 
-    def __init__(self, plain: bytes, count: int) -> None:
-        self._plain, self._count, self._at = plain, count, _HEAD.size
+    def __init__(self, plain: bytes, count: int, at: int) -> None:
+        self._plain, self._count, self._at = plain, count, at
 
     def column(self, code: str) -> list[int]:
         column = array(code)

@@ -70,7 +70,7 @@ def _forget_some(connection: Connection, session: int) -> int:
     gone = [
         (
             row.id,
-            documents.of_bundle(said[row.statement], unpack(row.packed, row.low, row.first).texts(), dialect),
+            documents.of_bundle(said[row.statement], unpack(row.packed, row.low, row.first), dialect),
         )
         for row in rows
     ]

@@ -25,6 +25,7 @@ from sqlalchemy import (
     type_coerce,
 )
 
+from bodycam.catalog.bundles import Columns
 from bodycam.catalog.statement import is_long
 from bodycam.catalog.tables import bundles, statements
 from bodycam.catalog.words import FILLER, Term, distinct, document, words
@@ -73,9 +74,10 @@ def of_statement(text: str, dialect: str) -> str | None:
     return " ".join(held) if dialect == "sqlite" else _vector(held)
 
 
-def of_bundle(statement: str, texts: Sequence[str], dialect: str) -> str | None:
+def of_bundle(statement: str, inside: Columns, dialect: str) -> str | None:
     """A bundle's document; none where there is nothing to be found."""
-    said = [*([] if is_long(statement) else [statement]), *texts]
+    texts = inside.texts()
+    said = texts if inside.own or is_long(statement) else [statement, *texts]
     if not said:
         return None
     if dialect == "sqlite":

@@ -1,7 +1,8 @@
 """Exchanges: listing by filters, in order or newest first. `search` finds them by what they say."""
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from itertools import chain
 from typing import Any
 
@@ -13,6 +14,7 @@ from bodycam.catalog.scope import ExchangeFilter, Scope, scope_of, walk
 from bodycam.catalog.tables import bundles, runs, sessions, statements
 from bodycam.catalog.unrolling import LAG, Place, Row, fetch, ordered, place_of, query, rows_of
 from bodycam.model.provenance import Provenance
+from bodycam.model.trace import TraceParent
 
 __all__ = ["ExchangeFilter", "ExchangeRecord", "exchanges_of", "find_exchange", "list_exchanges", "records"]
 
@@ -21,7 +23,10 @@ _CHUNK = 400  # within the number of parameters that every build of SQLite takes
 
 @dataclass(frozen=True, slots=True)
 class ExchangeRecord:
-    """One exchange as the index knows it; times and durations are microseconds."""
+    """One exchange as the index knows it; times and durations are microseconds.
+
+    `trace` is what it claims itself; `details` is what its protocol has kept, and a verdict.
+    """
 
     session: str
     run: str
@@ -43,6 +48,10 @@ class ExchangeRecord:
     code: str | None
     error: str
     output: str
+    groups: tuple[str, ...] = ()
+    """Of whoever started the run."""
+    trace: TraceParent | None = None
+    details: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def id(self) -> str:
@@ -52,7 +61,7 @@ class ExchangeRecord:
     @property
     def provenance(self) -> Provenance:
         """Where its session comes from."""
-        return Provenance(self.principal, self.agent, self.target, self.protocol)
+        return Provenance(self.principal, self.agent, self.target, self.protocol, self.groups)
 
 
 def list_exchanges(
@@ -132,7 +141,7 @@ def records(connection: Connection, found: Iterable[tuple[Row, int]]) -> list[Ex
     """All that is known of these exchanges, in this order; those that are gone meanwhile are left out."""
     picks = list(found)
     s = sessions.c
-    who = select(s.key, s.id, runs.c.id, s.agent, s.principal, s.target, s.protocol)
+    who = select(s.key, s.id, runs.c.id, s.agent, s.principal, s.target, s.protocol, runs.c.groups)
     who = who.join(runs, runs.c.key == s.run)
     whose = _keyed(connection, who, s.key, {row.session for row, _ in picks})
     what = select(statements.c.id, statements.c.text, statements.c.truncated)
@@ -157,7 +166,7 @@ def _keyed(
 
 def _record(row: Row, at: int, whose: tuple[Any, ...], said: tuple[Any, ...]) -> ExchangeRecord:
     inside = row.inside
-    session, run, agent, principal, target, protocol = whose
+    session, run, agent, principal, target, protocol, groups = whose
     return ExchangeRecord(
         session=session,
         run=run,
@@ -168,7 +177,7 @@ def _record(row: Row, at: int, whose: tuple[Any, ...], said: tuple[Any, ...]) ->
         number=inside.numbers[at],
         verb=row.verb,
         aside=row.aside,
-        text=said[0],
+        text=inside.own[at] if inside.own else said[0],
         truncated=said[1],
         values=inside.values[at],
         started=inside.starts[at],
@@ -179,4 +188,7 @@ def _record(row: Row, at: int, whose: tuple[Any, ...], said: tuple[Any, ...]) ->
         code=row.code,
         error=inside.errors[at],
         output=inside.outputs[at],
+        groups=tuple(groups),
+        trace=None if row.trace is None else TraceParent(row.trace, row.span or ""),
+        details={} if row.details is None else json.loads(row.details),
     )

@@ -59,7 +59,6 @@ def _write(connection: Connection, fresh: Sequence[_Fresh]) -> list[int]:
     keyed = _with_ids(connection, fresh)
     known = _statements(connection, keyed)
     dialect = connection.dialect.name
-    texts = [one.inside.texts() for _, one in keyed]
     rows = [
         {
             "id": key,
@@ -71,17 +70,17 @@ def _write(connection: Connection, fresh: Sequence[_Fresh]) -> list[int]:
             "status": one.bundle.status,
             "code": one.bundle.code,
             "exchanges": len(one.bundle.items),
-            "wordy": bool(said),
+            "wordy": one.inside.wordy,
             "low": min(one.inside.numbers),
             "first": min(one.inside.starts),
             "packed": one.inside.pack(),
+            "trace": one.bundle.trace,
+            "span": one.bundle.span,
+            "details": one.bundle.details,
         }
-        for (key, one), said in zip(keyed, texts, strict=True)
+        for key, one in keyed
     ]
-    found = [
-        documents.of_bundle(one.bundle.statement.text, said, dialect)
-        for (_, one), said in zip(keyed, texts, strict=True)
-    ]
+    found = [documents.of_bundle(one.bundle.statement.text, one.inside, dialect) for _, one in keyed]
     documents.insert_rows(connection, bundles, rows, found)
     _count(connection, fresh)
     return [key for key, _ in keyed]

@@ -29,16 +29,21 @@ class Matcher:
         fresh = sorted({row.statement for row in rows} - self._open.keys())
         for at in range(0, len(fresh), _CHUNK):
             self._read(fresh[at : at + _CHUNK])
-        return [row for row in rows if row.wordy or not self._open.get(row.statement, self._terms)]
+        return [row for row in rows if row.wordy or not self._missing(row)]
 
     def fitting(self, row: Row, picked: Sequence[int]) -> Sequence[int]:
         """Those of the picked exchanges of a likely bundle that hold all terms."""
-        for term in self._open.get(row.statement, self._terms):
+        for term in self._missing(row):
             if not picked:
                 break
             picked = _holding(row, term, picked)
         self.fitted += bool(picked)
         return picked
+
+    def _missing(self, row: Row) -> Sequence[Term]:
+        """The terms that its statement does not hold; one that stands for own texts says nothing itself."""
+        found = None if row.owned else self._open.get(row.statement)
+        return self._terms if found is None else found
 
     def _read(self, fresh: Sequence[int]) -> None:
         for statement, text in documents.among(self._connection, "statements", "id, text", "id", fresh):
@@ -49,20 +54,23 @@ class Matcher:
 
 
 def _holding(row: Row, term: Term, picked: Sequence[int]) -> list[int]:
-    """Those of the picked exchanges whose values, error or output hold the term."""
+    """Those of the picked exchanges whose own text, values, error or output hold the term."""
     inside = row.inside
     texts: set[str] = set()
-    for column in (inside.values, inside.errors, inside.outputs):
+    for column in (inside.own, inside.values, inside.errors, inside.outputs):
         if _possible(term, "\0".join(column)):
             texts.update(text for text in set(column) if _possible(term, text))
     if not texts:
         return []
-    values, errors, outputs = inside.values, inside.errors, inside.outputs
+    own, values, errors, outputs = inside.own, inside.values, inside.errors, inside.outputs
     return [
         at
         for at in picked
-        if (values[at] in texts or errors[at] in texts or outputs[at] in texts)
-        and term.found(words(values[at], errors[at], outputs[at])) is not None
+        if (own and own[at] in texts and term.found(words(own[at])) is not None)
+        or (
+            (values[at] in texts or errors[at] in texts or outputs[at] in texts)
+            and term.found(words(values[at], errors[at], outputs[at])) is not None
+        )
     ]
 
 

@@ -1,15 +1,11 @@
 """Brings a catalog to this version's schema, and refuses one that a newer version made."""
 
-from pathlib import Path
-
-from alembic import command
-from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Connection, Engine, inspect, text
 
 from bodycam.catalog.engine import reading, writing
 
+NEWEST = "0012"
+"""The last of `catalog.migrations`, written down so that where a catalog has it no Alembic is loaded."""
 _ADVISORY_LOCK = 0x626F6479  # two processes that migrate one PostgreSQL catalog take turns
 
 
@@ -23,17 +19,17 @@ def migrate(engine: Engine) -> None:
     Raises:
         SchemaError: a newer version of Bodycam made the catalog.
     """
-    script = ScriptDirectory.from_config(_config())
     with reading(engine) as connection:
-        if _revision(connection, script) == script.get_current_head():
+        if _current(connection) == NEWEST:
             return
+    from bodycam.catalog.upgrading import upgrade
+
     with writing(engine) as connection:
         if connection.dialect.name == "postgresql":
             connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_ADVISORY_LOCK})")
-        if _revision(connection, script) != script.get_current_head():
-            config = _config()
-            config.attributes["connection"] = connection
-            command.upgrade(config, "head")
+        _refuse_newer(connection)
+        if _current(connection) != NEWEST:
+            upgrade(connection)
 
 
 def check(engine: Engine) -> None:
@@ -42,26 +38,28 @@ def check(engine: Engine) -> None:
     Raises:
         SchemaError: the schema is older or newer than this version's.
     """
-    script = ScriptDirectory.from_config(_config())
     with reading(engine) as connection:
-        if _revision(connection, script) != script.get_current_head():
-            raise SchemaError("the catalog's schema is older than this version; `bodycam serve` upgrades it")
+        if _current(connection) == NEWEST:
+            return
+        _refuse_newer(connection)
+    raise SchemaError("the catalog's schema is older than this version; `bodycam serve` upgrades it")
 
 
-def _config() -> Config:
-    config = Config()
-    config.set_main_option("script_location", str(Path(__file__).parent / "migrations").replace("%", "%%"))
-    config.set_main_option("path_separator", "os")
-    return config
+def _current(connection: Connection) -> str | None:
+    """The revision that the catalog has; None where it is empty."""
+    if not inspect(connection).has_table("alembic_version"):
+        return None
+    found = connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
+    return None if found is None else str(found)
 
 
-def _revision(connection: Connection, script: ScriptDirectory) -> str | None:
-    current = MigrationContext.configure(connection).get_current_revision()
-    known = {revision.revision for revision in script.walk_revisions()}
-    if current is not None and current not in known:
+def _refuse_newer(connection: Connection) -> None:
+    from bodycam.catalog.upgrading import known
+
+    current = _current(connection)
+    if current is not None and current not in known():
         raise SchemaError(
             f"a newer version of Bodycam made this catalog (schema {current}, this version knows up to "
-            f"{script.get_current_head()}); install that version again, or point storage.catalog at a copy "
+            f"{NEWEST}); install that version again, or point storage.catalog at a copy "
             "from before the upgrade"
         )
-    return current

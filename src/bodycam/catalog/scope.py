@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, func, select
+from sqlalchemy import ColumnElement, Connection, Select, func, or_, select
 
 from bodycam.catalog import documents
 from bodycam.catalog.ingest import first_id, started_at
@@ -20,12 +20,16 @@ _END = 1 << 51  # microseconds; no start is counted as later
 _MOST_SESSIONS = 5000  # that many of one agent are so many that walking back in time meets them
 _SLACK = 1000  # microseconds by which a bundle's id may say more than the newest start in it
 _MOST_COUNTED = 20_000
+_MOST_RUNS = 200  # of one trace
 FIRST_CHUNK, LAST_CHUNK = 64, 512
 
 
 @dataclass(frozen=True, slots=True)
 class ExchangeFilter:
-    """What to find; None is anything. `since` and `until` bound the start, until excluded."""
+    """What to find; None is anything. `since` and `until` bound the start, until excluded.
+
+    `trace` is the id of one; an exchange is of the trace that it claims, and else of its run's.
+    """
 
     session: str | None = None
     run: str | None = None
@@ -36,6 +40,7 @@ class ExchangeFilter:
     until: int | None = None
     kind: str | None = None
     status: str | None = None
+    trace: str | None = None
     asides: bool = False
     visible: Visible = EVERYTHING
 
@@ -148,6 +153,14 @@ def scope_of(connection: Connection, wanted: ExchangeFilter) -> Scope | None:
     if wanted.status is not None and wanted.status != "ok":
         # said again in the words of the partial index
         ways.append(_counted(connection, b.status == wanted.status, b.status != "ok"))
+    if wanted.trace is not None:
+        named_so = list(connection.execute(_of_trace(wanted.trace)).scalars())
+        claimed = func.coalesce(b.trace, "") == wanted.trace
+        found.append(or_(claimed, b.trace.is_(None) & (b.run + 0).in_(named_so)) if named_so else claimed)
+        # said again in the words of the partial index
+        ways.append(_counted(connection, b.trace == wanted.trace, b.trace.is_not(None)))
+        if named_so:
+            ways[-1] = (_VERY_MANY - 1, (or_(b.run.in_(named_so), b.trace == wanted.trace),))
     if wanted.kind is not None:
         found.append(func.coalesce(b.verb, "") == wanted.kind)
         ways.append(_counted(connection, b.verb == wanted.kind))
@@ -157,6 +170,14 @@ def scope_of(connection: Connection, wanted: ExchangeFilter) -> Scope | None:
         found.append(b.first < until)
     reach, way = min(ways, key=lambda one: one[0])
     return Scope(tuple(found), since, until, people, among, way, reach)
+
+
+def _of_trace(trace: str) -> Select[tuple[int]]:
+    """The newest runs of a trace, by the parent that they claim."""
+    claimed = runs.c.trace
+    # no range: in what order signs stand differs by database
+    asked = select(runs.c.key).where(claimed.is_not(None), func.substr(claimed, 4, 32) == trace)
+    return asked.order_by(runs.c.key.desc()).limit(_MOST_RUNS)
 
 
 def _counted(

@@ -51,11 +51,6 @@ class Opening:
     opening: int
     labels: Mapping[str, str] = field(default_factory=dict)
 
-    @property
-    def provenance(self) -> Provenance:
-        """Where it comes from."""
-        return Provenance(self.principal, self.agent, self.target, self.protocol)
-
 
 @dataclass(frozen=True, slots=True)
 class SessionRecord:
@@ -89,11 +84,13 @@ class SessionRecord:
     opening: int
     labels: Mapping[str, str] | None
     place: Place | None
+    groups: tuple[str, ...] = ()
+    """Of whoever started the run."""
 
     @property
     def provenance(self) -> Provenance:
         """Where it comes from: what who may look at it is decided by."""
-        return Provenance(self.principal, self.agent, self.target, self.protocol)
+        return Provenance(self.principal, self.agent, self.target, self.protocol, self.groups)
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,11 +113,12 @@ def open_session(connection: Connection, opening: Opening) -> tuple[int, bool]:
     if known is not None:
         keep_labels(connection, opening.id, opening.labels)
         return int(known), False
-    run = connection.execute(select(runs.c.key).where(runs.c.id == opening.run)).scalar_one()
+    run, groups = connection.execute(select(runs.c.key, runs.c.groups).where(runs.c.id == opening.run)).one()
+    comes = Provenance(opening.principal, opening.agent, opening.target, opening.protocol, tuple(groups))
     values = {name: getattr(opening, name) for name in opening.__slots__}
     values |= {"run": run, "claims": dict(opening.claims), "labels": dict(opening.labels)}
     values["state"] = SessionState.OPEN.value
-    values["provenance"] = key_of(connection, opening.provenance)
+    values["provenance"] = key_of(connection, comes)
     added = connection.execute(insert(sessions).values(**values).returning(sessions.c.key))
     return int(added.scalar_one()), True
 
@@ -228,7 +226,7 @@ def conditions(wanted: SessionFilter) -> list[ColumnElement[bool]]:
 def query() -> Select[Any]:
     """All sessions, in the form that `of_row` reads."""
     named = runs.c.id.label("run_id")
-    return select(sessions, named).join(runs, runs.c.key == sessions.c.run)
+    return select(sessions, named, runs.c.groups).join(runs, runs.c.key == sessions.c.run)
 
 
 def of_row(row: Row[Any]) -> SessionRecord:
@@ -238,6 +236,7 @@ def of_row(row: Row[Any]) -> SessionRecord:
     plain["run"] = plain.pop("run_id")
     name, offset, length = plain.pop("object"), plain.pop("offset"), plain.pop("length")
     root = plain.pop("root")
+    plain["groups"] = tuple(plain["groups"])
     plain["place"] = None if name is None else Place(name, offset, length, root)
     plain["state"] = SessionState(plain["state"])
     return SessionRecord(**plain)

@@ -88,6 +88,7 @@ runs = Table(
     Index("ix_runs_agent", "agent", "created"),
     Index("ix_runs_principal", "principal", "created"),
     Index("ix_runs_api_key", "api_key", "key"),
+    Index("ix_runs_expires", "expires", "key"),
     sqlite_autoincrement=True,
 )
 
@@ -112,7 +113,9 @@ provenances = Table(
     Column("agent", String(255), nullable=False),
     Column("target", String(255), nullable=False),
     Column("protocol", String(64), nullable=False),
-    UniqueConstraint("principal", "agent", "target", "protocol"),
+    Column("groups", JSON, nullable=False),  # of the starter, sorted
+    Column("groups_hash", String(64), nullable=False),  # a list may be longer than an index takes
+    UniqueConstraint("principal", "agent", "target", "protocol", "groups_hash"),
     sqlite_autoincrement=True,
 )
 
@@ -190,6 +193,9 @@ bundles = Table(
     Column("low", BigInteger, nullable=False),  # the lowest number
     Column("first", BigInteger, nullable=False),  # the earliest start
     Column("packed", LargeBinary, nullable=False),
+    Column("trace", String(32)),  # claimed by the exchanges themselves; so is the span in it
+    Column("span", String(16)),
+    Column("details", Text),  # JSON: what the protocol has kept of facts and ends, and a verdict
     Index("ix_bundles_session", "session", "id"),
     Index("ix_bundles_statement", "statement", "id"),
     Index("ix_bundles_run", "run", "id"),
@@ -203,6 +209,11 @@ Index(
     sqlite_where=bundles.c.status != "ok",
     postgresql_where=bundles.c.status != "ok",
 )
+
+# Few claim a trace.
+for _claim, *_more in ((runs.c.trace,), (bundles.c.trace, bundles.c.id)):
+    _some = _claim.is_not(None)
+    Index(f"ix_{_claim.table.name}_trace", _claim, *_more, sqlite_where=_some, postgresql_where=_some)
 
 # A secret, or a kind of sensitive data, in one session: `what` is a secret's fingerprint, else the detector.
 # `first` is the first moment; `exchange` and `started` are the number and the start of the exchange then.

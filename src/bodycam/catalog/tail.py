@@ -1,14 +1,21 @@
-"""What was indexed last, for those who watch live: a short window that moves on, never a history."""
+"""What was indexed last, for those who watch live: a short window that moves on.
 
+It is kept longer only where it is handed on (`spans`), as far as that has not got to.
+"""
+
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
 from sqlalchemy import Connection, delete, func, insert, select
 
-from bodycam.catalog.tables import arrivals
+from bodycam.catalog.tables import arrivals, meta
 
 KEPT = 2000
+_IN_ORDER = 0x61727269  # two writers of one PostgreSQL catalog take turns
+HANDED_ON = "handed-on"
+"""The row of `meta` that says how far arrivals have been handed on; there only where they are."""
 
 
 class Arrival(StrEnum):
@@ -33,9 +40,16 @@ def announce(connection: Connection, items: Sequence[tuple[Arrival, str]]) -> No
     """Adds a batch and drops what left the window."""
     if not items:
         return
+    if connection.dialect.name == "postgresql":
+        # in the order of their ids is in the order in which they are seen
+        connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_IN_ORDER})")
     plain = [[kind.value, name] for kind, name in items]
     added = connection.execute(insert(arrivals).values(items=plain).returning(arrivals.c.id)).scalar_one()
-    connection.execute(delete(arrivals).where(arrivals.c.id <= added - KEPT))
+    needless = added - KEPT
+    place = connection.execute(select(meta.c.value).where(meta.c.name == HANDED_ON)).scalar()
+    if place is not None:
+        needless = min(needless, int(json.loads(place)["batch"]))
+    connection.execute(delete(arrivals).where(arrivals.c.id <= needless))
 
 
 def position(connection: Connection) -> int:

@@ -11,7 +11,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Select, select
 
-from bodycam.catalog.bundles import SPAN, Columns, unpack
+from bodycam.catalog.bundles import SPAN, Columns, owned, unpack
 from bodycam.catalog.ingest import started_at
 from bodycam.catalog.tables import bundles
 
@@ -24,7 +24,7 @@ LAG = SPAN + 1000
 _B = bundles.c
 _COLUMNS = (
     *(_B.id, _B.session, _B.run, _B.statement, _B.verb, _B.aside, _B.status, _B.code),
-    *(_B.wordy, _B.low, _B.first, _B.packed),
+    *(_B.wordy, _B.low, _B.first, _B.packed, _B.trace, _B.span, _B.details),
 )
 
 
@@ -44,7 +44,15 @@ class Row:
     low: int
     first: int
     packed: bytes
+    trace: str | None
+    span: str | None
+    details: str | None
     _inside: Columns | None = field(default=None, init=False)
+
+    @property
+    def owned(self) -> bool:
+        """Whether what its exchanges asked is in their own texts, and not in its statement's."""
+        return owned(self.packed)
 
     @property
     def inside(self) -> Columns:

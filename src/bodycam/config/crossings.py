@@ -7,6 +7,7 @@ from bodycam.config.people import ANY
 from bodycam.config.retention import called, contradictions
 from bodycam.config.settings import Settings
 from bodycam.config.viewing import OWN
+from bodycam.model.hosts import HostPattern
 
 Path = tuple[str | int, ...]
 Finding = tuple[Path, str]
@@ -93,6 +94,15 @@ def _doors(settings: Settings) -> Iterator[Finding]:
             )
 
 
+def _hosts_apart(settings: Settings) -> Iterator[Finding]:
+    first: dict[tuple[str, HostPattern], str] = {}
+    for name, target in settings.targets.items():
+        for place, pattern in enumerate(target.hosts or ()):
+            other = first.setdefault((target.protocol, pattern), name)
+            if other != name:
+                yield ("targets", name, "hosts", place), f"expected hosts that targets.{other} doesn't have"
+
+
 def _masked_targets_exist(settings: Settings) -> Iterator[Finding]:
     for number, entry in enumerate(settings.masking):
         unless = entry.unless.targets if entry.unless is not None else None
@@ -138,6 +148,7 @@ _CHECKS: tuple[tuple[frozenset[str], Callable[[Settings], Iterator[Finding]]], .
     (frozenset({"rules", "agents", "targets"}), _rules_exist),
     (frozenset({"viewing", "roles"}), _grants_apart),
     (frozenset({"listen", "tls"}), _doors),
+    (frozenset({"targets"}), _hosts_apart),
     (frozenset({"masking", "targets"}), _masked_targets_exist),
     (frozenset({"detectors"}), _own_detectors),
     (frozenset({"retention"}), _retention_agrees),

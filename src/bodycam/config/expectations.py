@@ -42,7 +42,7 @@ class ExpectedOperation(Section):
     rule: Name | None = None
     verb: Name = "query"
     parameters: tuple[str | None, ...] = ()
-    facts: Mapping[str, str | int | bool] = Field(default_factory=dict)
+    facts: Mapping[str, str | int | bool | tuple[str, ...]] = Field(default_factory=dict)
     database: str = ""
     session: Text | None = None
     starter: Starter = Field(default_factory=Starter)

@@ -82,6 +82,12 @@ class Limits(Section):
         le=60 * 1024 * 1024,
         description="The largest single protocol message that is taken in: 64KiB to 60MiB.",
     )
+    message_timeout: Duration = Field(
+        default=written("60s"),
+        ge=1,
+        description="Over HTTP/1.1: how long the body of a request may take for each further KiB before it "
+        "is answered.",
+    )
     connect_timeout: Duration = Field(
         default=written("10s"), description="From dialling a target to the end of the login there."
     )

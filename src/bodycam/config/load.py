@@ -11,16 +11,21 @@ from bodycam.config.crossings import Finding, findings
 from bodycam.config.document import MAX_SIZE, Document, DocumentError, read
 from bodycam.config.problem import Problem, SettingsError
 from bodycam.config.settings import Settings
+from bodycam.config.wants import unwanted
 from bodycam.config.wording import expected, key_text
+from bodycam.model.target import TargetWants
 
 Check = Callable[[Settings], Iterable[Finding]]
 """Finds what is wrong with settings that are whole in form, such as a rule that can't be compiled."""
 
 
-def load(path: Path, *, protocols: Collection[str] | None = None, checks: Collection[Check] = ()) -> Settings:
+def load(
+    path: Path, *, protocols: Mapping[str, TargetWants] | None = None, checks: Collection[Check] = ()
+) -> Settings:
     """Read a settings file; relative paths in it start at its folder.
 
-    `protocols` are the names that may stand in `listen` and in a target's `protocol`; None takes any.
+    `protocols` are those that may stand in `listen` and in a target's `protocol`, by their names, each with
+    what it makes of a target's settings; None takes any.
     `checks` are asked of settings that are whole in form.
 
     Raises:
@@ -46,7 +51,7 @@ def parse(
     *,
     file: str,
     folder: Path,
-    protocols: Collection[str] | None = None,
+    protocols: Mapping[str, TargetWants] | None = None,
     checks: Collection[Check] = (),
 ) -> Settings:
     """Read settings from text; `file` is only for the errors, `folder` is where relative paths start.
@@ -62,7 +67,7 @@ def parse(
         raise SettingsError([Problem(file, 1, "", "expected a map of settings at the top of the file")])
     # a section whose lines are all commented out is as good as absent
     plain = {key: value for key, value in (document.value or {}).items() if value is not None}
-    context = {"folder": folder, "protocols": None if protocols is None else frozenset(protocols)}
+    context = {"folder": folder, "protocols": None if protocols is None else dict(protocols)}
     settings, problems = _validated(plain, context, document, file)
     if settings is not None and not problems:
         problems = [
@@ -109,8 +114,8 @@ def _validated(
             rest = Settings.model_validate(intact, context=dict(context))
         except ValidationError:
             return None, problems
-        return None, problems + _crossed(rest, document, file, broken)
-    return settings, problems + _crossed(settings, document, file, frozenset())
+        return None, problems + _crossed(rest, context, document, file, broken)
+    return settings, problems + _crossed(settings, context, document, file, frozenset())
 
 
 def _problems(error: ValidationError, document: Document, file: str) -> Iterator[Problem]:
@@ -122,11 +127,11 @@ def _problems(error: ValidationError, document: Document, file: str) -> Iterator
         yield Problem(file, document.line(path), key_text(path), message)
 
 
-def _crossed(settings: Settings, document: Document, file: str, broken: frozenset[str]) -> list[Problem]:
-    return [
-        Problem(file, document.line(path), key_text(path), message)
-        for path, message in findings(settings, broken)
-    ]
+def _crossed(
+    settings: Settings, context: Mapping[str, Any], document: Document, file: str, broken: frozenset[str]
+) -> list[Problem]:
+    found = [*findings(settings, broken), *unwanted(settings, context["protocols"] or {})]
+    return [Problem(file, document.line(path), key_text(path), message) for path, message in found]
 
 
 def _unknown_listeners(plain: Mapping[str, Any], context: Mapping[str, Any]) -> list[str]:

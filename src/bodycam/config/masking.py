@@ -120,6 +120,15 @@ class Capture(Section):
     parameters: Captured = Field(
         default=Captured.FULL, description="`full`, or `none`: no parameter values in the record."
     )
+    bodies: Captured = Field(
+        default=Captured.FULL, description="`full`, or `none`: of bodies only size and SHA-256 in the record."
+    )
+    body_size: int = Field(
+        default=1 << 20,
+        ge=0,
+        le=1 << 30,
+        description="Bytes of one body that are recorded; of a longer one also the size and SHA-256 of all.",
+    )
 
 
 Detectors = Mapping[str, Detector]

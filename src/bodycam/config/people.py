@@ -7,7 +7,7 @@ from typing import Self
 from pydantic import Field, model_validator
 
 from bodycam.config.break_glass import BreakGlass
-from bodycam.config.providers import MAX_PROVIDERS, Provider, ProviderType
+from bodycam.config.providers import MAX_PROVIDERS, Provider, ProviderKind, ProviderType
 from bodycam.config.section import Section, written
 from bodycam.config.sign_ins import SignIns
 from bodycam.config.types import Duration, Name, Text
@@ -30,6 +30,11 @@ class ApiKeys(Section):
 
     lifetime: Duration | None = Field(
         default=None, description="How long a new key is good for; absent: until it is revoked."
+    )
+    instead_of_sign_in: bool = Field(
+        default=True,
+        description="Whether people with accounts here approve, view recordings and issue keys by their key "
+        "alone; `false`: like others, only shortly after a sign-in at a provider.",
     )
 
 
@@ -92,6 +97,9 @@ class Identity(Section):
             raise ValueError("expected a fresh_sign_in of at least 30s")
         if len({one.name for one in self.providers}) != len(self.providers):
             raise ValueError("expected another name for each of the providers")
+        people = any(one.kind is ProviderKind.PEOPLE for one in self.providers)
+        if not self.api_keys.instead_of_sign_in and not people:
+            raise ValueError("expected a provider of people, where api_keys.instead_of_sign_in is false")
         if not self.sign_ins.url and any(one.type is ProviderType.SAML for one in self.providers):
             raise ValueError("expected sign_ins.url, to which a provider of type saml sends browsers back")
         return self

@@ -1,5 +1,6 @@
 """Settings of identity providers: whose word is taken, and what it means here."""
 
+import re
 from collections.abc import Mapping
 from enum import StrEnum
 from typing import Self
@@ -13,6 +14,10 @@ from bodycam.config.types import FilePath, HostPort, Name, Text
 MAX_PROVIDERS = 50
 OWN_NAME = "bodycam"
 """The issuer of the gateway's own accounts, whose name no provider may have."""
+
+
+# SPIFFE-ID, section 2.1: so a trust domain is written
+_TRUST_DOMAIN = re.compile(r"spiffe://[a-z0-9._-]{1,255}")
 
 
 class ProviderType(StrEnum):
@@ -74,7 +79,7 @@ class Provider(Section):
         default="",
         max_length=2000,
         description="Of oidc, needed: its issuer URL, letter for letter as its tokens say it; https, or http "
-        "to this machine.",
+        "to this machine; or a trust domain of SPIFFE, `spiffe://corp.example`, whose tokens name no issuer.",
     )
     client_id: Text | None = Field(
         default=None, description="The client, a public one, by which people sign in; needed for people."
@@ -105,7 +110,8 @@ class Provider(Section):
     jwks_uri: str | None = Field(
         default=None,
         max_length=2000,
-        description="Where its keys are, for one without a discovery document.",
+        description="Where its keys are, for one without a discovery document; of a trust domain of SPIFFE, "
+        "needed: its bundle.",
     )
     workloads: tuple[Workload, ...] = Field(
         default=(), description="Which workloads are taken; the first that fits counts."
@@ -117,6 +123,10 @@ class Provider(Section):
         default=None,
         max_length=2000,
         description="Of saml, instead: where its metadata is; https, or http to this machine.",
+    )
+    metadata_certificate: FilePath | None = Field(
+        default=None,
+        description="Of saml: certificates in PEM, by the key of one of which its metadata has to be signed.",
     )
     entity_id: str | None = Field(
         default=None,
@@ -142,7 +152,12 @@ class Provider(Section):
         description="Of saml: an RSA key in PEM, which signs requests and opens encrypted assertions.",
     )
 
-    @field_validator("issuer", "jwks_uri", "metadata_url")
+    @field_validator("issuer")
+    @classmethod
+    def _issuing(cls, value: str) -> str:
+        return value if trust_domain(value) else str(cls._private(value))
+
+    @field_validator("jwks_uri", "metadata_url")
     @classmethod
     def _private(cls, value: str | None) -> str | None:
         if value and not provider_url(value):
@@ -162,11 +177,13 @@ class Provider(Section):
 
     def _whole_oidc(self) -> None:
         self._without("metadata_file", "metadata_url", "entity_id", "own_entity_id", "name_id_format")
-        self._without("certificate", "key")
+        self._without("certificate", "key", "metadata_certificate")
         if not self.issuer:
             raise ValueError("expected issuer, by which its tokens are known")
         if not self.audiences:
             raise ValueError("expected client_id or audience: whom the tokens must be meant for")
+        if trust_domain(self.issuer) and (self.kind is ProviderKind.PEOPLE or self.jwks_uri is None):
+            raise ValueError("expected kind: workloads and jwks_uri, of a trust domain of SPIFFE")
         match self.kind:
             case ProviderKind.PEOPLE:
                 if self.client_id is None:
@@ -198,6 +215,11 @@ class Provider(Section):
     def audiences(self) -> frozenset[str]:
         """Whom a token must be meant for, one of these."""
         return frozenset(self.audience or ((self.client_id,) if self.client_id else ()))
+
+
+def trust_domain(text: str) -> bool:
+    """Whether that is a trust domain of SPIFFE."""
+    return _TRUST_DOMAIN.fullmatch(text) is not None
 
 
 def own_url(text: str) -> bool:

@@ -103,6 +103,6 @@ class Judging(Section):
 
     unknown: Unknown = Field(
         default=Unknown.DENY,
-        description="What becomes of a statement that can't be parsed or hides its effect, "
-        "where a rule reads what statements do.",
+        description="What becomes of a statement or a command line that can't be parsed or hides its effect, "
+        "where a rule reads what they do.",
     )

@@ -8,7 +8,10 @@ from pydantic import BaseModel, ConfigDict
 class Section(BaseModel):
     """A frozen part of the settings; unknown keys are refused and defaults go through the same checks."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True, hide_input_in_errors=True)
+    # built at the first use: that is of the whole tree, so its parts need not be built one by one before
+    model_config = ConfigDict(
+        defer_build=True, frozen=True, extra="forbid", validate_default=True, hide_input_in_errors=True
+    )
 
 
 def written(text: str) -> Any:

@@ -15,6 +15,7 @@ from bodycam.config.retention import Retention
 from bodycam.config.rules import Judging, Rule
 from bodycam.config.section import Section, absent, written
 from bodycam.config.targets import TargetSettings
+from bodycam.config.telemetry import Telemetry
 from bodycam.config.types import FilePath, Name
 from bodycam.config.viewing import MAX_GRANTS, ViewingGrant
 
@@ -57,6 +58,7 @@ class Settings(Section):
         default_factory=Approvals, description="How people are told of what waits for them."
     )
     audit: Audit = Field(default_factory=Audit, description="Who gets the audit events.")
+    telemetry: Telemetry = Field(default_factory=Telemetry, description="What is told to those who trace.")
     detectors: Mapping[Name, Detector] = Field(
         default_factory=dict, description="Detectors of your own, by the names that `masking` uses."
     )

@@ -31,7 +31,7 @@ targets: {{}}
 #    database: orders
 #    tls: {{sslmode: verify-full}}
 #    labels: {{env: prod}}
-
+{examples}
 # The agents that may run, and who may start them.
 agents: {{}}
 #  billing-bot:
@@ -58,11 +58,12 @@ def starter(
     control: str = "127.0.0.1:7888",
     keys: str = "keys",
     data: str = "data",
+    examples: str = "",
 ) -> str:
     """The text of a first settings file, ready to load.
 
     `protocols` gives each protocol's listening address; `keys` and `data` are folders, absolute or relative
-    to the file.
+    to the file. `examples` are further targets, commented out, each on lines of their own.
     """
     # a JSON string is a YAML string, whatever stands in a path
     addresses = {**protocols, "control": control}
@@ -70,5 +71,6 @@ def starter(
         listen="\n".join(f"  {name}: {json.dumps(address)}" for name, address in addresses.items()),
         keys=json.dumps(keys),
         data=json.dumps(data),
+        examples=examples,
         protocol=next(iter(protocols), "NAME"),
     )

@@ -19,6 +19,8 @@ from pydantic import (
     WithJsonSchema,
 )
 
+from bodycam.model.hosts import HostPattern, host_pattern
+
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _BYTES = {"B": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30, "TiB": 1 << 40}
 _DURATION = r"^([0-9]{1,9}(?:\.[0-9]{1,6})?)(ms|s|m|h|d)$"
@@ -95,6 +97,15 @@ def _host_port(value: object) -> HostPort:
     return HostPort(host, int(port))
 
 
+def _host(value: object) -> HostPattern:
+    if isinstance(value, HostPattern):
+        return value
+    try:
+        return host_pattern(value if isinstance(value, str) else "")
+    except ValueError as error:
+        raise ValueError(f"expected a host, *.domain or *, or one with :port; {error}") from None
+
+
 def _from_folder(value: Path, info: ValidationInfo) -> Path:
     folder = (info.context or {}).get("folder")
     return value if folder is None else Path(folder) / value
@@ -140,6 +151,14 @@ Address = Annotated[
     PlainSerializer(str, return_type=str),
     _text_schema(_ADDRESS, "127.0.0.1:7432", "[::1]:7432"),
 ]
+
+Host = Annotated[
+    HostPattern,
+    PlainValidator(_host),
+    PlainSerializer(str, return_type=str),
+    WithJsonSchema({"type": "string", "maxLength": 300, "examples": ["*.example.com", "example.com:8443"]}),
+]
+"""A host, all hosts below a domain, or all, at one port or the usual ones."""
 
 FilePath = Annotated[
     Path, BeforeValidator(_a_path), AfterValidator(_from_folder), WithJsonSchema({"type": "string"})

@@ -9,6 +9,12 @@ from bodycam.config.settings import Settings
 # what processes, sockets, files and keys were made from; the rest is swapped whole by a reload
 _FIXED_AT_START = ("listen", "tls", "workers", "keys", "storage", "journal", "archive", "limits", "logging")
 
+# of a target: how the gateway gets there, knows it and proves itself, which says nothing of what may be done
+_WAYS = (
+    *("password", "tls", "headers", "query", "oauth"),
+    *("private_key", "issued_certificate", "known_hosts", "host_keys"),
+)
+
 _JUDGED_BY = {"access", "agents", "detectors", "judging", "masking", "roles", "rules", "targets"}
 
 
@@ -19,7 +25,8 @@ def policy_version(settings: Settings) -> str:
     """
     plain = settings.model_dump(mode="json", include=_JUDGED_BY)
     for target in plain["targets"].values():
-        del target["password"], target["tls"]
+        for key in _WAYS:
+            del target[key]
     for agent in plain["agents"].values():
         del agent["description"]
     text = json.dumps(plain, sort_keys=True, separators=(",", ":"), ensure_ascii=True)

@@ -20,12 +20,12 @@ from bodycam.archive.verify import Verifier
 from bodycam.catalog import sessions
 from bodycam.catalog.engine import make_engine, reading
 from bodycam.catalog.exchanges import ExchangeFilter
-from bodycam.catalog.schema import migrate
 from bodycam.catalog.search import search
 from bodycam.config import parse
 from bodycam.config.retention import Retention
 from bodycam.model import ids
 from bodycam.model.event import Kind
+from tests.catalogs import migrated
 from tests.unit.archive.house import House, Worker, opened
 
 DAY = 86_400.0
@@ -62,7 +62,7 @@ class Kept:
         self.rules: Sequence[Retention] = ()
         self.worker = Worker(self.house.writer())
         self.engine: Engine = make_engine(self.url)
-        migrate(self.engine)
+        migrated(self.engine)
 
     def start(self) -> None:
         house = self.house

@@ -12,6 +12,7 @@ from bodycam.archive.archivist import ArchiveSettings
 from bodycam.archive.format import v1
 from bodycam.archive.store import StoreUnavailable
 from bodycam.archive.store.local import LocalStore
+from bodycam.journal.layout import RecordType
 from bodycam.model import ids
 from bodycam.model.event import Kind
 from tests.unit.archive.house import House, Worker, without_times
@@ -96,7 +97,7 @@ def test_a_thousand_short_sessions_share_few_containers(house: House, worker: Wo
 
 def test_a_journal_closed_in_order_goes_once_its_writer_is_gone(house: House, worker: Worker) -> None:
     house.start()
-    worker.writer._mark(2)  # what `close` writes first, while it still holds the lock
+    worker.writer._mark(RecordType.CLOSED)  # what `close` writes first, while it still holds the lock
     for _ in range(60):
         house.archivist.step()
         time.sleep(0.005)

@@ -27,15 +27,15 @@ bodies = st.tuples(
 
 
 def told(requests: Requests, body: bytes) -> tuple[Any, ...]:
-    asking, parameters, refused = requests.read(body)
-    return asking.verb, asking.statement.text, asking.aside, list(parameters), refused
+    asking, parameters, rest = requests.read(body)
+    return asking.verb, asking.statement.text, asking.aside, list(parameters), rest.error, dict(rest.facts)
 
 
 def meant(body: tuple[Any, ...]) -> tuple[Any, ...]:
-    verb, text, parameters, _, weight, verdict, _ = body
+    verb, text, parameters, said, weight, verdict, _ = body
     clean = verb.replace("\0", "\ufffd")[:64], text.replace("\0", "\ufffd")[:KEPT]
     refused = verdict[3] if verdict is not None and verdict[0] != "allow" else ""
-    return *clean, weight == "aside", parameters, refused
+    return *clean, weight == "aside", parameters, refused, said
 
 
 @given(st.lists(bodies, min_size=1, max_size=5))

@@ -24,10 +24,10 @@ from bodycam.archive.staging import CHECK_BYTES, RECORD, StagingFile, staged
 from bodycam.catalog import sessions
 from bodycam.catalog.engine import make_engine, reading
 from bodycam.catalog.exchanges import ExchangeFilter, list_exchanges
-from bodycam.catalog.schema import migrate
 from bodycam.model import ids
 from bodycam.model.event import Event, Kind
 from bodycam.session import encoding
+from tests.catalogs import migrated
 from tests.unit.archive.house import House, Worker, opened, without_times
 
 GARBAGE = {
@@ -294,7 +294,7 @@ def test_a_staging_file_that_no_builder_wrote_is_put_away(
 @pytest.fixture
 def engine(tmp_path: Path) -> Iterator[Engine]:
     made = make_engine(f"sqlite:///{tmp_path / 'catalog.db'}")
-    migrate(made)
+    migrated(made)
     yield made
     made.dispose()
 

@@ -1,6 +1,6 @@
 """What the indexer makes of a session's events."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +11,12 @@ from bodycam.archive.index import Indexer, IndexSettings
 from bodycam.catalog import runs, sessions, tail
 from bodycam.catalog.engine import make_engine, reading
 from bodycam.catalog.exchanges import ExchangeFilter, ExchangeRecord, list_exchanges
-from bodycam.catalog.schema import migrate
 from bodycam.catalog.sightings import LeakFilter, list_leaks
 from bodycam.model.event import Event, Kind
+from bodycam.model.operation import Fact
+from bodycam.model.trace import TRACE_PARENT, TraceParent, trace_parent
 from bodycam.model.transcript import Asked, Entry, Reader, Rows, Shown
+from tests.catalogs import migrated
 
 NOON = 1_700_000_000_000_000
 OPENED = {
@@ -63,11 +65,20 @@ class Echo:
         self.readers.append(EchoReader())
         return self.readers[-1]
 
+    def trace(self, text: str, facts: Mapping[str, Any]) -> TraceParent | None:
+        return trace_parent(str(facts.get(TRACE_PARENT)))
+
+    def kept(self, facts: Mapping[str, Any], tag: str | None) -> Mapping[str, Fact]:
+        return {name: facts[name] for name in ("kept",) if name in facts}
+
+    def shape(self, text: str) -> str | None:
+        return None
+
 
 @pytest.fixture
 def engine(tmp_path: Path) -> Iterator[Engine]:
     made = make_engine(f"sqlite:///{tmp_path / 'catalog.db'}")
-    migrate(made)
+    migrated(made)
     yield made
     made.dispose()
 
@@ -333,6 +344,36 @@ def test_long_data_is_cut_for_the_index(engine: Engine) -> None:
         indexer.feed("ses_a", event)
     indexer.flush()
     assert len(listed(engine)[0].output) == 64 * 1024
+
+
+def test_exchanges_with_other_traces_or_details_are_rows_of_their_own(engine: Engine) -> None:
+    traces = [f"00-{digit * 32}-{'a' * 16}-01" for digit in "12"]
+    facts: list[dict[str, Any]] = [
+        {TRACE_PARENT: traces[0]},
+        {TRACE_PARENT: traces[1]},
+        {TRACE_PARENT: traces[1], "kept": 1},
+        {TRACE_PARENT: traces[0].upper(), "kept": 1},
+        {"kept": "x" * 5000},
+        {},
+    ]
+    indexer = Indexer(engine, {"echo": Echo()})
+    indexer.feed("ses_a", Event(Kind.OPENED, 0, 0, OPENED))
+    for again in range(2):
+        for at, given in enumerate(facts):
+            number = 1 + at + again * len(facts)
+            body = ["query", "SELECT 1", [], given, "statement", None, 0]
+            indexer.feed("ses_a", Event(Kind.REQUEST, 10 + number, number, body))
+            indexer.feed("ses_a", finish(50 + number, number))
+    denied = ["query", "SELECT 1", [], {"kept": 2}, "statement", ["deny", "no-ones", "p1", "no"], 0]
+    indexer.feed("ses_a", Event(Kind.REQUEST, 90, 90, denied))
+    indexer.feed("ses_a", finish(91, 90, "denied"))
+    # the details that are too long are left out
+    assert indexer.flush() == 6
+    found = {one.number: one for one in listed(engine)}
+    said = [(str(one.trace)[3:4] if one.trace else "", dict(one.details)) for one in found.values()]
+    assert said[:6] == [("1", {}), ("2", {}), ("2", {"kept": 1}), ("", {"kept": 1}), ("", {}), ("", {})]
+    assert said[6:12] == said[:6]
+    assert found[90].details == {"kept": 2, "verdict": "deny", "rule": "no-ones"}
 
 
 def test_executions_of_one_statement_are_one_row_and_all_found(engine: Engine) -> None:

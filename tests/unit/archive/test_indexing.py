@@ -16,10 +16,10 @@ from bodycam.catalog import deletion, renewal, sessions
 from bodycam.catalog.engine import make_engine, reading, writing
 from bodycam.catalog.exchanges import ExchangeFilter, list_exchanges
 from bodycam.catalog.runs import add_run
-from bodycam.catalog.schema import migrate
 from bodycam.catalog.sessions import Opening, SessionState, open_session
 from bodycam.model.event import Kind
 from bodycam.model.identity import Principal, PrincipalKind, Run
+from tests.catalogs import migrated
 from tests.unit.archive.house import House, Worker
 
 PRINCIPAL = Principal("local", "ci", PrincipalKind.SERVICE, frozenset())
@@ -28,7 +28,7 @@ PRINCIPAL = Principal("local", "ci", PrincipalKind.SERVICE, frozenset())
 @pytest.fixture
 def engine(tmp_path: Path) -> Iterator[Engine]:
     made = make_engine(f"sqlite:///{tmp_path / 'catalog.db'}")
-    migrate(made)
+    migrated(made)
     yield made
     made.dispose()
 
@@ -250,7 +250,7 @@ def test_a_container_from_before_a_crash_is_indexed_from_itself(
 def test_reindex_fills_an_empty_catalog(indexed: Indexed, tmp_path: Path) -> None:
     wanted = [indexed.run(2), indexed.run(3)]
     other = make_engine(f"sqlite:///{tmp_path / 'other.db'}")
-    migrate(other)
+    migrated(other)
     store = LocalStore(tmp_path / "recordings")
     steps: list[int] = []
 

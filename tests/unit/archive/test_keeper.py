@@ -21,7 +21,7 @@ from bodycam.catalog import audit, deletion, holds, renewal, retention
 from bodycam.catalog.engine import make_engine, reading, writing
 from bodycam.catalog.holds import Held
 from bodycam.catalog.retention import deletion_of
-from bodycam.catalog.schema import migrate
+from tests.catalogs import migrated
 from tests.unit.archive.kept import DAY, Kept, rules
 
 
@@ -315,7 +315,7 @@ def test_a_rebuilt_index_and_a_lost_catalog_bring_nothing_back(kept: Kept, tmp_p
     for file in tmp_path.glob("catalog.db*"):
         file.unlink()
     kept.engine = make_engine(kept.url)
-    migrate(kept.engine)
+    migrated(kept.engine)
     kept.start()
     kept.apply()
 

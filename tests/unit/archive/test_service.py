@@ -57,7 +57,7 @@ async def asked(tmp_path: Path) -> AsyncIterator[Asked]:
     )
     stop = asyncio.Event()
     running = asyncio.create_task(service.run(tmp_path / "archivist.sock", stop))
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while not (tmp_path / "archivist.sock").exists():
             await asyncio.sleep(0.01)
     channel = await connect(tmp_path / "archivist.sock", nothing)
@@ -74,7 +74,7 @@ async def asked(tmp_path: Path) -> AsyncIterator[Asked]:
 async def test_a_session_is_read_while_it_is_open_and_as_soon_as_it_is_sealed(asked: Asked) -> None:
     session = asked.worker.open()
     asked.worker.query(session, 1)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while True:
             with contextlib.suppress(RemoteError):
                 if await asked.events(session) == asked.worker.committed[session]:

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bodycam.catalog.bundles import MOST, MOST_TEXT, SPAN, Bundle, Columns, Item, numbers, unpack
+from bodycam.catalog.bundles import MOST, MOST_TEXT, SPAN, Bundle, Columns, Item, numbers, owned, unpack
 from bodycam.catalog.statement import statement_of
 
 NOON = 1_700_000_000_000_000
@@ -21,6 +21,7 @@ items = st.tuples(
     texts,
     texts,
     texts,
+    st.just(""),
 )
 
 
@@ -29,7 +30,7 @@ def bundle(*given: Item) -> Bundle:
 
 
 def item(number: int, started: int = NOON, text: str = "") -> Item:
-    return (number, started, 5, 1, 10, text, "", "")
+    return (number, started, 5, 1, 10, text, "", "", "")
 
 
 def unpacked(columns: Columns) -> Columns:
@@ -41,6 +42,16 @@ def test_what_is_packed_is_unpacked(given: list[Item]) -> None:
     columns = bundle(*given).columns()
     assert unpacked(columns) == columns
     assert unpacked(columns).texts() == columns.texts()
+    assert numbers(columns.pack(), min(columns.numbers)) == columns.numbers
+
+
+@given(st.lists(items, min_size=1, max_size=MOST), texts.filter(bool))
+def test_each_may_have_a_text_of_its_own(given: list[Item], text: str) -> None:
+    columns = bundle(*((*one[:8], f"{text}{at}") for at, one in enumerate(given))).columns()
+    assert unpacked(columns) == columns
+    assert owned(columns.pack())
+    assert len(columns.own) == len(given)
+    assert columns.texts()[: len(given)] == columns.own
     assert numbers(columns.pack(), min(columns.numbers)) == columns.numbers
 
 
@@ -82,7 +93,9 @@ def test_what_is_there_already_is_left_out() -> None:
         b"\0",
         b"\1no frame",
         b"\2" + cbor2.dumps([1, 2, 3]),
+        b"\5" + cbor2.dumps([1, 2, 3]),
         b"\0" + b"\1\0" + b"BBBBB" + bytes(12),  # a column is missing
+        b"\3" + b"\1\0" + b"BBBBB" + bytes(12),
         bundle(item(1, text="a"), item(2)).columns().pack()[:-2] + b"\xff\xff",  # texts that are no text
     ],
 )

@@ -18,6 +18,7 @@ from bodycam.config import (
     until_restart,
 )
 from bodycam.config.types import HostPort
+from bodycam.registry import WANTS
 
 TARGET = "targets: {a: {protocol: postgres, address: 'db:5432', user: app%s}}"
 
@@ -27,7 +28,7 @@ def read(text: str, folder: str = "/srv/bodycam") -> Settings:
         text,
         file="bodycam.yaml",
         folder=Path(folder),
-        protocols={"postgres"},
+        protocols=WANTS,
         checks=(check_detectors,),
     )
 
@@ -59,7 +60,7 @@ def problems(text: str) -> list[str]:
         ("listen: {control: '127.0.0.1'}",
          "1: listen.control: expected host:port, such as 127.0.0.1:5432, db.internal:5432 or [::1]:5432"),
         ("listen: {mysql: '127.0.0.1:1'}",
-         "1: listen.mysql: expected control or a protocol of this version: postgres"),
+         "1: listen.mysql: expected control or a protocol of this version: http, postgres, ssh"),
         ("listen: {postgres: '127.0.0.1:7888'}",
          "1: listen.postgres: expected an address of its own; listen.control has this one"),
         ("listen: {postgres: '0.0.0.0:1'}",
@@ -100,7 +101,7 @@ def problems(text: str) -> list[str]:
         ("limit: {}",
          "1: limit: no such setting (did you mean limits?); expected one of listen, tls, "
          "workers, keys, storage, journal, archive, ledger, limits, identity, roles, targets, agents, access, viewing, "
-          "rules, judging, approvals, audit, detectors, masking, retention, logging"),
+          "rules, judging, approvals, audit, telemetry, detectors, masking, retention, logging"),
         ("storage: {recordings: 's3://b/p'}",
          "1: storage.recordings: an S3 store is not in this version; expected file"),
         ("storage: {catalog: 'postgresql://u:hunter2@h/d'}",
@@ -136,6 +137,13 @@ def problems(text: str) -> list[str]:
          "1: identity.sign_ins: expected an idle time from 1m to the time that a sign-in lasts"),
         ("identity: {providers: [{name: i, type: oidc, issuer: 'http://i', client_id: c}]}",
          "1: identity.providers[0].issuer: expected https://host/path, or http:// to this machine"),
+        ("identity: {providers: [{name: i, type: oidc, issuer: 'spiffe://Corp/x', client_id: c}]}",
+         "1: identity.providers[0].issuer: expected https://host/path, or http:// to this machine"),
+        ("identity: {providers: [{name: i, type: oidc, issuer: 'spiffe://corp', client_id: c}]}",
+         "1: identity.providers[0]: expected kind: workloads and jwks_uri, of a trust domain of SPIFFE"),
+        ("identity: {providers: [{name: i, type: oidc, kind: workloads, issuer: 'spiffe://corp', audience: [a], "
+         "workloads: [{when: {sub: x}, agent: y}]}]}",
+         "1: identity.providers[0]: expected kind: workloads and jwks_uri, of a trust domain of SPIFFE"),
         ("identity: {providers: [{name: i, type: oidc, issuer: 'https://i'}]}",
          "1: identity.providers[0]: expected client_id or audience: whom the tokens must be meant for"),
         ("identity: {providers: [{name: i, type: oidc, issuer: 'https://i', audience: [a]}]}",
@@ -151,6 +159,8 @@ def problems(text: str) -> list[str]:
         ("identity: {providers: [{name: i, type: oidc, issuer: 'https://i', client_id: c}, "
          "{name: i, type: oidc, issuer: 'https://j', client_id: c}]}",
          "1: identity: expected another name for each of the providers"),
+        ("identity: {api_keys: {instead_of_sign_in: false}}",
+         "1: identity: expected a provider of people, where api_keys.instead_of_sign_in is false"),
         ("identity: {fresh_sign_in: 1s}", "1: identity: expected a fresh_sign_in of at least 30s"),
         ("rules: [{name: r, then: deny}]",
          "1: rules[0]: expected either when, a condition in CEL, or preset"),
@@ -220,8 +230,8 @@ def problems(text: str) -> list[str]:
          "1: targets.a.tls: expected an sslmode with TLS where channel_binding is require"),
         (TARGET % ", tls: {channel_binding: always}",
          "1: targets.a.tls.channel_binding: expected 'disable', 'prefer' or 'require'"),
-        ("targets: {a: {protocol: ssh, address: 'db:1', user: u}}",
-         "1: targets.a.protocol: expected a protocol of this version: postgres"),
+        ("targets: {a: {protocol: mysql, address: 'db:1', user: u}}",
+         "1: targets.a.protocol: expected a protocol of this version: http, postgres, ssh"),
         ("targets: {a: {protocol: postgres, address: 'db:1'}}",
          "1: targets.a.user: this key is missing and has no default"),
         ("targets: {a/b: {protocol: postgres, address: 'db:1', user: u}}",
@@ -305,7 +315,7 @@ def test_a_reload_takes_the_quota_of_a_storage_that_waits_for_a_restart() -> Non
 def test_the_starter_file_loads(tmp_path: Path) -> None:
     path = tmp_path / "bodycam.yaml"
     path.write_text(starter({"postgres": "127.0.0.1:7432"}, keys='odd "keys"'))
-    settings = load(path, protocols={"postgres"})
+    settings = load(path, protocols=WANTS)
     assert settings.keys == tmp_path / 'odd "keys"'
     assert settings.listen.protocols == {"postgres": HostPort("127.0.0.1", 7432)}
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import Engine
 
-from bodycam.archive import deletions
+from bodycam.archive import deletions, rewording
 from bodycam.archive.deletions import Deletion
 from bodycam.catalog import approvals, audit
 from bodycam.catalog.approvals import ApprovalFilter
@@ -157,12 +157,16 @@ def acts_about(engine: Engine, run: str, since: int, names: Collection[str]) -> 
 
     `since` is in Unix milliseconds.
     """
-    after = 0
+    after, taken = 0, set[int]()
     while True:
         with reading(engine) as connection:
             batch = audit.events_from(connection, since * 1000, after, _AT_ONCE)
         for one in batch:
-            if _is_about(one, run, names):
+            # what changed an act that is told has to be told too: it proves the act's new words
+            changed = one.action == rewording.ACTION and one.detail.get("leaf") in taken
+            if changed or _is_about(one, run, names):
+                if one.leaf is not None:
+                    taken.add(one.leaf)
                 yield one
         if len(batch) < _AT_ONCE:
             return

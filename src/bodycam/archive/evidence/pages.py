@@ -20,11 +20,13 @@ from bodycam.model.transcript import (
     Columns,
     Done,
     Entry,
+    Frame,
     Message,
     Noted,
     Output,
     Reader,
     Rows,
+    Terminal,
     Transcript,
 )
 
@@ -35,6 +37,8 @@ TEXT_MOST: Final = 100_000
 """Characters of one text that a page shows; the recording has all."""
 
 _ENTRY: Final = 200
+# heads of tables stand over their rows; what a terminal got is there as the text that it showed
+_NOT_SHOWN: Final = ("columns", "frame")
 _NUMBER_MOST: Final = 100
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 # control characters, what turns the direction of writing, what is invisible, and halves of characters
@@ -115,7 +119,7 @@ class Pages:
     def _take(self, entry: Entry) -> None:
         at = moment(self._started + entry.at)
         shown = {"at": at, "exchange": entry.exchange} | self._shown(entry.exchange, entry.body)
-        if shown["type"] != "columns":
+        if shown["type"] not in _NOT_SHOWN:
             self._entries.append(shown)
             self._weight += _ENTRY + _weight(entry.body)
 
@@ -127,6 +131,10 @@ class Pages:
             case Rows(rows):
                 of, names = self._columns
                 return {"type": "rows", "rows": rows, "columns": names if of == exchange else ()}
+            case Terminal(kind, columns, rows):
+                return {"type": "noted", "what": "terminal", "detail": f"{columns}x{rows} {kind}".rstrip()}
+            case Frame():
+                return {"type": "frame"}
             case Asked() | Output() | Message() | Done() | Noted():
                 fields = {name: getattr(body, name) for name in type(body).__slots__}
                 return {"type": type(body).__name__.lower()} | fields

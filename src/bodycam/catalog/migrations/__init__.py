@@ -1,1 +1,1 @@
-"""The catalog's schema, as a chain of Alembic revisions that `catalog.schema` runs."""
+"""The catalog's schema, as a chain of Alembic revisions that `catalog.upgrading` runs."""

@@ -1,4 +1,4 @@
-"""Runs the revisions on the connection that `catalog.schema` hands over."""
+"""Runs the revisions on the connection that `catalog.upgrading` hands over."""
 
 from alembic import context
 

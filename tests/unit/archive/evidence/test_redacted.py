@@ -1,6 +1,7 @@
 """Bundles after a redaction: the recording that took the old one's place is proved, and the value is gone."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -62,3 +63,34 @@ def test_another_recording_in_its_place_is_named(made: Made, tmp_path: Path) -> 
             break
     else:
         pytest.fail("a forged link was not named")
+
+
+def test_an_act_with_new_words_is_proved_by_the_act_that_changed_it(made: Made, tmp_path: Path) -> None:
+    key = made.kept.house.keys.signing.public_key()
+    made.act("run-revoked", "aud@corp", made.run, {"reason": "bodycam-said-so"})
+    order = {"actor": "ann@corp", "run": None, "plan": False, "held": False}
+    first = redactor(made.kept).redact(b"bodycam-said-so", reason="an old-leak", **order)
+    # and what says so is changed in its turn
+    second = redactor(made.kept).redact(b"old-leak", reason="again", **order)
+    assert (sum(first.records.values()), sum(second.records.values())) == (1, 1)
+    made.kept.keeper.tidy()
+    bundle = made.export()
+    assert b"said-so" not in bundle["trail.jsonl"]
+    report = verified(bundle.write(tmp_path / "b.tar"), key, made.head())
+    assert (told(report), report.state) == ([], Verified.AUTHENTIC)
+    assert any("a value was taken out" in note for note in report.notes)
+
+    def other_words(lines: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        (one,) = [line for line in lines if line["action"] == "run-revoked"]
+        one["detail"]["reason"] = "[redacted]-ahem"
+        return lines
+
+    def without_the_change(lines: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        return [line for line in lines if line["action"] != "record-redacted"]
+
+    for change in (other_words, without_the_change):
+        bundle = made.export()
+        bundle.change_lines("trail.jsonl", change)
+        bundle.sign()
+        said = "\n".join(told(verified(bundle.write(tmp_path / "b.tar"), key, made.head())))
+        assert "is not what its leaf is the hash of" in said

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from bodycam.config import parse, schema
+from bodycam.registry import WANTS
 
 PAGE = Path(__file__).parents[2] / "docs" / "configuration.md"
 SCHEMA = schema()
@@ -65,12 +66,16 @@ def test_the_documented_default_is_the_default(path: str) -> None:
         assert default == ("empty" if value is None else f"`{shown}`")
 
 
-EXAMPLES = EXAMPLE.findall(PAGE.read_text())
+EXAMPLES = [
+    example
+    for page in (PAGE, PAGE.parent / "http.md", PAGE.parent / "ssh.md")
+    for example in EXAMPLE.findall(page.read_text())
+]
 
 
 @pytest.mark.parametrize("example", EXAMPLES)
 def test_an_example_loads(example: str) -> None:
-    parse(example, file="example.yaml", folder=Path("/srv/bodycam"), protocols={"postgres"})
+    parse(example, file="example.yaml", folder=Path("/srv/bodycam"), protocols=WANTS)
 
 
 def test_there_are_examples() -> None:

@@ -197,7 +197,11 @@ def test_the_developers_command_is_plain_shell(shell: str) -> None:
 
 def test_what_a_worker_loads_holds_no_verifier_no_catalog_and_no_private_key() -> None:
     program = (
-        "import bodycam.app.__main__, bodycam.app.worker, json, sys; print(json.dumps(sorted(sys.modules)))"
+        "import bodycam.app.__main__, bodycam.app.child, bodycam.app.worker, json, sys\n"
+        "from bodycam.registry import LANGUAGES, PROTOCOLS\n"
+        "[make() for make in LANGUAGES.values()]\n"
+        "[protocol.load() for protocol in PROTOCOLS.values()]\n"
+        "print(json.dumps(sorted(sys.modules)))"
     )
     said = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True, timeout=60).stdout
     loaded = set(json.loads(said))
@@ -216,6 +220,42 @@ def test_what_a_worker_loads_holds_no_verifier_no_catalog_and_no_private_key() -
                     assert {one.name for one in node.names} <= taken[node.module], name
                 elif isinstance(node, ast.Import):
                     assert not {one.name for one in node.names} & set(taken), name
+
+
+@pytest.mark.parametrize("role", ["archivist", "control"])
+def test_who_does_not_judge_loads_nothing_to_judge_by(role: str) -> None:
+    program = (
+        f"import bodycam.app.child, bodycam.app.{role}, json, sys; print(json.dumps(sorted(sys.modules)))"
+    )
+    said = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True, timeout=60).stdout
+    # a second of each start
+    heavy = {
+        "alembic",
+        "asyncssh",
+        "hyperscan",
+        "phonenumbers",
+        "postgast",
+        "prompt_toolkit",
+        "stdnum",
+        "typer",
+    }
+    assert not heavy & set(json.loads(said))
+
+
+@pytest.mark.parametrize("role", ["worker", "archivist", "control"])
+def test_a_child_is_started_without_what_draws_on_terminals(role: str) -> None:
+    program = (
+        "import sys\n"
+        "from bodycam.app.__main__ import main\n"
+        f"sys.argv = ['app', {role!r}, '--snapshot', '/nowhere', '--lifeline', '0']\n"
+        "try: main()\n"
+        "except FileNotFoundError: pass\n"
+        f"import bodycam.app.{role}\n"
+        "print(sorted(one for one in sys.modules if sys.modules[one] is not None))\n"
+    )
+    said = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True, timeout=60).stdout
+    for library in ("rich", "prompt_toolkit", "typer"):
+        assert f"'{library}'" not in said.decode()
 
 
 def test_a_worker_needs_the_public_keys_only(tmp_path: Path) -> None:

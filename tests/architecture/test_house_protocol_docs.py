@@ -32,7 +32,7 @@ def test_the_example_gives_each_field_of_a_protocol() -> None:
 def test_the_registry_has_the_line_that_the_page_shows() -> None:
     source = (SOURCE / "registry.py").read_text()
     line = next(line for line in EXAMPLES[1].splitlines() if line.startswith("PROTOCOLS"))
-    assert line.replace(", ECHO)", ",)") in source
+    assert line.replace(", ECHO)", ")") in source
 
 
 def test_the_answers_to_a_look_are_all_there() -> None:

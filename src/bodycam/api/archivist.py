@@ -74,9 +74,20 @@ class Archivist(Protocol):
         """The keyed fingerprint of a value; empty for what could be guessed."""
 
     async def redact(
-        self, value: bytes, *, actor: str, reason: str, run: str | None, plan: bool, held: bool
+        self,
+        value: bytes,
+        *,
+        actor: str,
+        reason: str,
+        run: str | None,
+        plan: bool,
+        held: bool,
+        wait: float,
     ) -> dict[str, Any]:
-        """Take a value out of recordings and index, or with `plan` say where it is."""
+        """Take a value out of recordings, index and the catalog's own records; `plan` only says where it is.
+
+        What is not sealed is waited for up to `wait` seconds.
+        """
 
     async def settle_holds(self) -> None:
         """Return once nothing is deleted any more that legal holds of the catalog keep by now."""

@@ -116,11 +116,19 @@ class ArchivistClient:
         return str(await self._call("redaction-fingerprint", {"value": value}))
 
     async def redact(
-        self, value: bytes, *, actor: str, reason: str, run: str | None, plan: bool, held: bool
+        self,
+        value: bytes,
+        *,
+        actor: str,
+        reason: str,
+        run: str | None,
+        plan: bool,
+        held: bool,
+        wait: float,
     ) -> dict[str, Any]:
-        """Take a value out of recordings and index."""
+        """Take a value out of recordings, index and the catalog's records, after `wait` seconds at most."""
         body = {"value": value, "actor": actor, "reason": reason, "run": run, "plan": plan, "held": held}
-        return dict(await self._call("redact", body, RETENTION_SECONDS))
+        return dict(await self._call("redact", body | {"wait": wait}, RETENTION_SECONDS + wait))
 
     async def settle_holds(self) -> None:
         """Wait until holds that are in the catalog are heeded."""

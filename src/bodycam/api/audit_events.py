@@ -47,6 +47,7 @@ ACTIONS: Mapping[str, Kind] = {
     "watched": Kind(API_ACTIVITY, 2),
     "hunted": Kind(API_ACTIVITY, 2, 2),
     "run-ended": Kind(API_ACTIVITY, 3),
+    "run-renewed": Kind(API_ACTIVITY, 3, 3),
     "run-revoked": Kind(API_ACTIVITY, 3, 3),
     "session-killed": Kind(API_ACTIVITY, 3, 3),
     "settings": Kind(API_ACTIVITY, 3, 2),
@@ -61,12 +62,18 @@ ACTIONS: Mapping[str, Kind] = {
     "key-gone": Kind(API_ACTIVITY, 4, 3),
     "redaction-asked": Kind(API_ACTIVITY, 3, 3),
     "redacted": Kind(API_ACTIVITY, 3, 3),
+    "record-redacted": Kind(API_ACTIVITY, 3, 3),
     "quota-warning": Kind(API_ACTIVITY, _OTHER, 3),
     "retention-applied": Kind(API_ACTIVITY, 4, 3),
 }
 """Every action that the gateway enters; what is not here counts as another API activity."""
 
 UNLISTED: Final = Kind(API_ACTIVITY, _OTHER)
+
+
+def severity(event: AuditEvent) -> int:
+    """How much an event matters, as its `severity_id` says."""
+    return ACTIONS.get(event.action, UNLISTED).severity
 
 
 def ocsf(event: AuditEvent, version: str) -> dict[str, Any]:

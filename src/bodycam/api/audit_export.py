@@ -5,16 +5,14 @@ between, they are handed over again.
 """
 
 import asyncio
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
 import structlog
 from sqlalchemy import Engine
 
-from bodycam.api.audit_events import line
-from bodycam.api.audit_sinks import Taker, taker
+from bodycam.api.audit_events import line, severity
+from bodycam.api.audit_sinks import Outgoing, Taker, taker
 from bodycam.api.catalog_calls import read
 from bodycam.api.followers import FIRST_PAUSE, follow_each, keep_on
 from bodycam.api.kept_file import KeptFile
@@ -30,9 +28,6 @@ AT_ONCE: Final = 100
 INTERVAL: Final = 1.0
 """Seconds between two looks for events."""
 
-SETTLED: Final = 2_000_000
-"""Microseconds after which no event with a smaller id comes any more."""
-
 
 class AuditExport:
     """The sinks of the settings in use. `folder` is where it is kept how far each has got."""
@@ -44,12 +39,11 @@ class AuditExport:
         folder: Path,
         version: str,
         *,
-        wall: Callable[[], float] = time.time,
         interval: float = INTERVAL,
         first_pause: float = FIRST_PAUSE,
     ) -> None:
         self._catalog, self._settings, self._folder, self._version = catalog, settings, folder, version
-        self._wall, self._interval, self._first_pause = wall, interval, first_pause
+        self._interval, self._first_pause = interval, first_pause
         self.behind: dict[str, int] = {}
         """How many events each sink has not got yet, about."""
 
@@ -92,13 +86,12 @@ class AuditExport:
             # a new sink begins with what comes
             after = await read(self._catalog, newest_event)
             await asyncio.to_thread(place.save, after)
-        before = round(self._wall() * 1e6) - SETTLED
-        events = await read(self._catalog, events_after, after, before, AT_ONCE)
+        events = await read(self._catalog, events_after, after, AT_ONCE)
         newest = await read(self._catalog, newest_event)
         self.behind[sink.name] = max(0, newest - after)
         if not events:
             return False
-        await to.send([(one.id, one.at, line(one, self._version)) for one in events])
+        await to.send([Outgoing(one.id, one.at, severity(one), line(one, self._version)) for one in events])
         await asyncio.to_thread(place.save, events[-1].id)
         self.behind[sink.name] = max(0, newest - events[-1].id)
         return len(events) == AT_ONCE

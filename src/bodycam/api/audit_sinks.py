@@ -8,7 +8,8 @@ import contextlib
 import os
 import ssl
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final, Protocol, final
@@ -20,19 +21,31 @@ from bodycam.config.types import HostPort
 SECONDS: Final = 10.0
 """How long one sending may take."""
 
-# facility 13 is "log audit", severity 5 "notice": RFC 5424, section 6.2.1
-_PRIORITY: Final = 13 * 8 + 5
+# RFC 5424, section 6.2.1: facility 13 is "log audit"; severity 5 is "notice", 4 "warning", 2 "critical"
+_FACILITY, _NOTICE = 13, 5
+_LOUDER: Final[Mapping[int, int]] = {3: 4, 5: 2}
+"""The severity in syslog of those of the schema that are more than a notice."""
 
 
 class SinkFailed(Exception):
     """The events were not taken, and why, for people."""
 
 
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """An event on its way: its id, its time in Unix microseconds, its severity there, and a line of JSON."""
+
+    id: int
+    at: int
+    severity: int
+    line: bytes
+
+
 class Taker(Protocol):
     """One place that takes events."""
 
-    async def send(self, events: Sequence[tuple[int, int, bytes]]) -> None:
-        """Hand over events: the id, Unix microseconds and a line of JSON of each, oldest first.
+    async def send(self, events: Sequence[Outgoing]) -> None:
+        """Hand over events, oldest first.
 
         Raises:
             SinkFailed: not all of them were taken for certain.
@@ -60,8 +73,8 @@ class _File:
     def __init__(self, path: Path) -> None:
         self._path = path
 
-    async def send(self, events: Sequence[tuple[int, int, bytes]]) -> None:
-        lines = b"".join(line + b"\n" for _, _, line in events)
+    async def send(self, events: Sequence[Outgoing]) -> None:
+        lines = b"".join(one.line + b"\n" for one in events)
         try:
             await asyncio.to_thread(append_lines, self._path, lines)
         except OSError as error:
@@ -96,7 +109,7 @@ class _Syslog:
         self._address, self._tls, self._ca_file = address, tls, ca_file
         self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
 
-    async def send(self, events: Sequence[tuple[int, int, bytes]]) -> None:
+    async def send(self, events: Sequence[Outgoing]) -> None:
         try:
             async with asyncio.timeout(SECONDS):
                 reader, writer = await self._open()
@@ -104,8 +117,8 @@ class _Syslog:
                 if reader.at_eof():
                     await self.close()
                     reader, writer = await self._open()
-                for number, at, line in events:
-                    message = syslog_message(number, at, line)
+                for one in events:
+                    message = syslog_message(one)
                     writer.write(b"%d %b" % (len(message), message))
                 await writer.drain()
                 # what was written to a connection that has ended fails at the next turn only
@@ -135,12 +148,15 @@ class _Syslog:
         return self._streams
 
 
-def syslog_message(number: int, at: int, line: bytes) -> bytes:
-    """One event as a message of RFC 5424; `at` in Unix microseconds."""
-    moment = datetime.fromtimestamp(at / 1e6, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+def syslog_message(one: Outgoing) -> bytes:
+    """One event as a message of RFC 5424."""
+    priority = _FACILITY * 8 + _LOUDER.get(one.severity, _NOTICE)
+    moment = (
+        datetime.fromtimestamp(one.at / 1e6, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    )
     # a byte order mark says that the message is UTF-8
-    head = f"<{_PRIORITY}>1 {moment} {os.uname().nodename} bodycam - {number} - "
-    return head.encode("ascii", "replace") + b"\xef\xbb\xbf" + line
+    head = f"<{priority}>1 {moment} {os.uname().nodename} bodycam - {one.id} - "
+    return head.encode("ascii", "replace") + b"\xef\xbb\xbf" + one.line
 
 
 @final
@@ -148,9 +164,9 @@ class _Webhook:
     def __init__(self, sink: Sink) -> None:
         self._sink = sink
 
-    async def send(self, events: Sequence[tuple[int, int, bytes]]) -> None:
-        body = b'{"events":[' + b",".join(line for _, _, line in events) + b"]}"
-        name = f"msg_audit_{events[0][0]}_{events[-1][0]}"
+    async def send(self, events: Sequence[Outgoing]) -> None:
+        body = b'{"events":[' + b",".join(one.line for one in events) + b"]}"
+        name = f"msg_audit_{events[0].id}_{events[-1].id}"
         try:
             await post(self._sink, name, body, at=time.time(), seconds=SECONDS)
         except PostFailed as error:

@@ -24,8 +24,10 @@ LABEL = "break-glass"
 _MOST = 255
 
 
-async def admitted(context: Control, request: Request, proved: ProvedKey) -> str:
+async def admitted(context: Control, request: Request, proved: ProvedKey, *, again: bool = False) -> str:
     """The reason for which the break-glass account is let in; empty for every other account.
+
+    With `again` it is in already, by this same call, and its use is on record.
 
     Raises:
         ApiError: 403, it is not enabled, or no reason was given.
@@ -52,6 +54,8 @@ async def admitted(context: Control, request: Request, proved: ProvedKey) -> str
             "this account is for emergencies, and takes a reason with each call",
             "Say why in BODYCAM_REASON; the API takes it in the header Bodycam-Reason.",
         )
+    if again:
+        return reason
     context.emergencies["uses"] += 1
     asked = _line(f"{request.method} {request.url.path}")
     log.error("the break-glass account is used", account=kept.account, asked=asked, reason=reason)

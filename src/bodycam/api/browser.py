@@ -11,9 +11,11 @@ from bodycam.api import cookies
 from bodycam.api.caller import In
 from bodycam.api.context import Control
 from bodycam.api.errors import ApiError, not_found
+from bodycam.api.fresh import fresh_until
+from bodycam.api.goodbye import goodbye
 from bodycam.api.page_route import PageRoute
 from bodycam.api.pages import asset, origin_of, page, said
-from bodycam.api.sign_in_desk import name_of, named
+from bodycam.api.sign_in_desk import named
 from bodycam.catalog.sign_ins import SignIn, Use
 from bodycam.config.providers import Provider, ProviderType
 from bodycam.config.sign_ins import SignIns
@@ -22,7 +24,7 @@ from bodycam.identity.oidc.providers import people
 from bodycam.identity.saml.bindings import Sent, send
 from bodycam.identity.saml.failure import Reason, SamlRefused
 from bodycam.identity.saml.metadata import POST, REDIRECT
-from bodycam.identity.saml.requests import authn_request, fresh_id, logout_request
+from bodycam.identity.saml.requests import authn_request
 from bodycam.net.openid import spoken
 
 router = APIRouter(route_class=PageRoute, default_response_class=HTMLResponse)
@@ -40,6 +42,7 @@ async def sign_in_page(context: In, request: Request) -> Response:
     proved = await context.sign_ins.proved(cookies.session_of(request, ours))
     if proved is None:
         return page("sign_in", providers=[one.name for one in people(settings)] if ours.url else [])
+    fresh = fresh_until(proved.signed_in, settings.identity.fresh_sign_in, time.time())
     return page(
         "signed_in",
         principal=str(proved.principal),
@@ -48,6 +51,7 @@ async def sign_in_page(context: In, request: Request) -> Response:
         provider=proved.provider,
         signed_in=_when(proved.signed_in),
         until=_when(proved.expires),
+        fresh=None if fresh is None else _when(fresh),
     )
 
 
@@ -79,7 +83,8 @@ async def begin(
             back = oidc_address(ours, chosen.name)
             # with some bound it has to say when the person signed in (OpenID Connect Core, 3.1.2.1)
             bound = _FRESH_SECONDS if fresh else int(ours.lasts)
-            sent = Sent(await context.sign_ins.openid.page_of(chosen, flow, back, max_age=bound), None)
+            where = await context.sign_ins.openid.page_of(chosen, flow, back, max_age=bound, anew=fresh)
+            sent = Sent(where, None)
     answer = carried(chosen.name, sent)
     cookies.keep_flow(answer, ours, context.sign_ins.flows.sealed(flow), SECONDS)
     return answer
@@ -134,7 +139,7 @@ async def leave(context: In, request: Request) -> Response:
     ours = context.settings.settings.identity.sign_ins
     cookies.from_own_page(request, ours)
     kept = await _ended(context, request, "signed out")
-    sent = None if kept is None else await _goodbye(context, kept)
+    sent = None if kept is None else await goodbye(context, kept)
     if kept is None or sent is None:
         answer: Response = said("You are signed out", "You are signed out here.")
     else:
@@ -212,24 +217,6 @@ async def _ended(context: Control, request: Request, reason: str) -> SignIn | No
     ours = context.settings.settings.identity.sign_ins
     proved = await context.sign_ins.proved(cookies.session_of(request, ours))
     return None if proved is None else await context.sign_ins.end(proved.id, str(proved.principal), reason)
-
-
-async def _goodbye(context: Control, kept: SignIn) -> Sent | None:
-    """What tells a SAML provider that somebody signed out here, if it wants to be told."""
-    who = name_of(kept)
-    if who is None or context.sign_ins.saml.named(kept.provider) is None:
-        return None
-    try:
-        known = await context.sign_ins.saml.known(kept.provider)
-    except SamlRefused:
-        # here it is over all the same
-        return None
-    if not known.idp.logout:
-        return None
-    binding = REDIRECT if REDIRECT in known.idp.logout else POST
-    where = known.idp.logout[binding]
-    message = logout_request(known.own, who, identifier=fresh_id(), destination=where, now=time.time())
-    return send(message, where, binding, None, known.own.pair)
 
 
 def _address(request: Request) -> str:

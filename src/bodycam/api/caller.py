@@ -66,12 +66,34 @@ class Caller:
         With a key that has scopes only their own may, whatever their roles.
 
         Raises:
-            ApiError: 403, the key's scopes don't have that agent.
+            ApiError: 403, the key's scopes don't have that agent, or they are a workload of another one.
         """
         if not self.may_stop(owner) or (self.scopes is not None and not self.owns(owner)):
             return False
-        agent_in_scope(self.scopes, agent)
+        self.must_act_for(agent)
         return True
+
+    @property
+    def only_agent(self) -> str | None:
+        """The one agent that a workload is confined to; None for everybody else."""
+        return self.proof.agent if isinstance(self.proof, ProvedToken) else None
+
+    def must_act_for(self, agent: str) -> None:
+        """Let them touch runs of an agent only if their proof is not confined to others.
+
+        Workloads of several agents may have one name, so that a run's being their own is not enough.
+
+        Raises:
+            ApiError: 403, it is.
+        """
+        agent_in_scope(self.scopes, agent)
+        if self.only_agent not in (None, agent):
+            raise ApiError(
+                403,
+                "may-not-start",
+                f"{self.principal} may start agent {self.only_agent!r} only, and touch no other's runs",
+                "The settings say which, under identity.providers[].workloads[].agent.",
+            )
 
     @property
     def scopes(self) -> Scopes | None:
@@ -92,6 +114,19 @@ async def caller(request: Request) -> Caller:
         ApiError: 401, without telling which part was wrong; 403, another site made the browser ask, or the
             key's scopes don't have the route.
     """
+    return await _proved(request, again=False)
+
+
+async def same_caller(request: Request) -> Caller:
+    """Prove once more who is being answered still; that is no further call of theirs.
+
+    Raises:
+        ApiError: as `caller` does.
+    """
+    return await _proved(request, again=True)
+
+
+async def _proved(request: Request, *, again: bool) -> Caller:
     context = control(request)
     ours = context.settings.settings.identity.sign_ins
     if "authorization" not in request.headers and (kept := cookies.session_of(request, ours)):
@@ -122,7 +157,7 @@ async def caller(request: Request) -> Caller:
     else:
         proof = await _by_key(context, token)
         route_in_scope(proof.scopes, request)
-        emergency = await break_glass.admitted(context, request, proof)
+        emergency = await break_glass.admitted(context, request, proof, again=again)
     return _caller(context, proof, emergency)
 
 

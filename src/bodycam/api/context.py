@@ -17,6 +17,7 @@ from bodycam.api.masked_view import Literals
 from bodycam.api.settings_in_use import SettingsInUse
 from bodycam.api.sights import Sights
 from bodycam.api.sign_in_desk import SignInDesk
+from bodycam.api.span_export import SpanExport
 from bodycam.api.trail import Trail
 from bodycam.api.workers import Workers
 from bodycam.config import Settings, snapshot
@@ -24,6 +25,7 @@ from bodycam.identity.api_keys import KeyStore
 from bodycam.identity.key_use import KeyUse
 from bodycam.identity.oidc.providers import Providers
 from bodycam.identity.run_certificates import RunCertificates
+from bodycam.identity.run_ssh_certificates import RunSshCertificates
 from bodycam.model.transcript import Transcript
 from bodycam.session.admission import Admission
 from bodycam.session.quota import Quota
@@ -34,10 +36,13 @@ class Control:
     """What the control API works with.
 
     `transcripts` are the protocols' decoders by the protocol's name, and `literals` what takes constants out
-    of the statements of those whose language is known; `ca_pem` is what clients of the
-    listeners are to trust, or None; `certificates` gives runs theirs, and is None without TLS. `watchers` are
-    the clients of /v1/tail; `closing` is set when the process stops, and ends them. `emergencies` counts the
-    `uses` of the break-glass account; `quota` is how full the store of recordings is.
+    of the statements of those whose language is known; `ca_pem` is what clients of the listeners are to
+    trust, or None; `interception_ca_pem` is what they are to trust for the certificates that the gateway
+    shows in a target's stead, or None; `certificates` gives runs theirs, and is None without TLS.
+    `ssh_host_key` is the public line by which clients of SSH know the gateway, and `ssh_certificates` gives
+    runs those of SSH: None where no protocol with host keys is served. `watchers` are the clients of
+    /v1/tail; `closing` is set when the process stops, and ends them. `emergencies` counts the `uses` of the
+    break-glass account; `quota` is how full the store of recordings is.
     """
 
     catalog: Engine
@@ -51,6 +56,7 @@ class Control:
     sights: Sights
     audit_export: AuditExport
     anchoring: Anchoring
+    span_export: SpanExport
     keys: KeyStore
     providers: Providers
     sign_ins: SignInDesk
@@ -59,6 +65,9 @@ class Control:
     version: str
     ca_pem: str | None = None
     certificates: RunCertificates | None = None
+    interception_ca_pem: str | None = None
+    ssh_host_key: str | None = None
+    ssh_certificates: RunSshCertificates | None = None
     key_use: KeyUse = field(default_factory=KeyUse)
     watchers: set[object] = field(default_factory=set)
     quota: Quota = field(default_factory=Quota)

@@ -24,7 +24,8 @@ router = APIRouter()
 
 class ExchangeOut(BaseModel):
     """One exchange as the index knows it: texts are capped there, `truncated` says whether `text` was; the
-    transcript has all of it. `parameters` are the values handed over, as text."""
+    transcript has all of it. `parameters` are the values handed over, as text; `trace` is the traceparent
+    that the exchange itself claims."""
 
     id: str
     session: str
@@ -45,6 +46,7 @@ class ExchangeOut(BaseModel):
     bytes: int
     code: str | None
     error: str
+    trace: str | None
 
 
 class ExchangesOut(BaseModel):
@@ -76,6 +78,7 @@ def fields(one: catalog.ExchangeRecord) -> dict[str, Any]:
         "bytes": one.bytes,
         "code": one.code,
         "error": one.error,
+        "trace": None if one.trace is None else str(one.trace),
     }
 
 

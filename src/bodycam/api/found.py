@@ -6,7 +6,7 @@ from bodycam.api.caller import Caller
 from bodycam.api.catalog_calls import read
 from bodycam.api.context import Control
 from bodycam.api.errors import ApiError, not_found
-from bodycam.catalog.retention import DeletionRecord, deletion_of
+from bodycam.catalog.retention import DeletionRecord, deletion_of, deletions_of_run
 from bodycam.catalog.runs import RunRecord, get_run, has_visible
 from bodycam.catalog.sessions import SessionRecord, get_session
 from bodycam.config.viewing import Act
@@ -81,6 +81,13 @@ def deletion_text(deleted: DeletionRecord) -> str:
     when = datetime.fromtimestamp(deleted.deleted / 1e6, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
     rule = f"by the retention rule {deleted.rule}" if deleted.rule else "by a rule that is not known any more"
     return f"the recording of session {deleted.session} was deleted on {when} {rule}"
+
+
+async def deleted_of(context: Control, who: Caller, run: RunRecord, limit: int) -> list[DeletionRecord]:
+    """The sessions of a run that retention deleted, `limit` at most; none for who may not know of them."""
+    if not (who.reads_all or who.owns(str(run.principal))):
+        return []
+    return list(await read(context.catalog, deletions_of_run, run.id, limit))
 
 
 async def _may_know(context: Control, who: Caller, deleted: DeletionRecord) -> bool:

@@ -9,7 +9,6 @@ from pydantic import BaseModel
 from bodycam.api.caller import Caller, In, Who
 from bodycam.api.context import Control
 from bodycam.api.errors import ApiError
-from bodycam.api.scopes import agent_in_scope
 
 router = APIRouter()
 
@@ -33,11 +32,18 @@ class TargetOut(BaseModel):
 
 
 class GatewayOut(BaseModel):
-    """What a client of an agent's run needs to know; `certificates` says whether a run can have one."""
+    """What a client of an agent's run needs to know; `certificates` says whether a run can have one.
+
+    `ca_pem` vouches for the listeners, and `interception_ca_pem` for the certificates that the gateway shows
+    in a target's stead. `ssh_host_key` is the public line of the key that listeners of SSH prove themselves
+    by, null where there are none; where there are, a run can have an SSH certificate.
+    """
 
     version: str
     listeners: dict[str, ListenerOut]
     ca_pem: str | None
+    interception_ca_pem: str | None
+    ssh_host_key: str | None
     certificates: bool
     targets: list[TargetOut]
 
@@ -70,7 +76,7 @@ async def gateway(
 ) -> GatewayOut:
     """The listeners, the CA that vouches for them, and the targets that a run of `agent` may open."""
     access, settings = context.settings.access, context.settings.settings
-    agent_in_scope(who.scopes, agent)
+    who.must_act_for(agent)
     if not access.may_start(who.principal, agent):
         raise ApiError(
             403,
@@ -88,6 +94,8 @@ async def gateway(
         version=context.version,
         listeners=listeners,
         ca_pem=context.ca_pem,
+        interception_ca_pem=context.interception_ca_pem,
+        ssh_host_key=context.ssh_host_key,
         certificates=context.certificates is not None,
         targets=[_target(context, name) for name in names],
     )
@@ -118,7 +126,7 @@ def _agent(context: Control, who: Caller, name: str) -> AgentOut:
         name=name,
         owner=declared.owner,
         description=declared.description,
-        may_start=access.may_start(who.principal, name),
+        may_start=who.only_agent in (None, name) and access.may_start(who.principal, name),
         targets=access.openable(who.principal, name),
     )
 
@@ -130,7 +138,7 @@ def _target(context: Control, name: str) -> TargetOut:
         protocol=declared.protocol,
         labels=dict(declared.labels),
         database=declared.default_database,
-        hosts=[str(declared.address)],
+        hosts=[str(place) for place in declared.hosts or (declared.address,)],
     )
 
 

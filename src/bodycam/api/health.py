@@ -86,6 +86,13 @@ async def metrics(context: In) -> Response:
         "watchers": len(context.watchers),
         "audit_owed": context.trail.owed,
         "audit_behind": context.audit_export.most_behind,
+        "spans": {
+            "on": int(context.span_export.following is True),
+            "behind": context.span_export.behind,
+            "sent": context.span_export.sent,
+            "refused": context.span_export.refused,
+            "failed": context.span_export.failed,
+        },
         "anchors": {
             "behind": context.anchoring.most_behind,
             "failing": len(context.anchoring.failures),
@@ -129,8 +136,12 @@ async def _archivist(context: Control) -> CheckOut:
 
 def _workers(context: Control) -> CheckOut:
     fresh = [one for one in context.workers.connected if time.monotonic() - one.heard < STALE_SECONDS]
-    detail = "" if fresh else "no worker is connected"
-    return CheckOut(name="workers", ok=bool(fresh), detail=detail)
+    there, expected = len({one.number for one in fresh}), context.workers.expected
+    if not fresh:
+        return CheckOut(name="workers", ok=False, detail="no worker is connected")
+    # one that is started again takes no connection before it is connected: the others do meanwhile
+    detail = f"{there} of {expected} workers are connected" if there < expected else ""
+    return CheckOut(name="workers", ok=not (there < expected and context.workers.awaited), detail=detail)
 
 
 async def _catalog(context: Control) -> CheckOut:

@@ -9,7 +9,20 @@ What is no statement of a language that can be read is not shown at all.
 from collections.abc import Callable, Mapping
 from typing import Any, Final, assert_never
 
-from bodycam.model.transcript import Asked, Body, Columns, Done, Entry, Message, Noted, Output, Rows, Shown
+from bodycam.model.transcript import (
+    Asked,
+    Body,
+    Columns,
+    Done,
+    Entry,
+    Frame,
+    Message,
+    Noted,
+    Output,
+    Rows,
+    Shown,
+    Terminal,
+)
 
 HIDDEN: Final = "[hidden]"
 
@@ -46,6 +59,7 @@ def exchange(plain: Mapping[str, Any], literals: Literals | None) -> dict[str, A
         "text": statement(plain["text"], literals),
         "parameters": HIDDEN if plain["parameters"] else "",
         "error": HIDDEN if plain["error"] else "",
+        "trace": None,
     }
 
 
@@ -62,7 +76,9 @@ def _body(body: Body, literals: Literals | None) -> Body | None:
             )
         case Columns() | Done():
             return body
-        case Rows() | Output():
+        case Terminal(columns=columns, rows=rows):
+            return Terminal("", columns, rows)
+        case Rows() | Output() | Frame():
             return None
         case Message(level=level, code=code):
             return Message(level, code, HIDDEN)

@@ -236,6 +236,17 @@ METRICS: Sequence[Described] = (
         _C,
         ("anchors", "failing"),
     ),
+    Described("bodycam_spans_on", False, "1 while spans go to a collector.", _C, ("spans", "on")),
+    Described(
+        "bodycam_spans_behind",
+        False,
+        "Batches of the index that the collector has not got yet.",
+        _C,
+        ("spans", "behind"),
+    ),
+    Described("bodycam_spans_total", True, "Spans that the collector took.", _C, ("spans", "sent")),
+    Described("bodycam_spans_refused_total", True, "Spans it will never take.", _C, ("spans", "refused")),
+    Described("bodycam_spans_failed_total", True, "Tries that it didn't take.", _C, ("spans", "failed")),
     Described("bodycam_anchored_total", True, "Heads that anchors took.", _C, ("anchors", "sent")),
     Described("bodycam_anchors_failed_total", True, "Tries that no anchor took.", _C, ("anchors", "failed")),
     Described(

@@ -11,7 +11,14 @@ from bodycam.api import break_glass
 from bodycam.api.archivist import ArchivistAway, ArchivistRefused, Settled
 from bodycam.api.caller import In, Who
 from bodycam.api.catalog_calls import read, write
-from bodycam.api.certificates import CertificateOut, Csr, certified
+from bodycam.api.certificates import (
+    CertificateOut,
+    Csr,
+    SshCertificateOut,
+    SshPublicKey,
+    certified,
+    ssh_certified,
+)
 from bodycam.api.context import Control
 from bodycam.api.errors import ApiError
 from bodycam.api.found import stoppable_run
@@ -31,20 +38,23 @@ MAX_WAIT = 60.0
 class RenewIn(BaseModel):
     """From now on for `ttl` seconds; without it, for as long as the settings say (identity.run_ttl).
 
-    `csr` asks for a client certificate that is good as long; only the run's starter may.
+    `csr` asks for a client certificate that is good as long, and `ssh_public_key` for one of SSH; only the
+    run's starter may.
     """
 
     model_config = ConfigDict(extra="forbid")
 
     ttl: float | None = Field(default=None, ge=MIN_TTL, allow_inf_nan=False)
     csr: Csr | None = None
+    ssh_public_key: SshPublicKey | None = None
 
 
 class RenewedOut(BaseModel):
-    """The new end of the run's lease, and the certificate if one was asked for."""
+    """The new end of the run's lease, and the certificates if some were asked for."""
 
     expires: float
     certificate: CertificateOut | None
+    ssh_certificate: SshCertificateOut | None
 
 
 class EndIn(BaseModel):
@@ -96,8 +106,8 @@ async def renew_run(run: str, context: In, who: Who, body: RenewIn | None = None
             f"{record.principal} may not start agent {record.agent!r} any more",
             "The lease is not extended; the run goes on until it runs out.",
         )
-    csr = body.csr if body else None
-    if csr is not None and not starter:
+    body = body or RenewIn()
+    if not starter and (body.csr is not None or body.ssh_public_key is not None):
         # an admin may stop others' runs, and must not be able to act in their name
         raise ApiError(
             403,
@@ -105,20 +115,25 @@ async def renew_run(run: str, context: In, who: Who, body: RenewIn | None = None
             "this run is somebody else's: its certificate is given to its starter only",
             "Renew it without a request for one.",
         )
-    ttl = checked_ttl(context, body.ttl if body else None)
+    ttl = checked_ttl(context, body.ttl)
     end = time.time() + ttl
     if break_glass.LABEL in record.labels:
         # whoever renews it: that bound is of the run
         longest = context.settings.settings.identity.break_glass.max_ttl
         end = min(end, record.created / 1e6 + longest)
     expires = max(record.expires / 1e6, end)
-    certificate = await certified(context, replace(record.run(), expires=expires), csr)
+    renewed = replace(record.run(), expires=expires)
+    certificate = await certified(context, renewed, body.csr)
+    ssh_certificate = await ssh_certified(context, renewed, body.ssh_public_key)
+    if not starter and record.state(now_micros()) is catalog.RunState.ACTIVE:
+        # its starter's own renewal is the run's; somebody else's is an administrative act
+        await context.trail.before("run-renewed", str(who.principal), run, {"expires": expires})
     if not await write(context.catalog, catalog.renew_run, run, round(expires * 1e6), now_micros()):
         raise ApiError(
             409, "run-not-active", f"run {run} has ended, expired or been revoked", "Start a new one."
         )
     context.workers.renewed(run, expires)
-    return RenewedOut(expires=expires, certificate=certificate)
+    return RenewedOut(expires=expires, certificate=certificate, ssh_certificate=ssh_certificate)
 
 
 @router.post("/v1/runs/{run}/end")

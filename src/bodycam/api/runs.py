@@ -1,6 +1,5 @@
 """/v1/runs: starting, listing and looking at runs."""
 
-import re
 import time
 from collections.abc import Sequence
 from typing import Annotated
@@ -13,31 +12,35 @@ from starlette.concurrency import run_in_threadpool
 from bodycam.api import break_glass
 from bodycam.api.caller import In, Who
 from bodycam.api.catalog_calls import read, write
-from bodycam.api.certificates import CertificateOut, Csr, certified
+from bodycam.api.certificates import (
+    CertificateOut,
+    Csr,
+    SshCertificateOut,
+    SshPublicKey,
+    certified,
+    ssh_certified,
+)
 from bodycam.api.context import Control
 from bodycam.api.errors import ApiError
-from bodycam.api.found import visible_run
+from bodycam.api.found import deleted_of, visible_run
 from bodycam.api.listing import Cursor, Limit, Moment, Name, micros, now_micros
 from bodycam.api.nul import WITHOUT_NUL
 from bodycam.api.proof import hold, key_of
-from bodycam.api.scopes import agent_in_scope
 from bodycam.api.shapes import RunOut, SessionOut, seen
 from bodycam.api.sights import Sight
 from bodycam.catalog import runs as catalog
 from bodycam.catalog.sessions import SessionFilter, list_sessions
 from bodycam.config.viewing import Act, View
 from bodycam.identity import run_credentials
-from bodycam.identity.oidc.providers import ProvedToken
 from bodycam.model.identity import Grade, Run
 from bodycam.model.ids import RUN, new_id
+from bodycam.model.trace import trace_parent
 
 router = APIRouter()
 
 MAX_LABELS = 32
 MIN_TTL = 10.0
 SESSIONS_SHOWN = 1000
-# https://www.w3.org/TR/trace-context/#traceparent-header, in every version's shape
-_TRACE = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}(-[!-~]{0,400})?")
 
 LabelName = Annotated[
     str, StringConstraints(min_length=1, max_length=63, pattern=r"^[A-Za-z0-9][A-Za-z0-9._/-]*$")
@@ -48,7 +51,8 @@ LabelValue = Annotated[str, StringConstraints(max_length=255, pattern=WITHOUT_NU
 class RunIn(BaseModel):
     """A run to start; `ttl` is how many seconds its credential lasts without renewal.
 
-    `csr` asks for a client certificate too; its key stays with who asks.
+    `csr` asks for a client certificate too, and `ssh_public_key` for one of SSH; their keys stay with who
+    asks.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -59,6 +63,7 @@ class RunIn(BaseModel):
     grade: Grade = Grade.ADVISORY
     ttl: float | None = Field(default=None, ge=MIN_TTL, allow_inf_nan=False)
     csr: Csr | None = None
+    ssh_public_key: SshPublicKey | None = None
 
 
 class CredentialOut(BaseModel):
@@ -69,11 +74,12 @@ class CredentialOut(BaseModel):
 
 
 class StartedOut(BaseModel):
-    """A started run with its credential, and the certificate if one was asked for."""
+    """A started run with its credential, and the certificates if some were asked for."""
 
     run: RunOut
     credential: CredentialOut
     certificate: CertificateOut | None
+    ssh_certificate: SshCertificateOut | None
 
 
 class RunsOut(BaseModel):
@@ -83,11 +89,24 @@ class RunsOut(BaseModel):
     next: str | None
 
 
+class DeletedOut(BaseModel):
+    """A session that retention deleted, by which rule; `rule` is empty where nothing says so any more."""
+
+    session: str
+    rule: str
+    sealed: float
+    deleted: float
+
+
 class RunWithSessionsOut(BaseModel):
-    """A run with its sessions, newest first, one page of them; `next` goes on at /v1/sessions?run=."""
+    """A run with its sessions, newest first, one page of them; `next` goes on at /v1/sessions?run=.
+
+    `deleted` are those that retention deleted, a thousand at most, for who saw all of the run's.
+    """
 
     run: RunOut
     sessions: list[SessionOut]
+    deleted: list[DeletedOut]
     next: str | None
 
 
@@ -108,20 +127,13 @@ def checked_ttl(context: Control, asked: float | None, *, emergency: bool = Fals
 @router.post("/v1/runs", status_code=201)
 async def start_run(body: RunIn, context: In, who: Who) -> StartedOut:
     """Start a run of a declared agent and get its credential, once."""
-    agent_in_scope(who.scopes, body.agent)
+    who.must_act_for(body.agent)
     if not context.settings.access.may_start(who.principal, body.agent):
         raise ApiError(
             403,
             "may-not-start",
             f"{who.principal} may not start agent {body.agent!r}",
             "The settings say who may, under agents.<name>.may_start; GET /v1/agents lists yours.",
-        )
-    if isinstance(who.proof, ProvedToken) and who.proof.agent not in (None, body.agent):
-        raise ApiError(
-            403,
-            "may-not-start",
-            f"{who.principal} may start agent {who.proof.agent!r} only",
-            "The settings say which, under identity.providers[].workloads[].agent.",
         )
     if break_glass.LABEL in body.labels:
         raise ApiError(
@@ -133,9 +145,11 @@ async def start_run(body: RunIn, context: In, who: Who) -> StartedOut:
     labels = {**body.labels, **({break_glass.LABEL: who.emergency} if who.emergency else {})}
     ttl = checked_ttl(context, body.ttl, emergency=bool(who.emergency))
     # a malformed trace context is a claim that nobody can join on: it is left out, as its standard asks
-    trace = body.trace if body.trace and _TRACE.fullmatch(body.trace) else None
+    claimed = trace_parent(body.trace or "")
+    trace = None if claimed is None else str(claimed)
     run = Run(new_id(RUN), who.principal, body.agent, time.time() + ttl, body.grade, labels, trace)
     certificate = await certified(context, run, body.csr)
+    ssh_certificate = await ssh_certified(context, run, body.ssh_public_key)
     credential, verifier = await run_in_threadpool(run_credentials.issue, run.id)
     stored = catalog.RunCredential(
         verifier.salt, verifier.iterations, verifier.stored_key, verifier.server_key, verifier.digest
@@ -151,6 +165,7 @@ async def start_run(body: RunIn, context: In, who: Who) -> StartedOut:
         run=RunOut.of(record),
         credential=CredentialOut(user=credential.user, secret=credential.secret),
         certificate=certificate,
+        ssh_certificate=ssh_certificate,
     )
 
 
@@ -184,9 +199,14 @@ async def show_run(run: str, context: In, who: Who) -> RunWithSessionsOut:
     sight = await context.sights.of(who.principal, who.roles)
     wanted = SessionFilter(run=run, visible=sight.visible(Act.LIST))
     page = await read(context.catalog, list_sessions, wanted, limit=SESSIONS_SHOWN)
+    gone = await deleted_of(context, who, record, SESSIONS_SHOWN)
     return RunWithSessionsOut(
         run=(await _seen(context, sight, [record]))[0],
         sessions=[seen(sight, one) for one in page.items],
+        deleted=[
+            DeletedOut(session=one.session, rule=one.rule, sealed=one.sealed / 1e6, deleted=one.deleted / 1e6)
+            for one in gone
+        ],
         next=page.next,
     )
 

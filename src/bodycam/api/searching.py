@@ -17,10 +17,13 @@ from bodycam.catalog.search import Hit, search
 from bodycam.catalog.snippet import Snippet
 from bodycam.catalog.visible import NOTHING
 from bodycam.config.viewing import Act, View
+from bodycam.model.trace import TRACE_ID
 
 router = APIRouter()
 
 MAX_QUESTION = 1000
+
+TraceId = Annotated[str | None, Query(pattern=TRACE_ID, description="32 hexadecimal digits.")]
 
 
 class SnippetOut(BaseModel):
@@ -46,8 +49,8 @@ class HitOut(ExchangeOut):
 class HitsOut(BaseModel):
     """A page of hits, newest first.
 
-    `left_out` says that `q` was not looked for in recordings of which you have a masked view: what is found
-    there would tell values.
+    `left_out` says that `q` or `trace` was not looked for in recordings of which you have a masked view: what
+    is found there would tell values.
     """
 
     hits: list[HitOut]
@@ -69,23 +72,26 @@ async def search_exchanges(
     until: Moment = None,
     kind: Name = None,
     status: Name = None,
+    trace: TraceId = None,
     asides: bool = False,
     limit: Limit = 50,
     cursor: Cursor = None,
 ) -> HitsOut:
     """Exchanges that hold all of `q` in statement, values, error or output; without `q`, by filters alone.
 
-    `kind` is the protocol's verb (query, execute, ...), `status` how the exchange ended.
+    `kind` is the protocol's verb (query, execute, ...), `status` how the exchange ended; `trace` is the id of
+    a trace, which exchanges claim themselves or by their run.
     """
     sight = await looking(context, who, Act.SEARCH, run, session)
     asked = bool(q.strip())
-    hidden = asked and sight.visible(Act.SEARCH, View.MASKED) != NOTHING and not sight.everything
+    values = asked or trace is not None
+    hidden = values and sight.visible(Act.SEARCH, View.MASKED) != NOTHING and not sight.everything
     if hidden and sight.visible(Act.SEARCH, View.FULL) == NOTHING:
         raise ApiError(
             403,
             "masked-view",
-            "words can't be looked for where your view is masked: what is found would tell values",
-            "Ask without words, by run, agent, target, time or status.",
+            "words and traces can't be looked for where your view is masked: what is found would tell values",
+            "Ask without them, by run, agent, target, time or status.",
         )
     wanted = ExchangeFilter(
         session=session,
@@ -97,18 +103,20 @@ async def search_exchanges(
         until=micros(until),
         kind=kind,
         status=status,
+        trace=trace,
         asides=asides,
-        visible=sight.visible(Act.SEARCH, *([View.FULL] if asked else [])),
+        visible=sight.visible(Act.SEARCH, *([View.FULL] if values else [])),
     )
     detail = {"of": "search", "grants": sight.viewer.grants(Act.SEARCH), "words": words(q)}
-    detail |= {name: value for name, value in (("agent", agent), ("target", target)) if value is not None}
+    filters = (("agent", agent), ("target", target), ("trace", trace))
+    detail |= {name: value for name, value in filters if value is not None}
     await context.looks.searched(str(who.principal), session or run or EVERYWHERE, detail)
     if asked:
         page = await read(context.catalog, search, q, wanted, limit=limit, cursor=cursor)
         return HitsOut(hits=[HitOut.found(hit) for hit in page.items], next=page.next, left_out=hidden)
     plain = await read(context.catalog, list_exchanges, wanted, limit=limit, cursor=cursor, newest=True)
     shown = await run_in_threadpool(lambda: [seen(context, sight, Act.SEARCH, one) for one in plain.items])
-    return HitsOut(hits=[HitOut(**one, snippet=None) for one in shown], next=plain.next, left_out=False)
+    return HitsOut(hits=[HitOut(**one, snippet=None) for one in shown], next=plain.next, left_out=hidden)
 
 
 def _snippet(one: Snippet) -> SnippetOut:

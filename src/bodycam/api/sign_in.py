@@ -8,6 +8,7 @@ from pydantic import BaseModel
 
 from bodycam.api.caller import In, Who
 from bodycam.api.errors import ApiError
+from bodycam.api.fresh import callers_fresh_until
 from bodycam.config.providers import Provider, ProviderType
 from bodycam.identity.api_keys import ProvedKey
 from bodycam.identity.oidc.providers import people
@@ -43,7 +44,8 @@ class WhoamiOut(BaseModel):
     """The caller, with the id of their API key or what their token or sign-in says.
 
     `role` is the strongest of their `roles`; `signed_in` is when they did; `sign_in` is the id of a sign-in
-    that the gateway keeps. `scopes` are those of a key that has some.
+    that the gateway keeps. `scopes` are those of a key that has some. `fresh` says whether what needs a fresh
+    sign-in is open to them now.
     """
 
     principal: str
@@ -56,6 +58,7 @@ class WhoamiOut(BaseModel):
     provider: str | None
     expires: float | None
     signed_in: float | None
+    fresh: bool
     sign_in: str | None
 
 
@@ -68,7 +71,7 @@ async def providers(context: In) -> ProvidersOut:
 
 
 @router.get("/v1/whoami")
-async def whoami(who: Who) -> WhoamiOut:
+async def whoami(context: In, who: Who) -> WhoamiOut:
     """Who the caller is to policy and record."""
     proof = None if isinstance(who.proof, ProvedKey) else who.proof
     return WhoamiOut(
@@ -82,6 +85,7 @@ async def whoami(who: Who) -> WhoamiOut:
         provider=None if proof is None else proof.provider,
         expires=None if proof is None else proof.expires,
         signed_in=None if proof is None else proof.signed_in,
+        fresh=callers_fresh_until(context, who) is not None,
         sign_in=proof.id if isinstance(proof, ProvedSignIn) else None,
     )
 

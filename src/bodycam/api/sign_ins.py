@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from bodycam.api.caller import Caller, In, Who
 from bodycam.api.catalog_calls import read
 from bodycam.api.errors import ApiError, not_found
+from bodycam.api.goodbye import goodbye
 from bodycam.api.listing import Cursor, Limit, Name, maybe_seconds, now_micros, seconds
 from bodycam.catalog import sign_ins as catalog
 from bodycam.identity.sign_ins import ProvedSignIn
@@ -59,9 +60,14 @@ class SignInsOut(BaseModel):
 
 
 class EndedOut(BaseModel):
-    """A sign-in that was ended now."""
+    """A sign-in that was ended now.
+
+    `page` is where its person's browser can end the session at the provider too, of a SAML one within five
+    minutes; it is told to them alone, and null where the provider takes no such request by an address.
+    """
 
     id: str
+    page: str | None
 
 
 @router.post("/v1/sign-ins", status_code=201)
@@ -105,8 +111,11 @@ async def end_sign_in(sign_in: str, context: In, who: Who) -> EndedOut:
     if kept is None or not who.may_stop(kept.principal):
         raise not_found("sign-in", sign_in)
     reason = "signed out" if kept.principal == str(who.principal) else "an admin ended it"
-    await context.sign_ins.end(name, str(who.principal), reason)
-    return EndedOut(id=name)
+    ended = await context.sign_ins.end(name, str(who.principal), reason)
+    sent = None
+    if ended is not None and kept.principal == str(who.principal):
+        sent = await goodbye(context, ended)
+    return EndedOut(id=name, page=None if sent is None or sent.fields is not None else sent.address)
 
 
 def _whose(who: Caller, principal: str | None) -> str | None:

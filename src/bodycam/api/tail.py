@@ -14,7 +14,7 @@ from fastapi.responses import StreamingResponse
 from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
-from bodycam.api.caller import In, Who, caller
+from bodycam.api.caller import In, Who, same_caller
 from bodycam.api.catalog_calls import read
 from bodycam.api.context import Control
 from bodycam.api.errors import ApiError
@@ -83,7 +83,7 @@ async def _lines(
             if time.monotonic() - proved >= ALIVE_SECONDS:
                 # a key may be revoked, a role or a grant taken while somebody watches
                 proved = time.monotonic()
-                again = await caller(request)
+                again = await same_caller(request)
                 sight = await context.sights.of(again.principal, again.roles)
             arrived, lines = await read(context.catalog, _arrived, at, wanted, context, sight)
             at = arrived.position

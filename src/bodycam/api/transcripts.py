@@ -26,11 +26,13 @@ from bodycam.model.transcript import (
     Columns,
     Done,
     Entry,
+    Frame,
     Message,
     Noted,
     Output,
     Reader,
     Rows,
+    Terminal,
 )
 
 log = structlog.get_logger(__name__)
@@ -151,6 +153,10 @@ def _type(body: Body) -> str:
             return "rows"
         case Output():
             return "output"
+        case Terminal():
+            return "terminal"
+        case Frame():
+            return "frame"
         case Message():
             return "message"
         case Done():

@@ -50,4 +50,6 @@ def wanted_from(plain: Mapping[str, Any]) -> Wanted:
         database=None if plain["database"] is None else str(plain["database"]),
         address=str(plain["address"]),
         claims={str(name): str(claim) for name, claim in claims.items()},
+        host=str(plain.get("host", "")),
+        named=plain.get("named") is True,
     )

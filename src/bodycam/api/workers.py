@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ import structlog
 
 from bodycam.api import wire
 from bodycam.api.given import GivenSessions
+from bodycam.api.leaves import Leaves
 from bodycam.api.run_uses import RunUses
 from bodycam.net.channel import Channel, ChannelClosed, ChannelServer, RemoteError
 from bodycam.session.admission import Admission
@@ -26,6 +27,8 @@ Asked = Callable[[ApprovalWanted, str], Awaitable[ApprovalSaid]]
 """Answers what the worker of that incarnation wants approved."""
 
 SAY_AGAIN = 0.5
+ALL_SECONDS = 15.0
+"""How long after the start of this process all workers are waited for before it is ready with some."""
 CANCEL_SECONDS = 2.0
 _KILLED_MOST = 10_000
 
@@ -50,10 +53,20 @@ class Workers:
         *,
         approvals: Asked | None = None,
         certify: Certify | None = None,
+        leaves: Leaves | None = None,
+        host_key: bytes | None = None,
         limits: Callable[[], Mapping[str, Any]] = dict,
+        expected: int = 1,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        """`expected` is how many workers there are to be; `clock` gives monotonic seconds.
+
+        `host_key` is the private key, as the text of its file, that workers prove the gateway with.
+        """
+        self.expected, self._clock, self._began, self._complete = expected, clock, clock(), False
         self._admission, self._approvals = admission, approvals
-        self._certify, self._limits = certify, limits
+        self._certify, self._leaves, self._limits = certify, leaves, limits
+        self._host_key = host_key
         self._server = ChannelServer(self._hear, lost=self._lost)
         self._workers: dict[Channel, Worker] = {}
         self._killed: dict[str, None] = {}
@@ -66,6 +79,11 @@ class Workers:
     def connected(self) -> list[Worker]:
         """The workers that said hello and are still there."""
         return sorted(self._workers.values(), key=lambda worker: worker.number)
+
+    @property
+    def awaited(self) -> bool:
+        """Whether it is too early to go on without those that did not say hello since this process began."""
+        return not self._complete and self._clock() - self._began < ALL_SECONDS
 
     async def start(self, path: Path) -> None:
         """Listen for workers at `path`."""
@@ -181,6 +199,18 @@ class Workers:
                 return await self._open(channel, worker, body)
             case "approval" if self._approvals is not None:
                 return said_to_wire(await self._approvals(wanted_from_wire(dict(body)), worker.incarnation))
+            case "leaf" if self._leaves is not None:
+                return {"chain": self._leaves.sign(str(body["host"]), str(body["csr"]))}
+            case "renew":
+                dial = await self._admission.renew(str(body["session"]), worker.incarnation)
+                return {"dial": None if dial is None else asdict(dial)}
+            case "served":
+                protocol, at = self._admission.served(str(body["where"]), str(body["from"]))
+                return {"protocol": protocol, "at": at}
+            case "host-key" if self._host_key is not None:
+                return {"private": self._host_key}
+            case "given-up":
+                self._admission.give_up(str(body["login"]))
             case "closed":
                 self._admission.closed(str(body["session"]))
             case "stats":
@@ -232,6 +262,7 @@ class Workers:
                 old.close()
         # heard from here on, so that a cut which is ordered during the look-up below reaches it too
         self._workers[channel] = worker
+        self._complete |= len({one.number for one in self._workers.values()}) >= self.expected
         for session, run in told:
             self.given.add(run, session)
         over = set(await self._admission.hello(incarnation, told))

@@ -11,8 +11,8 @@ from typing import Any
 import structlog
 
 from bodycam import __version__
+from bodycam.app.fingerprint_key import CACHE, fingerprint_key
 from bodycam.app.keyrings import journal_opener, kek_for, keys_there, open_keyring
-from bodycam.app.masking import CACHE, fingerprint_key
 from bodycam.app.shared import ARCHIVIST_SOCKET, open_catalog, snapshot_file
 from bodycam.archive import deletions
 from bodycam.archive.archivist import ArchiveSettings, Archivist, Folders

@@ -6,8 +6,9 @@ from multiprocessing.sharedctypes import Synchronized
 from multiprocessing.synchronize import Event as Flag
 from typing import Any
 
+from bodycam.app.fingerprint_key import CACHE, fingerprint_key
 from bodycam.app.keyrings import open_keyring
-from bodycam.app.masking import CACHE, fingerprint_key, patterns
+from bodycam.app.masking import patterns
 from bodycam.archive.format.container import Place, SessionReader
 from bodycam.archive.format.v1 import FormatDamaged
 from bodycam.archive.hunt import Hunted, SessionHunt
@@ -25,10 +26,14 @@ from bodycam.registry import TRANSCRIPTS
 
 @dataclass(frozen=True, slots=True)
 class Quarry:
-    """What a hunt looks for, and where: settings as a snapshot, with the rules' detectors in them."""
+    """What a hunt looks for, and where: settings as a snapshot, with the rules' detectors in them.
+
+    Of the fingerprint `wanted`, if any, the value is kept.
+    """
 
     settings: bytes
     detectors: tuple[str, ...]
+    wanted: str = ""
 
 
 class Stopped(Exception):
@@ -42,7 +47,7 @@ class Hunter:
         settings = from_snapshot(quarry.settings)
         data = settings.storage.data
         self._matcher = matcher(settings, quarry.detectors)
-        self._fingerprints = Fingerprints(fingerprint_key(data / CACHE))
+        self._fingerprints = Fingerprints(fingerprint_key(data / CACHE), quarry.wanted)
         self._store = LocalStore(data / "recordings")
         self._keystore = KeyStore(data / "keystore" / "keys.db", open_keyring(settings))
         self._stop, self._read = stop, read
@@ -68,6 +73,7 @@ class Hunter:
         except Exception as error:  # whatever is in it, the other recordings are looked into
             hunted.fault = f"an event makes no sense ({type(error).__name__})"
         hunted.opening, hunted.found, hunted.cut = hunt.opening, list(hunt.found()), hunt.cut
+        hunted.caught = self._fingerprints.caught
         return hunted
 
     def _events(self, name: str, place: Place) -> Iterator[Event]:

@@ -5,11 +5,12 @@ from pathlib import Path
 from bodycam import config
 from bodycam.config import Settings
 from bodycam.config.rules import Unknown
+from bodycam.policy.allowing import allow_lists
 from bodycam.policy.decision import DecisionPoint, OriginsOf
 from bodycam.policy.detectors.known import check_detectors
 from bodycam.policy.rules.compiling import check_rules, compile_rules
 from bodycam.policy.viewing import check_viewing
-from bodycam.registry import LANGUAGES, PROTOCOLS
+from bodycam.registry import LANGUAGES, PROTOCOLS, REQUESTS, WANTS
 
 
 def load_settings(file: Path) -> Settings:
@@ -18,7 +19,7 @@ def load_settings(file: Path) -> Settings:
     Raises:
         SettingsError: the file can't be read or is wrong, with every problem in it.
     """
-    return config.load(file, protocols=PROTOCOLS, checks=(check_rules, check_detectors, check_viewing))
+    return config.load(file, protocols=WANTS, checks=(check_rules, check_detectors, check_viewing))
 
 
 def decision_point(settings: Settings, origins: OriginsOf | None = None) -> DecisionPoint:
@@ -30,6 +31,7 @@ def decision_point(settings: Settings, origins: OriginsOf | None = None) -> Deci
             for name, protocol in PROTOCOLS.items()
             if protocol.language in analyses
         },
+        requests=REQUESTS,
         origins=origins,
     )
     adopt(point, settings)
@@ -43,4 +45,5 @@ def adopt(point: DecisionPoint, settings: Settings) -> None:
         config.policy_version(settings),
         deny_unknown=settings.judging.unknown is Unknown.DENY,
         masks=bool(settings.masking),
+        allowed=allow_lists(settings, WANTS),
     )

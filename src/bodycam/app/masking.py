@@ -1,21 +1,13 @@
 """From the settings to the masks and the redactor that a worker uses."""
 
-import os
-import tempfile
-from contextlib import suppress
-from pathlib import Path
-
+from bodycam.app.fingerprint_key import CACHE, fingerprint_key
 from bodycam.config import Settings
-from bodycam.journal.segment import sync_folder
 from bodycam.policy.detectors import secrets
 from bodycam.policy.detectors.patterns import Patterns
 from bodycam.policy.masking.fingerprints import Fingerprints
 from bodycam.policy.masking.open_masking import OpenMasking
 from bodycam.policy.masking.policy import Masking
 from bodycam.policy.redaction import Redactor
-
-CACHE = "detectors"
-FINGERPRINTS = "fingerprints.key"
 
 
 class WorkerMasking:
@@ -59,27 +51,3 @@ def warm(settings: Settings) -> None:
     fingerprint_key(settings.storage.data / CACHE)
     made = Masking(settings, patterns(settings))
     made.prepare()
-
-
-def fingerprint_key(folder: Path) -> bytes:
-    """The key of secrets' fingerprints, made at the first need; without it they can't be compared.
-
-    It is there whole or not at all, also after a loss of power.
-    """
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    file = folder / FINGERPRINTS
-    with suppress(FileNotFoundError):
-        return file.read_bytes()
-    descriptor, name = tempfile.mkstemp(dir=folder, prefix=FINGERPRINTS, suffix=".new")
-    try:
-        with os.fdopen(descriptor, "wb") as new:
-            new.write(os.urandom(32))
-            new.flush()
-            os.fsync(new.fileno())
-        # of several processes the first one's counts
-        with suppress(FileExistsError):
-            os.link(name, file)
-        sync_folder(folder)
-    finally:
-        Path(name).unlink(missing_ok=True)
-    return file.read_bytes()

@@ -67,12 +67,14 @@ async def run_worker(
             pending_logins=max(1, limits.pending_logins // settings.workers),
             connections=limits.connections,
             message_size=limits.message_size,
+            message_seconds=limits.message_timeout,
             drain_timeout=limits.drain_timeout,
         ),
         version=__version__,
     )
     for name, descriptor in listeners.items():
         protocol = PROTOCOLS[name]
+        protocol.load()
         door = Door(
             protocol,
             tls=partial(worker.certificate.context, protocol.alpn),

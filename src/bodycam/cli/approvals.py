@@ -6,6 +6,7 @@ from urllib.parse import quote
 
 import typer
 
+from bodycam.cli.asked import asked
 from bodycam.cli.door import knock
 from bodycam.cli.options import Json, Limit, RunFilter, Url
 from bodycam.cli.printing import print_facts, print_json, print_line, print_table, tell, when
@@ -47,7 +48,7 @@ def list_approvals(
                 one.get("agent"),
                 one.get("principal"),
                 one.get("target"),
-                _short(str(one.get("text") or "")),
+                _short(asked(one.get("verb"), one.get("text"))),
                 one.get("rule"),
                 _needed(one),
                 when(one.get("expires")),

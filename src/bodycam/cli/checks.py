@@ -1,5 +1,7 @@
 """The checks of `bodycam doctor`; each answers, none raises, and each has its deadline."""
 
+import asyncio
+import contextlib
 import errno
 import os
 import shutil
@@ -19,13 +21,22 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from bodycam import config
 from bodycam.app.judging import load_settings
+from bodycam.app.keys_there import has_host_key, intercepts, vouches_at_targets
+from bodycam.archive.store import ObjectMissing, StoreUnavailable
+from bodycam.archive.store.local import LocalStore
 from bodycam.catalog.schema import SchemaError
 from bodycam.catalog.schema import check as check_schema
 from bodycam.cli.catalog_door import catalog_of
 from bodycam.cli.failure import Failure
+from bodycam.cli.ssh_hosts import host_fault
 from bodycam.config import Settings
+from bodycam.config.targets import TargetSettings
 from bodycam.net.control_access import ControlAccess, control_url
 from bodycam.net.control_client import ControlError, trust
+from bodycam.registry import WANTS
+from bodycam.session.quota import Quota
+from bodycam.targets.secrets import SecretUnavailable
+from bodycam.targets.ssh_logins import known_hosts
 
 SECONDS = 3.0
 _PUBLIC = (
@@ -43,6 +54,10 @@ _PRIVATE = (
     "control/login.key",
     "admin.key",
 )
+# needed where the settings say so; looked after wherever they are
+_INTERCEPTION = ("public/interception-ca.pem", "control/interception-ca.pem")
+_SSH = ("public/ssh-host.pub", "control/ssh-host.key", "public/run-ssh-ca.pub", "control/run-ssh-ca.key")
+_SSH_TARGETS = ("public/target-ssh-ca.pub", "control/target-ssh-ca.key")
 _PREALLOCATED = 1 << 20
 _CLOCK_SECONDS = 2.0
 _BEFORE_ALL = 1_735_689_600  # 2025-01-01: no clock that is right is behind this program
@@ -77,6 +92,7 @@ def examine(file: Path) -> list[Check]:
     looks: list[Callable[[Settings], Iterable[Check]]] = [
         _keys,
         _disk,
+        _quota,
         _sockets,
         _catalog,
         _control,
@@ -87,14 +103,20 @@ def examine(file: Path) -> list[Check]:
 
 def _keys(settings: Settings) -> Iterator[Check]:
     faults = []
-    for name in (*_PUBLIC, *_PRIVATE):
+    special = (
+        (intercepts(settings), _INTERCEPTION),
+        (has_host_key(settings), _SSH),
+        (vouches_at_targets(settings), _SSH_TARGETS),
+    )
+    wanted = [one for needed, names in special for one in names if needed or (settings.keys / one).exists()]
+    for name in (*_PUBLIC, *_PRIVATE, *wanted):
         path = settings.keys / name
         try:
             mode = stat.S_IMODE(path.stat().st_mode)
         except OSError as error:
             faults.append(Check(f"key {name}", State.BAD, str(error.strerror), "bodycam init"))
             continue
-        if name in _PRIVATE and mode & 0o077:
+        if not name.startswith("public/") and mode & 0o077:
             faults.append(
                 Check(f"key {name}", State.BAD, f"others can read it ({mode:04o})", f"chmod 600 {path}")
             )
@@ -121,6 +143,35 @@ def _disk(settings: Settings) -> Iterator[Check]:
         yield Check("preallocation", State.BAD, f"{folder}: {error.strerror}", fix)
         return
     yield Check("preallocation", State.GOOD, "the file system reserves space for real")
+
+
+def _quota(settings: Settings) -> Iterator[Check]:
+    most = settings.storage.quota
+    if most is None:
+        return
+    used, until = 0, time.monotonic() + SECONDS
+    store = LocalStore(settings.storage.data / "recordings")
+    try:
+        for name in store.list():
+            with contextlib.suppress(ObjectMissing, ValueError):  # it went meanwhile, or is none
+                used += store.size(name)
+            if time.monotonic() > until:
+                found = f"more than {used} of {most} bytes; there are too many recordings to count here"
+                yield Check("quota", State.WARNING, found, "ask the running gateway: quota in GET /readyz")
+                return
+    except StoreUnavailable as error:
+        yield Check("quota", State.WARNING, f"it can't be told how full it is: {error}", "check storage.data")
+        return
+    quota = Quota()
+    quota.see(used, most)
+    share = f"the recordings take {used} of the {most} bytes of storage.quota ({quota.percent} %)"
+    fix = "raise storage.quota and reload, or make room: bodycam retention plan"
+    if quota.full:
+        yield Check("quota", State.BAD, f"{share}: new sessions are refused", fix)
+    elif quota.warning:
+        yield Check("quota", State.WARNING, f"{share}: at 100 % new sessions are refused", fix)
+    else:
+        yield Check("quota", State.GOOD, share)
 
 
 def _sockets(settings: Settings) -> Iterator[Check]:
@@ -184,6 +235,8 @@ def _clock(date: str) -> Check:
 def _targets(settings: Settings) -> list[Check]:
     def dial(name: str) -> Check:
         address = settings.targets[name].address
+        if address is None:
+            return Check(f"target {name}", State.GOOD, "a set of hosts, each reached when it is asked for")
         try:
             socket.create_connection((address.host, address.port), timeout=SECONDS).close()
         except OSError as error:
@@ -194,4 +247,27 @@ def _targets(settings: Settings) -> list[Check]:
     if not settings.targets:
         return [Check("targets", State.WARNING, "there are none", "describe one under `targets`")]
     with ThreadPoolExecutor(max_workers=16) as pool:
-        return list(pool.map(dial, sorted(settings.targets)))
+        return [*pool.map(dial, sorted(settings.targets)), *asyncio.run(_host_keys(settings))]
+
+
+async def _host_keys(settings: Settings) -> list[Check]:
+    """The host keys of SSH: files that can't be read, keys that a target shows and may not have."""
+    asked = [name for name in sorted(settings.targets) if WANTS[settings.targets[name].protocol].host_keys]
+    found = await asyncio.gather(*(_host_key(name, settings.targets[name]) for name in asked))
+    return [one for one in found if one is not None]
+
+
+async def _host_key(name: str, target: TargetSettings) -> Check | None:
+    what = f"host keys of {name}"
+    try:
+        known = await known_hosts(target)
+    except SecretUnavailable as error:
+        fix = f"correct targets.{name}.known_hosts, and let this user read the file"
+        return Check(what, State.WARNING, str(error), fix)
+    if target.address is None:
+        return None
+    fault = await host_fault(target, known, SECONDS)
+    if fault is None:
+        return None
+    state = State.BAD if fault.wrong_key else State.WARNING
+    return Check(what, state, f"{target.address}: {fault.message}", fault.hint)

@@ -3,7 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from bodycam.cli.printing import print_table, took, when
+from bodycam.cli.asked import asked
+from bodycam.cli.printing import print_table, size, took, when
 from bodycam.cli.visible import visible
 
 _TEXT_WIDTH = 160
@@ -24,7 +25,7 @@ def one_line(exchange: Mapping[str, Any]) -> str:
 
 def statement(exchange: Mapping[str, Any]) -> str:
     """The text with its parameters, on one line and cut."""
-    text = " ".join(str(exchange.get("text") or exchange.get("verb") or "").split())
+    text = " ".join(asked(exchange.get("verb"), exchange.get("text")).split())
     values = parameters_text(exchange.get("parameters"))
     shown = text if len(text) <= _TEXT_WIDTH else text[: _TEXT_WIDTH - 1] + "…"
     return f"{shown} [{values}]" if values else shown
@@ -42,17 +43,21 @@ def parameters_text(parameters: Any) -> str:
 
 
 def outcome(exchange: Mapping[str, Any]) -> str:
-    """Status, rows and error."""
+    """Status, rows or bytes, and error."""
     error = " ".join(str(exchange.get(name) or "") for name in ("code", "error")).strip()
     rows = exchange.get("rows")
     counted = f"{rows} row{'' if rows == 1 else 's'}" if rows is not None else ""
+    if not rows and exchange.get("bytes"):
+        # of what has no rows, or a result without any: how much it was
+        counted = size(exchange["bytes"])
     return " ".join(part for part in (str(exchange.get("status") or ""), counted, error) if part)
 
 
 def print_exchanges(exchanges: Sequence[Mapping[str, Any]], *, empty: str) -> None:
-    """A table of exchanges in the order given."""
+    """A table of exchanges in the order given; of their traces only where one claims any."""
+    traced = any(one.get("trace") for one in exchanges)
     print_table(
-        ["time", "session", "#", "statement", "status", "took"],
+        ["time", "session", "#", "operation", "status", "took", *(["trace"] if traced else [])],
         [
             (
                 when(one.get("started")),
@@ -61,6 +66,7 @@ def print_exchanges(exchanges: Sequence[Mapping[str, Any]], *, empty: str) -> No
                 statement(one),
                 outcome(one),
                 took(one.get("duration_us")),
+                *([str(one.get("trace") or "")[3:35]] if traced else []),
             )
             for one in exchanges
         ],

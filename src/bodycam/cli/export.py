@@ -1,4 +1,4 @@
-"""`bodycam export`: exchanges or whole transcripts as JSON Lines or CSV, to a file or standard output."""
+"""`bodycam export`: exchanges, transcripts, terminals or evidence, to a file or standard output."""
 
 import csv
 import json
@@ -15,6 +15,7 @@ import typer
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn
 
+from bodycam.cli.cast_files import FOR_EXPORT, write_casts
 from bodycam.cli.door import kind_of, knock
 from bodycam.cli.evidence import write_bundle
 from bodycam.cli.failure import USAGE, Failure
@@ -49,7 +50,6 @@ COLUMNS = (
     "code",
     "error",
 )
-FOR_EXPORT = {"purpose": "export"}
 ENTRY_COLUMNS = ("session", "at", "exchange", "type", "entry")
 
 
@@ -67,6 +67,20 @@ def command(
     evidence: Annotated[
         bool, typer.Option("--evidence", help="One run's bundle of evidence, for `bodycam verify`.")
     ] = False,
+    asciicast: Annotated[
+        str | None,
+        typer.Option(
+            "--asciicast",
+            metavar="FILE",
+            help="A recorded terminal as asciicast v3; with / at the end a folder for all of them.",
+        ),
+    ] = None,
+    exchange: Annotated[
+        int | None, typer.Option("--exchange", min=1, help="The number of the terminal that is wanted.")
+    ] = None,
+    with_input: Annotated[
+        bool, typer.Option("--with-input", help="What was typed at the terminal too, seen or unseen.")
+    ] = False,
     output: Annotated[
         str | None,
         typer.Option("--output", "-o", help="A file; - is standard output, the default but of a bundle."),
@@ -76,6 +90,10 @@ def command(
     """Export what was recorded. A file is written whole or not at all, and never overwritten."""
     if evidence:
         _evidence(ids or [], output, url)
+        return
+    if asciicast is not None:
+        with knock(url) as client:
+            write_casts(client, ids or [], asciicast, exchange=exchange, with_input=with_input)
         return
     output = output or "-"
     wanted = {"since": moment(since, "--since"), "until": moment(until, "--until")}

@@ -3,11 +3,11 @@
 import multiprocessing
 import os
 import signal
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -30,10 +30,11 @@ from bodycam.cli.failure import NO, Failure
 from bodycam.cli.leak_lines import print_leaks
 from bodycam.cli.printing import print_json, tell
 from bodycam.cli.quarry import Bag
-from bodycam.config import Settings, snapshot
+from bodycam.config import Settings, from_snapshot, snapshot
 from bodycam.config.hunt import HuntRules, load_hunt
 from bodycam.model import ids
 from bodycam.net.control_client import ControlClient
+from bodycam.policy.detectors import secrets
 from bodycam.policy.detectors.known import unknown
 
 _BATCH, _BATCH_BYTES = 64, 4 << 20
@@ -74,17 +75,7 @@ def search(
     loaded = load_settings(Path(settings))
     rules = load_hunt(file, loaded.detectors, unknown)
     quarry = _quarry(loaded, rules)
-    try:
-        load_archivist(loaded.keys)
-    except KeysUnusable as error:
-        hint = "a hunt decrypts recordings: it runs on the gateway's machine, as the gateway's user"
-        raise Failure(f"the archivist's keys can't be used: {error}", hint=hint) from error
-    with knock(url) as client:
-        client.post("/v1/hunts", {"run": run, "detectors": list(quarry.detectors)})
-        wanted, unsealed = _sessions(client, run)
-    # compiled once, before the others want it
-    hunter.matcher(_with(loaded, rules), quarry.detectors)
-    ground = _ground(LocalStore(loaded.storage.data / "recordings"), wanted)
+    ground, unsealed = _begin(quarry, loaded, run, url)
     bag = Bag()
     for hunted in _hunted(quarry, ground, jobs or len(os.sched_getaffinity(0))):
         bag.take(hunted)
@@ -105,6 +96,53 @@ def search(
         _tell(ground, bag, faults, unsealed)
     if faults:
         raise typer.Exit(NO)
+
+
+def value_of(
+    fingerprint: str, file: Path | None, *, run: str | None, jobs: int | None, settings: str, url: str | None
+) -> bytes:
+    """The value with that fingerprint, out of sealed recordings, found by a file's detectors.
+
+    Without a file it is found by all for secrets, and the settings' own.
+
+    Raises:
+        Failure: they find none, or the keys can't be used, or a process was killed.
+        SettingsError: settings or rules are wrong.
+    """
+    loaded = load_settings(Path(settings))
+    if file is not None:
+        quarry = replace(_quarry(loaded, load_hunt(file, loaded.detectors, unknown)), wanted=fingerprint)
+    else:
+        own = [name for name, detector in loaded.detectors.items() if detector.secret]
+        quarry = Quarry(snapshot(loaded), (secrets.GROUP, *own), fingerprint)
+    ground = _begin(quarry, loaded, run, url)[0]
+    faults = list(ground.faults)
+    hunt = _hunted(quarry, ground, jobs or len(os.sched_getaffinity(0)))
+    with closing(hunt):
+        for _, hunted in hunt:
+            if hunted.caught is not None:
+                return hunted.caught
+            if hunted.fault is not None:
+                faults.append({"session": hunted.session})
+    what = f"of {ground.sessions} recordings none has a value with the fingerprint {fingerprint}"
+    more = f"; {len(faults)} could not be read" if faults else ""
+    hint = "the detectors that found it have to be asked again: give their file with --hunt"
+    raise Failure(what + more, hint=hint, code=NO)
+
+
+def _begin(quarry: Quarry, settings: Settings, run: str | None, url: str | None) -> tuple[_Ground, list[str]]:
+    """What is to be looked into once the gateway has been asked, and which sessions are not sealed."""
+    try:
+        load_archivist(settings.keys)
+    except KeysUnusable as error:
+        hint = "a hunt decrypts recordings: it runs on the gateway's machine, as the gateway's user"
+        raise Failure(f"the archivist's keys can't be used: {error}", hint=hint) from error
+    with knock(url) as client:
+        client.post("/v1/hunts", {"run": run, "detectors": list(quarry.detectors)})
+        wanted, unsealed = _sessions(client, run)
+    # compiled once, before the others want it
+    hunter.matcher(from_snapshot(quarry.settings), quarry.detectors)
+    return _ground(LocalStore(settings.storage.data / "recordings"), wanted), unsealed
 
 
 def _tell(ground: _Ground, bag: Bag, faults: Sequence[dict[str, Any]], unsealed: Sequence[str]) -> None:
@@ -177,7 +215,7 @@ def _undisturbed() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
 
 
-def _hunted(quarry: Quarry, ground: _Ground, jobs: int) -> Iterator[tuple[str, Hunted]]:
+def _hunted(quarry: Quarry, ground: _Ground, jobs: int) -> Generator[tuple[str, Hunted]]:
     """What each session has, with its container, as it is done."""
     if not ground.tasks:
         return

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from bodycam.cli.asked import asked
 from bodycam.cli.printing import print_line, tell, when
 
 _TEXT_WIDTH = 160
@@ -18,7 +19,7 @@ def print_leaks(leaks: Sequence[Mapping[str, Any]], *, empty: str) -> None:
             f"{first['way']} at {first['target']} by {first['agent']}"
         )
         if first["text"]:
-            text = " ".join(str(first["text"]).split())
+            text = " ".join(asked(first.get("verb"), first["text"]).split())
             print_line(f"        {text if len(text) <= _TEXT_WIDTH else text[: _TEXT_WIDTH - 1] + '…'}")
         for place in one["sessions"]:
             print_line(

@@ -1,9 +1,7 @@
 """`bodycam login`: signs in at an identity provider, and keeps that for the commands that follow."""
 
 import os
-import sys
 import time
-import webbrowser
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Annotated, Any
@@ -12,6 +10,7 @@ import typer
 
 from bodycam.cli.failure import USAGE, Failure
 from bodycam.cli.options import Json, Url
+from bodycam.cli.page import show_page
 from bodycam.cli.printing import print_json, tell
 from bodycam.cli.whoami import said
 from bodycam.net.control_access import ControlAccess, find_gateway
@@ -53,7 +52,7 @@ def command(
         if device:
             tokens = by_device(chosen, metadata, tell, max_age=MAX_AGE_SECONDS)
         else:
-            tokens = by_browser(chosen, metadata, _show, max_age=MAX_AGE_SECONDS)
+            tokens = by_browser(chosen, metadata, show_page, max_age=MAX_AGE_SECONDS)
         kept = _kept(file, chosen, metadata, tokens)
     # the gateway has to take it before it is kept
     with ControlClient(replace(access, key=kept.id_token)) as client:
@@ -64,6 +63,11 @@ def command(
         print_json(answer)
     else:
         tell(f"signed in: {said(answer)}")
+    if answer.get("fresh") is False:
+        tell(
+            f"{chosen.name} did not have you sign in anew, or does not say when you did: to approve, to view "
+            "recordings and to issue keys will be refused (docs/identity.md)"
+        )
 
 
 def _through_gateway(access: ControlAccess, chosen: Provider, file: SignInFile, device: bool) -> Kept:
@@ -78,7 +82,7 @@ def _through_gateway(access: ControlAccess, chosen: Provider, file: SignInFile, 
             return client.post("/v1/sign-ins", body)
 
     def show(page: str, code: str) -> None:
-        _show(page)
+        show_page(page)
         tell(f"in the browser you are asked whether this is your command; its code is {code}")
 
     return by_gateway(chosen.name, chosen.page, file.gateway, redeem, show)
@@ -99,6 +103,7 @@ def _kept(file: SignInFile, chosen: Provider, metadata: Metadata, tokens: Tokens
         expires=tokens.expires,
         id_token=tokens.id_token,
         refresh_token=tokens.refresh_token,
+        end_session_endpoint=metadata.end_session,
     )
 
 
@@ -131,11 +136,3 @@ def _provider(plain: Mapping[str, Any]) -> Provider:
         )
     except (KeyError, TypeError) as error:
         raise Failure("what the gateway says of its identity providers can't be understood") from error
-
-
-def _show(page: str) -> None:
-    tell(f"open this page in a browser on this machine:\n{page}")
-    # without a screen, what would open is a browser of text in this very terminal
-    screen = any(os.environ.get(name) for name in ("BROWSER", "DISPLAY", "WAYLAND_DISPLAY"))
-    if screen or sys.platform == "darwin":
-        webbrowser.open(page)

@@ -8,10 +8,6 @@ import typer
 
 from bodycam.cli.failure import INTERRUPTED, NO, OK, UNREACHABLE, USAGE, Failure
 from bodycam.cli.printing import tell
-from bodycam.config import SettingsError
-from bodycam.net.control_access import InClear, NoAccess
-from bodycam.net.control_client import ControlError, GatewayUnreachable
-from bodycam.net.sign_in.failure import SignInFailed
 
 # name -> module of this package; a module has `command`, or `app` where the command has its own commands
 COMMANDS: Mapping[str, str] = {
@@ -97,6 +93,12 @@ def invoke(app: typer.Typer, arguments: list[str]) -> int:
 
 
 def _told(error: Exception) -> tuple[str, str, int] | None:
+    # what can go wrong is known by those parts that not every command has loaded
+    from bodycam.config import SettingsError
+    from bodycam.net.control_access import InClear, NoAccess
+    from bodycam.net.control_client import ControlError, GatewayUnreachable
+    from bodycam.net.sign_in.failure import SignInFailed
+
     match error:
         case Failure():
             return error.message, error.hint, error.code

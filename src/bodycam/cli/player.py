@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from rich.cells import cell_len, set_cell_size
 
 from bodycam.cli.clockwork import Clockwork
+from bodycam.cli.frames import TAKEN_BACK
 from bodycam.cli.keyboard import Key
 from bodycam.cli.scenes import Scene, clock
 
@@ -63,16 +64,26 @@ class Player:
         self._clock = Clockwork(now, speed=pace.speed)
         self._scenes = source()
         self._skip, self._width = pace.skip_idle, width
+        # whether a recorded terminal has the screen
+        self._live = False
 
     def play(self) -> None:
         """Play until the end or until the viewer quits."""
+        try:
+            self._play()
+        finally:
+            if self._live:
+                self._write(TAKEN_BACK)
+        self._write(_CLEAR_LINE)
+
+    def _play(self) -> None:
         scene = next(self._scenes, None)
         while scene is not None:
             if self._skip and scene.at - self._clock.position > IDLE_MICROSECONDS:
                 self._clock.seek(scene.at - IDLE_MICROSECONDS)
             left = self._clock.until(scene.at)
             if left == 0:
-                self._write(f"{_CLEAR_LINE}{scene.text}")
+                self._show(scene)
                 scene = next(self._scenes, None)
                 continue
             self._status()
@@ -93,23 +104,37 @@ class Player:
                     scene = self._catch_up(scene)
                 case Key.BACK:
                     self._clock.seek(self._clock.position - SEEK_MICROSECONDS)
-                    self._write(_CLEAR_SCREEN)
+                    self._write((TAKEN_BACK if self._live else "") + _CLEAR_SCREEN)
+                    self._live = False
                     self._scenes = self._source()
                     scene = self._catch_up(next(self._scenes, None))
                 case None:
                     continue
-        self._write(_CLEAR_LINE)
+
+    def _show(self, scene: Scene) -> None:
+        self._write(scene.text if scene.live or self._live else f"{_CLEAR_LINE}{scene.text}")
+        self._live = scene.live
 
     def _catch_up(self, scene: Scene | None) -> Scene | None:
         """Show the last of what lies before the position, and return what follows it."""
         passed: deque[Scene] = deque(maxlen=SHOWN_AGAIN)
         while scene is not None and scene.at <= self._clock.position:
-            passed.append(scene)
+            if scene.live:
+                # a screen is what all of its output came to
+                passed.clear()
+                self._show(scene)
+            else:
+                passed.append(scene)
             scene = next(self._scenes, None)
-        self._write(_CLEAR_LINE + "".join(one.text for one in passed))
+        if passed or not self._live:
+            self._write(("" if self._live else _CLEAR_LINE) + "".join(one.text for one in passed))
+            self._live = False
         return scene
 
     def _status(self) -> None:
+        if self._live:
+            # its screen has no line to spare; keys work all the same
+            return
         sign = "‖" if self._clock.paused else "▶"
         line = (
             f"{sign} {clock(self._clock.position)}  x{self._clock.speed:g}  "

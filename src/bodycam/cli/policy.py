@@ -15,6 +15,7 @@ from bodycam.config.expectations import Expected, ExpectedOperation, load_expect
 from bodycam.model.identity import Grade, Principal, PrincipalKind
 from bodycam.model.verdict import Verdict
 from bodycam.net.control_client import ControlClient
+from bodycam.policy.rules.told import KINDS
 from bodycam.policy.trial import (
     NOON,
     SAID,
@@ -31,7 +32,7 @@ from bodycam.policy.trial import (
 app = typer.Typer(help="Try the rules of a settings file out.", no_args_is_help=True)
 
 # what the transcript does not tell
-UNRECORDED = frozenset({"principal.kind", "principal.groups", "op.facts", "run.labels"})
+UNRECORDED = KINDS | {"principal.kind", "principal.groups", "op.facts", "run.labels"}
 
 
 @app.callback()

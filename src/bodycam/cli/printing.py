@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -43,13 +43,20 @@ def tell(text: str) -> None:
     sys.stderr.flush()
 
 
-def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, empty: str) -> None:
-    """A table without borders; without rows, `empty` is said on standard error instead."""
+def print_table(
+    columns: Sequence[str], rows: Iterable[Sequence[object]], *, empty: str, sparse: Collection[str] = ()
+) -> None:
+    """A table without borders; without rows, `empty` is said on standard error instead.
+
+    Columns in `sparse` are left out where none of the rows has anything in them.
+    """
+    rows = list(rows)
+    kept = [at for at, name in enumerate(columns) if name not in sparse or any(row[at] for row in rows)]
     table = Table(box=None, pad_edge=False, header_style="bold", show_edge=False)
-    for column in columns:
-        table.add_column(column, overflow="fold")
+    for at in kept:
+        table.add_column(columns[at], overflow="fold")
     for row in rows:
-        table.add_row(*(Text(visible(_text(cell))) for cell in row))
+        table.add_row(*(Text(visible(_text(row[at]))) for at in kept))
     if table.row_count == 0:
         tell(empty)
         return
@@ -88,6 +95,13 @@ def took(microseconds: Any) -> str:
     if microseconds < 1000:
         return f"{microseconds:.0f} us"
     return f"{microseconds / 1e3:.1f} ms" if microseconds < 1e6 else f"{microseconds / 1e6:.2f} s"
+
+
+def size(count: int) -> str:
+    """A number of bytes for people."""
+    if count < 1024:
+        return f"{count} B"
+    return f"{count / 1024:.1f} KiB" if count < 1024 * 1024 else f"{count / 1024 / 1024:.1f} MiB"
 
 
 def _text(value: object) -> str:

@@ -9,6 +9,7 @@ import typer
 
 from bodycam.cli.door import kind_of, knock
 from bodycam.cli.keyboard import Keyboard
+from bodycam.cli.live import live_scenes
 from bodycam.cli.options import Json, Url
 from bodycam.cli.player import Pace, Player, play_plain
 from bodycam.cli.printing import print_json_line, print_raw, tell
@@ -29,7 +30,7 @@ def command(
     as_json: Json = False,
     url: Url = None,
 ) -> None:
-    """Play a recording: statements and results in their time.
+    """Play a recording: statements and results in their time, and terminals as they were.
 
     Keys: space pauses, arrows seek by five seconds, + and - change the speed, s skips to what comes next, q
     quits. --json gives the transcript's entries, one a line, at once.
@@ -51,10 +52,13 @@ def command(
 
 
 def _play(client: ControlClient, session: str, pace: Pace, wide: bool) -> None:
-    def source() -> Iterator[Scene]:
-        return scenes(client.lines(f"/v1/sessions/{session}/transcript", read_seconds=None), wide=wide)
+    on_terminal = pace.wait and sys.stdin.isatty() and sys.stdout.isatty()
 
-    if pace.wait and sys.stdin.isatty() and sys.stdout.isatty():
+    def source() -> Iterator[Scene]:
+        entries = client.lines(f"/v1/sessions/{session}/transcript", read_seconds=None)
+        return live_scenes(entries, wide=wide) if on_terminal else scenes(entries, wide=wide)
+
+    if on_terminal:
         with Keyboard() as keyboard:
             Player(source, pace, print_raw, keyboard.key).play()
     else:

@@ -7,7 +7,7 @@ import typer
 from bodycam.cli.door import kind_of, knock
 from bodycam.cli.failure import USAGE, Failure
 from bodycam.cli.options import AgentFilter, Json, Limit, PrincipalFilter, Since, Until, Url, moment
-from bodycam.cli.printing import labels_text, print_facts, print_json, print_table, tell, when
+from bodycam.cli.printing import labels_text, print_facts, print_json, print_line, print_table, tell, when
 
 app = typer.Typer(help="List, look at, end and revoke runs.", no_args_is_help=True)
 
@@ -58,7 +58,7 @@ def list_runs(
 
 @app.command("show")
 def show(run: RunId, as_json: Json = False, url: Url = None) -> None:
-    """Show one run with its sessions."""
+    """Show one run with its sessions, and those that retention deleted, by which rule."""
     _must_be_run(run)
     with knock(url) as client:
         answer = client.get(f"/v1/runs/{run}")
@@ -119,6 +119,19 @@ def print_run(answer: dict[str, object]) -> None:
     )
     sessions = answer.get("sessions")
     print_sessions(sessions if isinstance(sessions, list) else [])
+    deleted = answer.get("deleted")
+    if isinstance(deleted, list) and deleted:
+        print_line("deleted by retention; their tombstones are in the ledger:")
+        rows = [
+            (
+                one.get("session"),
+                one.get("rule") or "(not known any more)",
+                when(one.get("sealed")),
+                when(one.get("deleted")),
+            )
+            for one in deleted
+        ]
+        print_table(["session", "rule", "sealed", "deleted"], rows, empty="")
 
 
 def print_sessions(sessions: list[dict[str, object]]) -> None:
@@ -141,6 +154,7 @@ def print_sessions(sessions: list[dict[str, object]]) -> None:
             for one in sessions
         ],
         empty="no session fits",
+        sparse=("database",),
     )
 
 

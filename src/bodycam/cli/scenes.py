@@ -6,31 +6,53 @@ from typing import Any
 
 from rich.cells import cell_len, set_cell_size
 
+from bodycam.cli.asked import asked
 from bodycam.cli.visible import lines_of, visible
 
 ROWS_AT_ONCE = 200
 CELL_WIDTH = 60
 OUTPUT_LINES = 400
+ASIDES_MOST = 256
 
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """Something to show `at` microseconds after the session opened; `text` is harmless and ends its line."""
+    """Something to show `at` microseconds after the session opened; `text` is harmless and ends its line.
+
+    `live` is what a terminal got, to be written as it is: nothing may stand in between.
+    """
 
     at: int
     exchange: int
     text: str
+    live: bool = False
 
 
-def scenes(entries: Iterable[Mapping[str, Any]], *, wide: bool = False) -> Iterator[Scene]:
+def scenes(entries: Iterable[Mapping[str, Any] | Scene], *, wide: bool = False) -> Iterator[Scene]:
     """The scenes of a transcript's entries, as the control API gives them; memory is bounded.
 
-    `wide` shows cells in full. Results of exchanges that overlap are kept apart.
+    What is a scene already stays where it is among them. `wide` shows cells in full. Results of exchanges
+    that overlap are kept apart.
     """
     tables: dict[int, _Table] = {}
+    # of what a connection does for itself it is shown what went wrong, and then what was asked too
+    asides: dict[int, str] = {}
     for entry in entries:
+        if isinstance(entry, Scene):
+            yield entry
+            continue
         at, exchange = int(entry.get("at") or 0), int(entry.get("exchange") or 0)
         match entry.get("type"):
+            case "asked" if entry.get("aside"):
+                if len(asides) >= ASIDES_MOST:
+                    del asides[next(iter(asides))]
+                asides[exchange] = _plain(entry)
+                continue
+            case "output" if exchange in asides:
+                continue
+            case "frame":
+                # what it says comes as output too
+                continue
             case "columns":
                 tables[exchange] = _Table([str(one.get("name")) for one in entry["columns"]], wide)
                 continue
@@ -40,6 +62,12 @@ def scenes(entries: Iterable[Mapping[str, Any]], *, wide: bool = False) -> Itera
             case "done":
                 ended = tables.pop(exchange, None)
                 text = (ended.rest() if ended else "") + _done(entry)
+                begun = asides.pop(exchange, "")
+                if begun:
+                    text = "" if entry.get("outcome") == "ok" else begun + text
+            case "message" if exchange in asides:
+                # the exchange stays an aside, whose text is not told twice
+                text, asides[exchange] = asides[exchange] + _plain(entry), ""
             case _:
                 text = _plain(entry)
         if text:
@@ -61,9 +89,7 @@ def _plain(entry: Mapping[str, Any]) -> str:
     stamp = clock(entry.get("at") or 0)
     match entry.get("type"):
         case "asked":
-            if entry.get("aside"):
-                return ""
-            head, *more = lines_of(str(entry.get("text") or entry.get("verb") or ""))
+            head, *more = lines_of(asked(entry.get("verb"), entry.get("text")))
             values = [
                 f"  ${number} = {'NULL' if one.get('text') is None else visible(str(one['text']))}"
                 f"  ({visible(str(one.get('type') or '?'))})"
@@ -76,6 +102,11 @@ def _plain(entry: Mapping[str, Any]) -> str:
             left = len(lines) - OUTPUT_LINES
             shown = lines[:OUTPUT_LINES] + ([f"… {left} more lines"] if left > 0 else [])
             return _joined(f"  {visible(str(entry.get('stream')))}| {line}" for line in shown)
+        case "terminal":
+            size = f"{entry.get('columns')}x{entry.get('rows')}"
+            return _joined(
+                [f"{stamp}  -- terminal: {visible(size)} {visible(str(entry.get('kind') or ''))}".rstrip()]
+            )
         case "message":
             level, code = visible(str(entry.get("level"))), visible(str(entry.get("code") or ""))
             head, *more = lines_of(str(entry.get("text") or ""))

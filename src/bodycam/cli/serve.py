@@ -1,5 +1,6 @@
 """`bodycam serve`: the gateway itself."""
 
+import gc
 from pathlib import Path
 
 from bodycam.archive.keys import KeysUnusable
@@ -10,7 +11,11 @@ from bodycam.policy.detectors.secrets import RulesUnreadable
 
 def command(settings: Settings = "bodycam.yaml") -> None:
     """Run the gateway until SIGTERM; SIGHUP takes a changed settings file over."""
+    gc.disable()
     from bodycam.app.supervisor import serve  # the whole gateway is loaded only where it is wanted
+
+    gc.freeze()
+    gc.enable()
 
     try:
         serve(Path(settings))

@@ -19,4 +19,5 @@ def command(as_json: Json = False, url: Url = None) -> None:
             for t in targets
         ],
         empty="there are no targets for you; `targets` and `access` in the settings give them",
+        sparse=("database", "labels"),
     )

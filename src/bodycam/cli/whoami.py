@@ -25,6 +25,7 @@ def command(as_json: Json = False, url: Url = None) -> None:
             "scopes": answer.get("scopes"),
             "by provider": answer.get("provider"),
             "signed in": when(answer.get("signed_in")),
+            "fresh": answer.get("fresh"),
             "token until": when(answer.get("expires")),
         }
     )

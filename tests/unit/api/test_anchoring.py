@@ -106,7 +106,8 @@ async def test_who_dies_in_between_puts_it_there_again(tmp_path: Path) -> None:
         stream.write(b'{"type":"led')  # and as if a line had been cut
     played.start()
     try:
-        await played.until(lambda: sizes(file) == [1, 1], "the same head again")
+        await played.until(lambda: played.anchoring.told.sent == 1, "the same head again")
+        assert sizes(file) == [1, 1]
         await played.crash()
         played.start()
         await asyncio.sleep(0.1)

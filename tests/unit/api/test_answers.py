@@ -1,8 +1,12 @@
+import asyncio
+import time
+
 import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from bodycam.api.metrics import METRICS
+from bodycam.api.workers import ALL_SECONDS
 from tests.unit.api.world import World
 
 
@@ -95,6 +99,39 @@ async def test_ready_only_when_sessions_can_be_recorded(world: World) -> None:
     assert await checks() == (503, good | {"journal": False})
     world.archivist.away = True
     assert (await checks())[1]["archivist"] is False
+
+
+async def test_ready_with_all_workers_or_after_a_while_with_some(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def workers() -> tuple[bool, str]:
+        (one,) = [
+            one for one in (await world.http.get("/readyz")).json()["checks"] if one["name"] == "workers"
+        ]
+        return one["ok"], one["detail"]
+
+    ours, now = world.context.workers, time.monotonic()
+    monkeypatch.setattr(ours, "expected", 2)
+    monkeypatch.setattr(ours, "_clock", lambda: now)
+    monkeypatch.setattr(ours, "_began", now)
+    assert await workers() == (False, "no worker is connected")
+    first = await world.worker(1, "aa")
+    assert await workers() == (False, "1 of 2 workers are connected")
+    # one that doesn't come keeps no gateway away
+    now += ALL_SECONDS
+    assert await workers() == (True, "1 of 2 workers are connected")
+    now -= ALL_SECONDS
+    second = await world.worker(2, "bb")
+    assert await workers() == (True, "")
+    # from then on one that is started again is not waited for
+    second.channel.close()
+    while len(ours.connected) > 1:
+        await asyncio.sleep(0.01)
+    assert await workers() == (True, "1 of 2 workers are connected")
+    first.channel.close()
+    while ours.connected:
+        await asyncio.sleep(0.01)
+    assert await workers() == (False, "no worker is connected")
 
 
 async def test_metrics_are_what_the_table_says(world: World) -> None:

@@ -79,7 +79,7 @@ async def decide(world: World, who: str, verdict: str, approval: str, reason: st
 
 
 async def entered(world: World, action: str, count: int = 1) -> list[tuple[str, str, str, dict[str, Any]]]:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while len(found := [one for one in world.archivist.entered if one[0] == action]) < count:
             await asyncio.sleep(0.01)
     return found

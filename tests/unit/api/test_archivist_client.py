@@ -67,7 +67,7 @@ async def calling(path: Path) -> AsyncIterator[ArchivistClient]:
 
 
 async def up(client: ArchivistClient, wanted: bool = True) -> None:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while client.connected is not wanted:
             await asyncio.sleep(0.01)
 
@@ -107,5 +107,5 @@ async def test_a_transcript_that_is_left_ends_at_the_archivist(world: World) -> 
         events = client.transcript("ses_a")
         assert [(await anext(events))[1] for _ in range(3)] == [1, 2, 3]
         await events.aclose()
-        await asyncio.wait_for(archivist.ended.wait(), 2)
+        await asyncio.wait_for(archivist.ended.wait(), 30)
         assert archivist.sent < 200

@@ -3,6 +3,7 @@
 import json
 import shutil
 import tempfile
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -42,6 +43,7 @@ class Played:
         self.claims: dict[str, Any] = {}
         self.fails: Exception | None = None
         self.asked: list[tuple[str, Any]] = []
+        self.ends_sessions = True
 
     async def keys(self, _provider: Provider) -> tuple[PublicKey, ...]:
         return read_keys(ISSUED.jwks())
@@ -53,7 +55,8 @@ class Played:
         if form is not None:
             return json.dumps({"id_token": ISSUED.token(**self.claims)}).encode()
         ends = {"authorization_endpoint": f"{ISSUER}/auth", "token_endpoint": f"{ISSUER}/token"}
-        return json.dumps({"issuer": ISSUER, **ends}).encode()
+        more = {"end_session_endpoint": f"{ISSUER}/bye"} if self.ends_sessions else {}
+        return json.dumps({"issuer": ISSUER, **ends, **more}).encode()
 
 
 @pytest.fixture
@@ -107,9 +110,61 @@ async def test_a_code_becomes_a_sign_in_with_a_verifier_that_never_left_sealed(
 
 
 async def test_a_fresh_one_is_asked_for_as_such(played: Played, browser: httpx.AsyncClient) -> None:
-    assert (await begin(browser, played, fresh="true"))["max_age"] == "60"
+    asked = await begin(browser, played, fresh="true")
+    assert (asked["max_age"], asked["prompt"]) == ("60", "login")
     # and with any bound the provider has to say when the person signed in
-    assert int((await begin(browser, played))["max_age"]) == 28800
+    asked = await begin(browser, played)
+    assert (asked["max_age"], "prompt" in asked) == ("28800", False)
+
+
+@pytest.mark.parametrize(("ago", "fresh"), [(3, True), (3600, False), (None, False)])
+async def test_the_page_says_whether_the_provider_did_ask_anew(
+    played: Played, browser: httpx.AsyncClient, ago: int | None, fresh: bool
+) -> None:
+    asked = await begin(browser, played, fresh="true")
+    played.claims["auth_time"] = None if ago is None else int(time.time()) - ago
+    answer = await browser.get("/sign-in/oidc/corp/callback", params={"code": "c", "state": asked["state"]})
+    await browser.get(answer.headers["location"])
+    page = (await browser.get("/sign-in")).text
+    assert ("not now: corp says that you signed in there too long ago, or not when" in page) is not fresh
+    assert (await browser.get("/v1/whoami")).json()["fresh"] is fresh
+
+
+async def signed_in(played: Played, browser: httpx.AsyncClient) -> None:
+    asked = await begin(browser, played)
+    answer = await browser.get("/sign-in/oidc/corp/callback", params={"code": "c", "state": asked["state"]})
+    await browser.get(answer.headers["location"])
+    assert (await browser.get("/v1/whoami")).status_code == 200
+
+
+OWN_PAGE = {"Origin": URL}
+
+
+async def test_a_sign_out_goes_on_to_the_provider_without_a_token_in_the_address(
+    played: Played, browser: httpx.AsyncClient
+) -> None:
+    await signed_in(played, browser)
+    left = await browser.post("/sign-out", headers=OWN_PAGE)
+    assert f'href="{ISSUER}/bye?client_id={CLIENT}"' in left.text, left.text
+    assert (await browser.get("/v1/whoami")).status_code == 401
+    await signed_in(played, browser)
+    said = await browser.delete("/v1/sign-ins/own", headers=OWN_PAGE)
+    assert said.json()["page"] == f"{ISSUER}/bye?client_id={CLIENT}"
+    assert (await browser.get("/v1/whoami")).status_code == 401
+
+
+@pytest.mark.parametrize("why", ["no such page", "away"])
+async def test_a_sign_out_is_one_here_whatever_the_provider_has(
+    world: World, played: Played, browser: httpx.AsyncClient, why: str
+) -> None:
+    played.ends_sessions = False
+    await signed_in(played, browser)
+    if why == "away":
+        played.fails = ProviderAway("it is on fire")
+        world.context.sign_ins.openid._found.clear()
+    left = await browser.post("/sign-out", headers=OWN_PAGE)
+    assert (left.status_code, "You are signed out here." in left.text) == (200, True)
+    assert (await browser.get("/v1/whoami")).status_code == 401
 
 
 async def test_each_bad_answer_is_refused_for_its_own_reason(

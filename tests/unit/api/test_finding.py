@@ -31,7 +31,7 @@ def index(world: World, session: str, *texts: str) -> list[int]:
                 run.key,
                 session,
             )
-            one.add((number, 2_000_000 + number, 1500, 3, 99, "$1 = 42", "", ""), 7)
+            one.add((number, 2_000_000 + number, 1500, 3, 99, "$1 = 42", "", "", ""), 7)
             bundles.append(one)
         return write(connection, bundles)
 
@@ -70,7 +70,7 @@ async def test_exchanges_come_in_order_and_hits_newest_first(world: World) -> No
 async def test_tail_tells_finished_exchanges(world: World) -> None:
     session = world.add_session((await world.start_run())["run"]["id"])
     watching = asyncio.create_task(world.call("dev", "GET", "/v1/tail", params={"session": session}))
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while not world.context.watchers:
             await asyncio.sleep(0.01)
     ids = index(world, session, "SELECT 1", "-- aside")

@@ -40,11 +40,21 @@ async def test_to_others_it_was_never_there(world: World) -> None:
 
 
 async def test_a_deleted_session_is_in_no_list(world: World) -> None:
-    run, session = await deleted(world)
+    run, _ = await deleted(world)
     kept = world.add_session(run)
     listed = (await world.call("ada", "GET", "/v1/sessions")).json()["sessions"]
     assert [one["id"] for one in listed] == [kept]
-    assert session not in (await world.call("ada", "GET", f"/v1/runs/{run}")).text
+    shown = (await world.call("ada", "GET", f"/v1/runs/{run}")).json()
+    assert [one["id"] for one in shown["sessions"]] == [kept]
+
+
+async def test_a_run_says_what_of_it_was_deleted_and_by_which_rule(world: World) -> None:
+    run, session = await deleted(world)
+    told = {"session": session, "rule": "short", "sealed": 1_767_225_599.999999, "deleted": 1_767_225_600.0}
+    for who in ("ada", "aud", "dev"):
+        assert (await world.call(who, "GET", f"/v1/runs/{run}")).json()["deleted"] == [told]
+    other = (await world.start_run())["run"]["id"]
+    assert (await world.call("ada", "GET", f"/v1/runs/{other}")).json()["deleted"] == []
 
 
 async def test_the_plan_is_the_archivists(world: World) -> None:

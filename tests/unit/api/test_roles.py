@@ -149,7 +149,7 @@ async def test_targets_and_agents_show_what_the_caller_can_use(world: World) -> 
 async def test_gateway_tells_a_starter_where_to_go(world: World) -> None:
     said = (await world.call("dev", "GET", "/v1/gateway", params={"agent": "billing-bot"})).json()
     assert said["listeners"] == {"postgres": {"host": "127.0.0.1", "port": 7432, "tls": False}}
-    assert (said["version"], said["ca_pem"]) == ("1.2.3", "PEM")
+    assert (said["version"], said["ca_pem"], said["interception_ca_pem"]) == ("1.2.3", "PEM", "OTHER")
     assert [one["name"] for one in said["targets"]] == ["orders"]
     refused = await world.call("dev", "GET", "/v1/gateway", params={"agent": "root-bot"})
     assert refused.status_code == 403

@@ -61,6 +61,29 @@ async def test_only_who_ends_somebody_elses_run_is_entered(world: World) -> None
     assert entry[1:] == ("ada@bodycam", others["run"]["id"], {"sessions": []})
 
 
+async def test_only_who_renews_somebody_elses_run_is_entered_and_before_it_lasts_longer(world: World) -> None:
+    run = (await world.start_run())["run"]
+
+    async def renewed(who: str, run: str) -> int:
+        answer = await world.call(who, "POST", f"/v1/runs/{run}/renew", json={"ttl": 7200})
+        return answer.status_code
+
+    assert await renewed("dev", run["id"]) == 200
+    assert [entry for entry in world.archivist.entered if entry[0] == "run-renewed"] == []
+    assert await renewed("ada", run["id"]) == 200
+    [entry] = [entry for entry in world.archivist.entered if entry[0] == "run-renewed"]
+    assert entry[1:3] == ("ada@bodycam", run["id"])
+    assert entry[3]["expires"] == pytest.approx(time.time() + 7200, abs=60)
+    world.archivist.away = True
+    assert (await renewed("ada", run["id"]), await renewed("dev", run["id"])) == (503, 200)
+    world.archivist.away = False
+    # nothing was done to what is over
+    over = (await world.start_run())["run"]["id"]
+    await world.call("dev", "POST", f"/v1/runs/{over}/end", json={"wait": 0})
+    assert await renewed("ada", over) == 409
+    assert len([entry for entry in world.archivist.entered if entry[0] == "run-renewed"]) == 1
+
+
 async def test_a_run_can_be_ended_while_the_archivist_is_away(world: World) -> None:
     started = await world.start_run()
     session = world.add_session(started["run"]["id"])

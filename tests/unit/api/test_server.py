@@ -22,7 +22,7 @@ async def started(world: World, stop: asyncio.Event, **more: object) -> tuple[Ho
         world.context, HostPort("127.0.0.1", 0), stop, sockets=world.folder, started=told.set_result, **more
     )  # type: ignore[arg-type]
     task = asyncio.create_task(serving)
-    await asyncio.wait({told, task}, timeout=5, return_when=asyncio.FIRST_COMPLETED)
+    await asyncio.wait({told, task}, timeout=30, return_when=asyncio.FIRST_COMPLETED)
     return told.result(), task
 
 
@@ -32,7 +32,7 @@ async def test_it_serves_until_told_to_stop(world: World) -> None:
     async with httpx.AsyncClient(base_url=f"http://{address}", trust_env=False) as client:
         assert (await client.get("/healthz")).json() == {"status": "alive", "version": "1.2.3"}
     stop.set()
-    await asyncio.wait_for(task, 10)
+    await asyncio.wait_for(task, 30)
 
 
 async def test_a_watcher_that_leaves_is_forgotten_and_one_that_stays_is_ended(world: World) -> None:
@@ -43,7 +43,7 @@ async def test_a_watcher_that_leaves_is_forgotten_and_one_that_stays_is_ended(wo
         async with client.stream("GET", "/v1/tail") as answer:
             assert json.loads(await anext(answer.aiter_lines()))["type"] == "alive"
             assert len(world.context.watchers) == 1
-        async with asyncio.timeout(3):
+        async with asyncio.timeout(30):
             while world.context.watchers:
                 await asyncio.sleep(0.02)
         async with client.stream("GET", "/v1/tail") as answer:
@@ -51,7 +51,7 @@ async def test_a_watcher_that_leaves_is_forgotten_and_one_that_stays_is_ended(wo
             await anext(lines)
             stop.set()
             assert [one async for one in lines] == []
-    await asyncio.wait_for(task, 10)
+    await asyncio.wait_for(task, 30)
     assert not world.context.watchers
 
 
@@ -72,7 +72,7 @@ async def test_it_speaks_tls_with_the_context_it_is_given(world: World, tmp_path
         assert (await client.get("/healthz")).status_code == 200
     assert len(asked_for) == 2
     stop.set()
-    await asyncio.wait_for(task, 10)
+    await asyncio.wait_for(task, 30)
 
 
 async def test_an_address_in_use_is_named(world: World) -> None:
@@ -81,7 +81,7 @@ async def test_an_address_in_use_is_named(world: World) -> None:
     with pytest.raises(OSError, match=str(address.port)):
         await serve(world.context, address, stop, sockets=world.folder)
     stop.set()
-    await asyncio.wait_for(task, 10)
+    await asyncio.wait_for(task, 30)
 
 
 async def test_a_part_that_fails_ends_the_process(world: World) -> None:
@@ -91,4 +91,4 @@ async def test_a_part_that_fails_ends_the_process(world: World) -> None:
 
     _, task = await started(world, asyncio.Event(), beside=(failing(),))
     with pytest.raises(RuntimeError, match="the line is broken"):
-        await asyncio.wait_for(task, 10)
+        await asyncio.wait_for(task, 30)

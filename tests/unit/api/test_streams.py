@@ -43,7 +43,7 @@ async def test_a_transcript_that_can_not_be_entered_is_not_shown(world: World) -
 async def test_tail_tells_what_arrives_for_those_who_may_see_it(world: World) -> None:
     mine, theirs = await world.start_run("dev"), await world.start_run("eve")
     watching = asyncio.create_task(world.call("dev", "GET", "/v1/tail"))
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while not world.context.watchers:
             await asyncio.sleep(0.01)
     own = world.add_session(mine["run"]["id"], "dev")

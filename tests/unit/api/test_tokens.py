@@ -32,10 +32,20 @@ identity:
       issuer: https://ci.example
       audience: [bodycam]
       workloads: [{{when: {{repository: acme/*}}, agent: billing-bot, groups: [devs]}}]
+    - name: refs
+      type: oidc
+      kind: workloads
+      issuer: https://refs.example
+      subject: repository
+      audience: [bodycam]
+      workloads:
+        - {{when: {{ref: main}}, agent: billing-bot, groups: [devs]}}
+        - {{when: {{ref: "*"}}, agent: root-bot, groups: [devs, admins]}}
 """
 )
 ISSUED = Issuer()
 CI = Issuer("https://ci.example", ISSUED.keys)
+REFS = Issuer("https://refs.example", ISSUED.keys)
 
 
 class Played:
@@ -91,11 +101,16 @@ async def test_whoami_says_what_a_token_proves_and_what_a_key_does(world: World)
     assert (await world.call("ann", "GET", "/v1/whoami")).json() == {
         "principal": "ann@corp", "kind": "human", "groups": ["admins", "devs"], "role": "admin",
         "roles": ["admin", "user"], "key": None, "provider": "corp", "expires": now + 60, "signed_in": now - 3,
-        "sign_in": None, "scopes": None,
+        "fresh": True, "sign_in": None, "scopes": None,
     }  # fmt: skip
     said = (await world.call("dev", "GET", "/v1/whoami")).json()
     assert (said["principal"], said["kind"], said["provider"]) == ("dev@bodycam", "service", None)
     assert said["key"].startswith("key_")
+    # of keys it is not asked, and whose sign-in was long ago, or at no time, is told so
+    assert said["fresh"] is True
+    for signed_in in (now - 3600, now + 3000, None):
+        world.keys["ann"] = ISSUED.token(auth_time=signed_in)
+        assert (await world.call("ann", "GET", "/v1/whoami")).json()["fresh"] is False
 
 
 async def test_the_providers_of_people_are_told_to_anybody(world: World) -> None:
@@ -228,6 +243,40 @@ async def test_nobody_approves_what_their_own_token_started(world: World) -> Non
     )
 
 
+async def test_where_a_key_is_no_sign_in_people_need_one_and_services_do_not(world: World) -> None:
+    for name, groups in (("hal", ["admins", "dba"]), ("eva", ["auditors"])):
+        made = {"name": name, "groups": groups, "kind": "human" if name == "hal" else "service"}
+        await world.call("ada", "POST", "/v1/service-accounts", json=made)
+        issued = await world.call("ada", "POST", f"/v1/service-accounts/{name}/keys")
+        world.keys[name] = issued.json()["key"]
+    run = (await world.start_run("dev"))["run"]["id"]
+    session = world.add_session(run, "dev")
+    world.archivist.events[session] = []
+    approval = world.add_approval(run, session)
+    acts = (
+        ("GET", f"/v1/sessions/{session}/transcript"),
+        ("POST", "/v1/service-accounts/dev/keys"),
+        ("POST", f"/v1/approvals/{approval}/approve"),
+    )
+    strict = WITH_PROVIDERS.replace("identity:", "identity:\n  api_keys: {instead_of_sign_in: false}")
+    await world.context.adopt(parse(strict, file="x", folder=world.folder))
+    for method, path in acts:
+        assert error(await world.call("hal", method, path)) == (403, "sign-in-needed")
+    assert (await world.call("hal", "GET", "/v1/whoami")).json()["fresh"] is False
+    assert (await world.call("hal", "GET", "/v1/sessions")).status_code == 200
+    assert (await world.call("eva", *acts[0])).status_code == 200
+    world.keys["ann"] = ISSUED.token(groups=["dba", "admins"])
+    for method, path in acts:
+        assert (await world.call("ann", method, path)).status_code in (200, 201)
+    # on the day on which the provider is away
+    glass = strict.replace("identity:", "identity:\n  break_glass: {enabled: true, account: hal}")
+    await world.context.adopt(parse(glass, file="x", folder=world.folder))
+    answer = await world.call("hal", *acts[0], headers={"Bodycam-Reason": "INC-1"})
+    assert answer.status_code == 200
+    await world.context.adopt(parse(WITH_PROVIDERS, file="x", folder=world.folder))
+    assert (await world.call("hal", *acts[0])).status_code == 200
+
+
 async def test_a_workload_starts_runs_as_a_service_and_decides_on_nothing(world: World) -> None:
     world.keys["job"] = CI.token(aud="bodycam", sub="repo:acme/shop", repository="acme/shop", auth_time=None)
     run = (await world.start_run("job"))["run"]
@@ -235,6 +284,32 @@ async def test_a_workload_starts_runs_as_a_service_and_decides_on_nothing(world:
     assert (await world.call("job", "GET", "/v1/whoami")).json()["kind"] == "service"
     other = await world.call("job", "POST", "/v1/runs", json={"agent": "other-bot"})
     assert error(other) == (403, "may-not-start")
+
+
+async def test_a_workload_has_no_hand_in_another_agents_runs_though_its_name_is_on_them(world: World) -> None:
+    def job(ref: str) -> str:
+        return REFS.token(aud="bodycam", repository="acme/shop", ref=ref, auth_time=None)
+
+    world.keys |= {"main": job("main"), "branch": job("try")}
+    run = (await world.start_run("main"))["run"]
+    assert run["principal"] == "acme/shop@refs"
+    session = world.add_session(run["id"], "acme/shop@refs")
+    calls: tuple[tuple[str, str, Any], ...] = (
+        ("POST", "/v1/runs", {"agent": "billing-bot"}),
+        ("POST", f"/v1/runs/{run['id']}/renew", {}),
+        ("POST", f"/v1/runs/{run['id']}/end", {"exit_code": 0, "wait": 0}),
+        ("POST", f"/v1/runs/{run['id']}/revoke", {}),
+        ("POST", f"/v1/sessions/{session}/kill", {}),
+        ("GET", "/v1/gateway?agent=billing-bot", None),
+    )
+    for method, path, body in calls:
+        answer = await world.call("branch", method, path, json=body)
+        assert error(answer) == (403, "may-not-start"), path
+        assert "root-bot" in answer.json()["error"]["message"]
+    agents = (await world.call("branch", "GET", "/v1/agents")).json()["agents"]
+    assert {one["name"] for one in agents if one["may_start"]} == {"root-bot"}
+    assert (await world.call("main", "POST", f"/v1/runs/{run['id']}/renew", json={})).status_code == 200
+    assert (await world.call("branch", "POST", "/v1/runs", json={"agent": "root-bot"})).status_code == 201
 
 
 async def test_a_reload_takes_a_provider_away(world: World) -> None:

@@ -27,11 +27,13 @@ from bodycam.model.transcript import (
     Columns,
     Done,
     Entry,
+    Frame,
     Message,
     Noted,
     Output,
     Rows,
     Shown,
+    Terminal,
 )
 from bodycam.policy.access import Role
 from bodycam.policy.sql.literals import without_literals
@@ -177,6 +179,24 @@ async def test_a_deleted_recording_was_never_there_for_a_reviewer(reviewed: Worl
         note(connection, [DeletionRecord(gone, run, "short", 1, 2, "x.bcr")])
     assert (await reviewed.call("dev", "GET", f"/v1/sessions/{gone}")).status_code == 410
     assert (await reviewed.call("eve", "GET", f"/v1/sessions/{gone}")).status_code == 404
+    told = {
+        who: (await reviewed.call(who, "GET", f"/v1/runs/{run}")).json()["deleted"] for who in ("dev", "eve")
+    }
+    assert ([one["session"] for one in told["dev"]], told["eve"]) == ([gone], [])
+
+
+async def test_the_groups_of_who_started_a_run_decide_in_list_and_replay(world: World) -> None:
+    devs, others = (
+        GRANT.replace('recording.target.labels.env == "prod"', f'"{one}" in recording.principal.groups')
+        for one in ("devs", "nobodys")
+    )
+    run = (await world.start_run())["run"]["id"]
+    session = session_of(world, run)
+    for grant, seen in ((devs, [session]), (others, [])):
+        await adopt(world, REVIEWED.replace(GRANT, grant))
+        assert await listed(world, "eve") == seen
+        answer = await world.call("eve", "GET", f"/v1/sessions/{session}")
+        assert answer.status_code == (200 if seen else 404)
 
 
 async def test_beyond_the_bound_recordings_are_hidden(
@@ -207,6 +227,8 @@ async def test_a_provenance_that_comes_late_is_seen_too(reviewed: World) -> None
                 "agent": "bot",
                 "target": "orders",
                 "protocol": "postgres",
+                "groups": [],
+                "groups_hash": "",
             }
             connection.execute(insert(provenances).values(**row))
         assert await told() == right
@@ -244,7 +266,7 @@ async def test_a_watcher_whose_grant_is_taken_sees_nothing_more(
     run = (await reviewed.start_run())["run"]["id"]
     first = session_of(reviewed, run)
     watching = asyncio.create_task(reviewed.call("eve", "GET", "/v1/tail"))
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while not reviewed.context.watchers:
             await asyncio.sleep(0.01)
     with writing(reviewed.context.catalog) as connection:
@@ -314,6 +336,8 @@ BODIES: dict[type, tuple[Body, Body | None]] = {
     Columns: (Columns((Column("name", "text"),)), Columns((Column("name", "text"),))),
     Rows: (Rows((("v", None),)), None),
     Output: (Output("stdout", "v"), None),
+    Terminal: (Terminal("xterm v", 80, 24), Terminal("", 80, 24)),
+    Frame: (Frame("v", input=True), None),
     Message: (Message("error", "22P02", "v", "v", "v"), Message("error", "22P02", "[hidden]")),
     Done: (Done("ok", "SELECT 1", 1, 10), Done("ok", "SELECT 1", 1, 10)),
     Noted: (Noted("parameter", "v"), Noted("parameter", "")),

@@ -234,7 +234,7 @@ async def test_closing_gives_up_what_is_under_way() -> None:
     with receiver([500] * 99) as hook:
         one = notifier(hook.url, first=60.0, longest=60.0)
         one.tell(APPROVAL, "")
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while not hook.received:
                 await asyncio.sleep(0.01)
         await one.close()

@@ -2,12 +2,20 @@
 
 import asyncio
 import time
+from datetime import timedelta
+from typing import Any
 
 import pytest
+from cryptography import x509
 
+from bodycam.api.leaves import Leaves
+from bodycam.gateway.control import ControlLine, NoLeaf
 from bodycam.net.authority import Authority, request
 from bodycam.net.channel import RemoteError, connect
+from bodycam.session.link import HostKey, NoHostKey
 from tests.unit.api.world import PlayedWorker, World
+
+CSR = request("a worker").csr_pem.decode()
 
 
 async def test_a_revocation_reaches_every_worker_within_two_seconds(world: World) -> None:
@@ -88,7 +96,7 @@ async def test_a_cancel_with_a_key_of_nobodys_is_counted_once(world: World, othe
     for number in range(others):
         await world.worker(number + 1, f"{number + 1:02x}")
     here.channel.tell("cancel", {"key": b"nobody's"})
-    async with asyncio.timeout(2):
+    async with asyncio.timeout(30):
         while not world.context.workers.unknown_cancels:
             await asyncio.sleep(0.01)
     assert world.context.workers.unknown_cancels == 1
@@ -107,7 +115,7 @@ async def test_a_worker_that_does_not_answer_to_a_cancel_makes_nobody_suspect(wo
 
     gone.channel._handler = silent
     here.channel.tell("cancel", {"key": b"somebody's"})
-    async with asyncio.timeout(2):
+    async with asyncio.timeout(30):
         await hearing.wait()
     await asyncio.sleep(0.1)
     assert world.context.workers.unknown_cancels == 0
@@ -140,6 +148,92 @@ async def test_the_workers_certificate_is_signed(world: World) -> None:
     assert (await channel.call("hello", hello))["certificate"].count("BEGIN CERTIFICATE") == 2
 
 
+async def test_a_leaf_is_signed_for_one_host_of_whatever_request(world: World) -> None:
+    authority = Authority.create("interception")
+    world.context.workers._leaves = Leaves(authority)
+    worker = await world.worker()
+    csr = request("not-this.example").csr_pem.decode()
+    for host, name in (("API.example.", x509.DNSName("api.example")), ("a" * 60 + ".example", None)):
+        chain = (await worker.channel.call("leaf", {"host": host, "csr": csr}))["chain"]
+        leaf, issuer = x509.load_pem_x509_certificates(chain.encode())
+        names = leaf.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+        assert list(names) == [name or x509.DNSName(host)]
+        assert leaf.subject.rfc4514_string() == f"CN={host.lower().removesuffix('.')[:64]}"
+        assert leaf.not_valid_after_utc - leaf.not_valid_before_utc < timedelta(days=1, minutes=6)
+        assert issuer == authority.certificate
+        leaf.verify_directly_issued_by(authority.certificate)
+
+
+@pytest.mark.parametrize(
+    ("host", "csr", "code"),
+    [
+        ("*.example", CSR, "bad-host"),
+        ("", CSR, "bad-host"),
+        ("a" * 300, CSR, "bad-host"),
+        ("fe80::1%eth0", CSR, "bad-host"),
+        ("a.example", "", "bad-request"),
+        ("a.example", CSR + " " * 5000, "bad-request"),
+        ("a.example", CSR.replace("M", "N", 1), "bad-request"),
+    ],
+)
+async def test_what_is_no_host_or_no_request_is_not_signed(
+    world: World, host: str, csr: str, code: str
+) -> None:
+    world.context.workers._leaves = Leaves(Authority.create("interception"))
+    worker = await world.worker()
+    with pytest.raises(RemoteError) as caught:
+        await worker.channel.call("leaf", {"host": host, "csr": csr})
+    assert caught.value.code == code
+
+
+async def test_a_gateway_that_intercepts_nothing_signs_nothing(world: World) -> None:
+    worker = await world.worker()
+    with pytest.raises(RemoteError) as caught:
+        await worker.channel.call("leaf", {"host": "a.example", "csr": CSR})
+    assert caught.value.code == "unknown-verb"
+
+
+async def test_a_worker_s_line_carries_a_leaf_or_why_there_is_none(world: World) -> None:
+    line = ControlLine(world.folder / "control.sock", PlayedOrders())  # type: ignore[arg-type]
+    with pytest.raises(NoLeaf, match="starting again"):
+        await line.leaf("a.example", CSR)
+    world.context.workers._leaves = Leaves(Authority.create("interception"))
+    running = asyncio.create_task(line.run())
+    try:
+        async with asyncio.timeout(30):
+            await line.connected.wait()
+        assert (await line.leaf("a.example", CSR)).count("BEGIN CERTIFICATE") == 2
+        with pytest.raises(NoLeaf, match="neither a host's name nor an address"):
+            await line.leaf("*.example", CSR)
+    finally:
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+
+
+async def test_a_worker_s_line_carries_the_host_key_or_why_there_is_none(world: World) -> None:
+    line = ControlLine(world.folder / "control.sock", PlayedOrders())  # type: ignore[arg-type]
+    assert await line.host_key() == NoHostKey("the gateway's control process is starting again")
+    running = asyncio.create_task(line.run())
+    try:
+        async with asyncio.timeout(5):
+            await line.connected.wait()
+        assert await line.host_key() == NoHostKey("the gateway's control process gives no host key")
+        world.context.workers._host_key = b"the text of a key file"
+        assert await line.host_key() == HostKey(b"the text of a key file")
+    finally:
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+
+
+class PlayedOrders:
+    """A worker that says who it is, and does nothing."""
+
+    def hello(self) -> dict[str, Any]:
+        return {"worker": 0, "incarnation": "aa", "pid": 1, "sessions": [], "csr": None}
+
+    def welcomed(self, answer: object) -> None: ...
+
+
 async def test_who_said_no_hello_is_not_answered(world: World) -> None:
     played = PlayedWorker()
     channel = await connect(world.folder / "control.sock", played.hear)
@@ -153,7 +247,7 @@ async def test_a_lost_worker_has_no_sessions_left(world: World) -> None:
     worker = await world.worker()
     session = (await worker.log_in(started["credential"]["secret"]))["grant"]["session"]
     worker.channel.close()
-    async with asyncio.timeout(2):
+    async with asyncio.timeout(30):
         while world.context.workers.connected:
             await asyncio.sleep(0.01)
     assert not world.context.workers.is_open(session)
@@ -187,7 +281,7 @@ async def test_what_a_run_used_at_a_worker_that_died_stays_counted(world: World)
     assert await other.told("used") == {run: [5, 100, 3]}
     one.channel.close()
     third = await world.worker(3, "03")
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while len(world.context.workers.connected) > 2:
             await asyncio.sleep(0.01)
     assert "grant" in await third.log_in(started["credential"]["secret"])

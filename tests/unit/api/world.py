@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,13 +20,13 @@ from bodycam.api.looks import Looks
 from bodycam.api.settings_in_use import SettingsInUse
 from bodycam.api.sights import Sights
 from bodycam.api.sign_in_desk import SignInDesk
+from bodycam.api.span_export import SpanExport
 from bodycam.api.trail import Trail
 from bodycam.api.webhooks import Notifier, Patience
 from bodycam.api.workers import Workers
 from bodycam.catalog import accounts as catalog_accounts
 from bodycam.catalog.approvals import Asking, ask
 from bodycam.catalog.engine import make_engine, writing
-from bodycam.catalog.schema import migrate
 from bodycam.catalog.sessions import Opening, open_session
 from bodycam.config import parse
 from bodycam.identity import api_keys
@@ -38,11 +38,15 @@ from bodycam.identity.saml.providers import SamlProviders
 from bodycam.identity.saml.providers import Source as MetadataSource
 from bodycam.model.event import Event, Kind
 from bodycam.model.ids import APPROVAL, SERVICE_ACCOUNT, SESSION, new_id
+from bodycam.model.operation import Fact
 from bodycam.model.transcript import Asked, Entry, Noted
 from bodycam.net.channel import Channel, connect
 from bodycam.policy.sql.literals import without_literals
+from bodycam.registry import WORDINGS
 from bodycam.session.admission import Admission
 from bodycam.session.token_runs import TokenRuns
+from bodycam.targets.dials import Dials
+from tests.catalogs import migrated
 
 SETTINGS = """
 listen: {postgres: 127.0.0.1:7432}
@@ -165,6 +169,15 @@ class PlainTranscript:
     def reader(self) -> PlainReader:
         return PlainReader()
 
+    def trace(self, text: str, facts: Mapping[str, Any]) -> None:
+        return None
+
+    def kept(self, facts: Mapping[str, Any], tag: str | None) -> Mapping[str, Fact]:
+        return {}
+
+    def shape(self, text: str) -> None:
+        return None
+
 
 @dataclass
 class World:
@@ -248,7 +261,7 @@ class PlayedWorker:
         self.orders.put_nowait((verb, body))
         return {"found": body["key"] in self.cancel_keys} if verb == "cancel" else None
 
-    async def told(self, verb: str, seconds: float = 2.0) -> Any:
+    async def told(self, verb: str, seconds: float = 30) -> Any:
         async with asyncio.timeout(seconds):
             while True:
                 heard, body = await self.orders.get()
@@ -295,12 +308,12 @@ async def living(
 ) -> AsyncIterator[World]:
     """A world in `folder` (short, for the socket's path) until the block ends."""
     engine = make_engine(f"sqlite:///{folder / 'catalog.db'}")
-    await asyncio.to_thread(migrate, engine)
+    await asyncio.to_thread(migrated, engine)
     tree = parse(settings, file="bodycam.yaml", folder=folder)
     store, archivist = CatalogStore(engine), PlayedArchivist()
     providers = Providers(tree, source=source)
     tokens = TokenRuns(providers, store, bytes(32))
-    admission = Admission(tree, store, [RunProver(store)], bytes(32), tokens=tokens)
+    admission = Admission(tree, store, [RunProver(store)], bytes(32), resolver=Dials().resolve, tokens=tokens)
     in_use, trail = SettingsInUse(tree), Trail(engine, archivist)
     notifier = Notifier(in_use, patience=Patience(attempt=5.0, first=0.01, longest=0.05, attempts=3))
     approvals = ApprovalDesk(engine, store, admission.sessions, in_use, trail, notifier)
@@ -318,6 +331,7 @@ async def living(
             engine, in_use, folder / "audit-sinks", "1.2.3", interval=0.02, first_pause=0.05
         ),
         anchoring=Anchoring(archivist, in_use, folder / "anchors", interval=0.02, first_pause=0.05),
+        span_export=SpanExport(engine, in_use, WORDINGS, "1.2.3", interval=0.02, first_pause=0.05),
         keys=store,
         providers=providers,
         sign_ins=SignInDesk(engine, in_use, trail, Flows(bytes(32)), SamlProviders(tree, source=metadata)),
@@ -325,6 +339,7 @@ async def living(
         literals={"postgres": without_literals},
         version="1.2.3",
         ca_pem="PEM",
+        interception_ca_pem="OTHER",
     )
     await context.workers.start(folder / "control.sock")
     transport = httpx.ASGITransport(create_app(context), raise_app_exceptions=False)

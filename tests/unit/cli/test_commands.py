@@ -100,7 +100,12 @@ A_LEAK = {
 def control(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeControl]:
     routes = {
         "GET /v1/runs": {"runs": [A_RUN], "next": None},
-        f"GET /v1/runs/{RUN}": {"run": A_RUN, "sessions": [A_SESSION], "next": None},
+        f"GET /v1/runs/{RUN}": {
+            "run": A_RUN,
+            "sessions": [A_SESSION],
+            "deleted": [{"session": "ses_gone", "rule": "short", "sealed": 1.0, "deleted": 2.0}],
+            "next": None,
+        },
         "GET /v1/sessions": {"sessions": [A_SESSION], "next": None},
         f"GET /v1/sessions/{SESSION}": {"session": A_SESSION},
         f"GET /v1/sessions/{SESSION}/transcript": TRANSCRIPT,
@@ -144,6 +149,7 @@ def bodycam(*arguments: str) -> int:
     [
         (["runs", "list"], RUN),
         (["runs", "show", RUN], SESSION),
+        (["runs", "show", RUN], "ses_gone  short"),
         (["sessions"], SESSION),
         (["show", RUN], "no such table"),
         (["show", SESSION], "SELECT 0"),

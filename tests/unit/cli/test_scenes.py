@@ -9,7 +9,7 @@ def entry(type_: str, at: int = 0, exchange: int = 1, **fields: Any) -> dict[str
 
 def asked(text: str, at: int = 0, exchange: int = 1, **more: Any) -> dict[str, Any]:
     return entry(
-        "asked", at, exchange, verb="query", text=text, **({"parameters": [], "aside": False} | more)
+        "asked", at, exchange, text=text, **({"verb": "query", "parameters": [], "aside": False} | more)
     )
 
 
@@ -113,3 +113,24 @@ def test_a_transcript_that_breaks_off_shows_what_came() -> None:
 def test_the_clock() -> None:
     assert clock(61_002_000) == "01:01.002"
     assert clock(3_600_000_000) == "1:00:00.000"
+
+
+def test_of_a_connections_own_doings_only_what_went_wrong_is_shown() -> None:
+    tunnel = {"verb": "connect", "aside": True}
+    entries = [
+        asked("there:443", **tunnel),
+        entry("output", stream="response head", text="HTTP/1.1 200"),
+        done(tag="200"),
+        asked("elsewhere:443", exchange=2, **tunnel),
+        entry("output", exchange=2, stream="response head", text="HTTP/1.1 403"),
+        entry("message", exchange=2, level="error", code="403", text="no", detail="", hint=""),
+        done(exchange=2, tag="403", outcome="denied"),
+    ]
+    assert "".join(one.text for one in scenes(entries)) == (
+        "00:00.000  #2  elsewhere:443\n  error 403: no\n  → 403  denied\n"
+    )
+
+
+def test_a_clients_own_verb_stands_before_what_it_asked_for() -> None:
+    [scene] = scenes([asked("https://there/a", verb="DELETE")])
+    assert scene.text == "00:00.000  #1  DELETE https://there/a\n"

@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -14,18 +14,22 @@ from typing import Any
 import httpx
 
 from bodycam.cli.demo.database import DATABASE, USER, Database, free_port
+from bodycam.cli.demo.host import Host
+from bodycam.cli.demo.web import Web
 from bodycam.cli.failure import Failure
 
 AGENT = "shop-analyst"
 TARGET = "shop"
+PACKING = "packing"
 APPROVERS = "shop-owners"
 START_SECONDS = 60.0
 STOP_SECONDS = 40.0
+_MODEL_KEY = "MODEL_KEY"
 _PASSWORD = "SHOP_PASSWORD"  # noqa: S105 - the name of a variable
 
 # all of it is on loopback, and the embedded server's psql is built without TLS
 _SETTINGS = """\
-listen: {{postgres: "127.0.0.1:{port}", control: "127.0.0.1:{control}"}}
+listen: {{postgres: "127.0.0.1:{port}", http: "127.0.0.1:{http}",{ssh_listen} control: "127.0.0.1:{control}"}}
 tls: {{enabled: false}}
 keys: ./keys
 storage: {{data: ./data}}
@@ -38,7 +42,19 @@ targets:
     password: {{env: {password}}}
     database: {name}
     labels: {{env: demo}}
-agents:
+  model:
+    protocol: http
+    address: "127.0.0.1:{model}"
+    tls: {{sslmode: disable}}
+    headers: {{Authorization: {{prefix: "Bearer ", env: {model_key}}}}}
+    allow: [{{methods: [POST], paths: [/v1/chat/completions]}}]
+    labels: {{env: demo}}
+  warehouse:
+    protocol: http
+    address: "127.0.0.1:{warehouse}"
+    tls: {{sslmode: disable}}
+    labels: {{env: demo}}
+{ssh_target}agents:
   {agent}: {{owner: demo, may_start: {{groups: [admins]}}}}
 access:
   - {{agents: [{agent}], targets: {{labels: {{env: demo}}}}}}
@@ -51,23 +67,38 @@ rules:
     by: [{approvers}]
     wait: 60s
 masking:
-  - {{detect: [secrets, pii]}}
+  - {{detect: [secrets, pii.card, pii.email]}}
 roles:
   admin: {{groups: [admins]}}
+"""
+
+_PACKING = """\
+  {name}:
+    protocol: ssh
+    address: "127.0.0.1:{port}"
+    user: {user}
+    private_key: {{file: "{key}"}}
+    host_keys: ["{host_key}"]
+    labels: {{env: demo}}
 """
 
 
 class Gateway:
     """A gateway in a folder, and the `bodycam` commands that go to it."""
 
-    def __init__(self, folder: Path, database: Database) -> None:
-        self.folder, self._database = folder, database
+    def __init__(self, folder: Path, database: Database, web: Web, host: Host | None) -> None:
+        """`host` is the machine behind the target of SSH, where there is one."""
+        self.folder, self._database, self._web = folder, database, web
         self.settings = folder / "bodycam.yaml"
         self.port, self._control = free_port(), free_port()
         self.url = f"http://127.0.0.1:{self._control}"
         self.settings.write_text(
             _SETTINGS.format(
                 port=self.port,
+                http=free_port(),
+                model=web.model_port,
+                model_key=_MODEL_KEY,
+                warehouse=web.warehouse_port,
                 control=self._control,
                 target=TARGET,
                 database=database.port,
@@ -76,6 +107,8 @@ class Gateway:
                 name=DATABASE,
                 agent=AGENT,
                 approvers=APPROVERS,
+                ssh_listen="" if host is None else f' ssh: "127.0.0.1:{free_port()}",',
+                ssh_target="" if host is None else _packing(host),
             ),
             encoding="utf-8",
         )
@@ -94,7 +127,7 @@ class Gateway:
     def command(
         self,
         *arguments: str,
-        path: str | None = None,
+        environment: Mapping[str, str] | None = None,
         capture: bool = True,
         check: bool = True,
         seconds: float = 120,
@@ -108,7 +141,7 @@ class Gateway:
         environ = {
             name: value for name, value in os.environ.items() if not name.startswith(("BODYCAM_", "PG"))
         }
-        environ |= self.variables | ({"PATH": path} if path else {})
+        environ |= {**self.variables, **(environment or {})}
         if key:
             # somebody else than the admin, whose key lies in a file
             del environ["BODYCAM_KEY_FILE"]
@@ -154,7 +187,7 @@ class Gateway:
             process = subprocess.Popen(
                 [sys.executable, "-m", "bodycam", "serve", "--settings", str(self.settings)],
                 cwd=self.folder,
-                env={**os.environ, _PASSWORD: self._database.password},
+                env={**os.environ, _PASSWORD: self._database.password, _MODEL_KEY: self._web.model_key},
                 stdin=subprocess.DEVNULL,
                 stdout=file,
                 stderr=file,
@@ -180,6 +213,12 @@ class Gateway:
         tail = log.read_text(encoding="utf-8", errors="replace")[-2000:]
         why = "ended" if process.poll() is not None else f"was not ready within {START_SECONDS:g} s"
         raise Failure(f"the gateway {why}; the end of its log:\n{tail}")
+
+
+def _packing(host: Host) -> str:
+    return _PACKING.format(
+        name=PACKING, port=host.port, user=json.dumps(host.user), key=host.key, host_key=host.host_key
+    )
 
 
 def _stop(process: subprocess.Popen[bytes]) -> None:

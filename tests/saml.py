@@ -197,8 +197,9 @@ def encrypted(
     method: str = "xenc11:aes256-gcm",
     transport: str = "rsa-oaep-mgf1p",
     alter: Callable[[bytes], bytes] = bytes,
+    element: str = "EncryptedAssertion",
 ) -> str:
-    """An assertion, encrypted to a key."""
+    """An assertion, or what another element has encrypted, to a key."""
     prefix, _, local = method.partition(":")
     size = {"128": 16, "192": 24, "256": 32}[local[3:6]]
     secret, plain = os.urandom(size), inside.encode()
@@ -216,13 +217,13 @@ def encrypted(
         else public.encrypt(secret, padding.OAEP(padding.MGF1(hashes.SHA1()), hashes.SHA1(), None))
     )
     return (
-        f'<saml:EncryptedAssertion xmlns:saml="{NS["saml"]}"><xenc:EncryptedData xmlns:xenc="{NS["xenc"]}" '
+        f'<saml:{element} xmlns:saml="{NS["saml"]}"><xenc:EncryptedData xmlns:xenc="{NS["xenc"]}" '
         f'Type="{NS["xenc"]}Element"><xenc:EncryptionMethod Algorithm="{NS[prefix]}{local}"/>'
         f'<ds:KeyInfo xmlns:ds="{NS["ds"]}"><xenc:EncryptedKey><xenc:EncryptionMethod '
         f'Algorithm="{NS["xenc"]}{transport}"/><xenc:CipherData><xenc:CipherValue>{_text(wrapped)}'
         "</xenc:CipherValue></xenc:CipherData></xenc:EncryptedKey></ds:KeyInfo><xenc:CipherData>"
         f"<xenc:CipherValue>{_text(alter(value))}</xenc:CipherValue></xenc:CipherData></xenc:EncryptedData>"
-        "</saml:EncryptedAssertion>"
+        f"</saml:{element}>"
     )
 
 

@@ -7,6 +7,7 @@ ended by its own process id.
 import atexit
 import contextlib
 import functools
+import io
 import json
 import os
 import pwd
@@ -26,6 +27,7 @@ from typing import Any
 import httpx
 import yaml
 
+from bodycam.cli import init
 from bodycam.net.authority import Authority, Usage, request
 
 PASSWORD = "target-password-0815"
@@ -245,7 +247,13 @@ class Gateway:
             merged = settings.get(name)
             settings[name] = {**merged, **value} if isinstance(merged, dict) else value
         (self.folder / "bodycam.yaml").write_text(yaml.safe_dump(settings))
-        self.bodycam("init", check=True)
+        if "storage" in self._settings:
+            # what asks a command for keys, or the environment for a password, is the program's
+            self.bodycam("init", check=True)
+        else:
+            # the same without a second interpreter, which would load for a second what is loaded here
+            with contextlib.redirect_stderr(io.StringIO()):
+                init.command(str(self.folder / "bodycam.yaml"))
 
     def start(self, **environment: str) -> None:
         """Start the gateway and wait until it is ready."""
@@ -259,7 +267,12 @@ class Gateway:
                 stdout=log,
                 stderr=log,
             )
-        self.wait_ready()
+        try:
+            self.wait_ready()
+        except BaseException:
+            # one that does not become ready is a process as well
+            self.stop()
+            raise
         self._keep_detectors()
 
     def _take_detectors(self) -> None:
@@ -278,14 +291,16 @@ class Gateway:
             if file.name != "fingerprints.key" and not (kept / file.name).exists():
                 shutil.copyfile(file, kept / file.name)
 
-    def wait_ready(self, timeout: float = 45) -> None:
+    def wait_ready(self, timeout: float = 90) -> None:
         """Wait until /readyz says so."""
         deadline = time.monotonic() + timeout
         while time.monotonic() < deadline:
             assert self._process is not None
             if self._process.poll() is not None:
                 break
-            with contextlib.suppress(httpx.HTTPError):
+            with contextlib.suppress(OSError, httpx.HTTPError):
+                # a client with its TLS costs more than to see that nobody listens yet
+                socket.create_connection(("127.0.0.1", self.control), 5).close()
                 if self.api("GET", "/readyz", key=False).status_code == 200:
                     return
             time.sleep(0.1)
@@ -323,9 +338,17 @@ class Gateway:
                         pids.append(int(child))
         return found
 
-    def api(self, method: str, path: str, *, key: bool | str = True, **rest: Any) -> httpx.Response:
+    def api(
+        self,
+        method: str,
+        path: str,
+        *,
+        key: bool | str = True,
+        headers: Mapping[str, str] | None = None,
+        **rest: Any,
+    ) -> httpx.Response:
         """Call the control API as the admin, as somebody else's key, or as nobody."""
-        headers = {}
+        headers = dict(headers or {})
         if key:
             text = key if isinstance(key, str) else (self.folder / "keys" / "admin.key").read_text().strip()
             headers["Authorization"] = f"Bearer {text}"
@@ -387,12 +410,14 @@ class Gateway:
             if not cursor:
                 return sorted(found, key=lambda one: (one["started"], one["number"]))
 
-    def bodycam(self, *arguments: str, check: bool = False) -> subprocess.CompletedProcess[str]:
+    def bodycam(
+        self, *arguments: str, check: bool = False, environment: Mapping[str, str] | None = None
+    ) -> subprocess.CompletedProcess[str]:
         """Run the command line in the gateway's folder."""
         return subprocess.run(
             [sys.executable, "-m", "bodycam", *arguments],
             cwd=self.folder,
-            env=clean_environment(),
+            env=clean_environment() | (environment or {}),
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
@@ -435,9 +460,8 @@ def gateway(targets: Mapping[str, Any], **settings: Any) -> Iterator[Gateway]:
     with folder() as made:
         served = Gateway(made / "g", targets, **settings)
         served.init()
+        served.start()
         try:
-            # one that does not become ready is a process as well
-            served.start()
             yield served
         finally:
             served.stop()

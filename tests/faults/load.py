@@ -120,9 +120,9 @@ class Load:
     process: "subprocess.Popen[str]"
     log: Path
 
-    def finish(self) -> Done:
-        """Wait for its end; one whose clients were all thrown out ends early."""
-        _, said = self.process.communicate(timeout=60)
+    def finish(self, within: float = 60) -> Done:
+        """Wait for its end, so many seconds at most; one whose clients were all thrown out ends early."""
+        _, said = self.process.communicate(timeout=within)
         committed = set()
         for path in self.log.parent.glob(f"{self.log.name}.*"):
             for line in path.read_text().splitlines():

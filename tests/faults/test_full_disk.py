@@ -1,6 +1,5 @@
 """A full disk under load: clients get a clear error before anything is lost, and it goes on by itself."""
 
-import time
 from collections.abc import Iterator
 
 import psycopg
@@ -35,7 +34,7 @@ def disk(stopped: stage.Gateway) -> Iterator[Disk]:
         yield mounted
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(420)
 @pytest.mark.parametrize(
     "left", [pytest.param(RESERVE - 2 * MIB, id="but the reserve"), pytest.param(0, id="to the last byte")]
 )
@@ -46,7 +45,8 @@ def test_sessions_end_with_an_error_before_anything_is_lost(
     gateway.start()
     children = gateway.children()
     run = gateway.run()
-    load = bench.start(run.environment, "simple", 90)
+    # on a busy machine it takes minutes until what was laid aside is full
+    load = bench.start(run.environment, "simple", 240)
     bench.under_way(load, 50)
 
     disk.fill(left)
@@ -55,7 +55,7 @@ def test_sessions_end_with_an_error_before_anything_is_lost(
     assert REFUSED in refused
     assert load.process.poll() is None, "new sessions are refused before running ones end"
     until(lambda: gateway.api("GET", "/readyz", key=False).status_code == 503, "a probe that fails")
-    done = load.finish()
+    done = load.finish(within=240)
     assert done.thrown_out == 6
     assert done.said.count(CUT) == 6, done.said
 
@@ -92,8 +92,7 @@ def test_a_disk_that_is_nearly_full_slows_sessions_down_and_stops_none(
     disk.fill(RESERVE + 14 * MIB)
     until(lambda: gateway_slows(gateway), "the pressure rises")
     began = len(bench.in_table())
-    time.sleep(2)
-    assert len(bench.in_table()) > began, "sessions stand still and nobody says why"
+    until(lambda: len(bench.in_table()) > began, "sessions that stand still, and nobody says why, to go on")
 
     done = load.finish()
     assert not done.thrown_out, done.said

@@ -116,18 +116,20 @@ def bystanders(dsn: str, count: int = 4) -> Iterator[list[Bystander]]:
         thread.start()
     try:
         yield watching
-        time.sleep(0.2)
+        until(
+            lambda: all(one.answers > 3 or one.failures for one in watching), "answers for each who stands by"
+        )
     finally:
         stop.set()
         for thread in threads:
             thread.join(20)
     for one in watching:
         assert not one.failures, one.failures
-        assert one.answers > 3
-        assert one.slowest < 2
+        # far more than a statement takes on a busy machine, and less than who waits for what went on beside it
+        assert one.slowest < 10
 
 
-def until(found: Callable[[], Any], what: str, seconds: float = 15) -> Any:
+def until(found: Callable[[], Any], what: str, seconds: float = 30) -> Any:
     """Look again and again until something is found."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:

@@ -193,8 +193,8 @@ def texts(house: House, who: str, path: str, **params: Any) -> list[str]:
     found, cursor = [], None
     while True:
         answer = house.get(who, path, **params, limit=1, **({"cursor": cursor} if cursor else {}))
-        assert answer.status_code in (200, 403), answer.text
-        if answer.status_code == 403:
+        assert answer.status_code in (200, 403, 404), answer.text
+        if answer.status_code != 200:
             return [answer.text]
         found.append(answer.text)
         cursor = answer.json()["next"]
@@ -358,6 +358,120 @@ def test_a_search_tells_nothing_of_what_is_hidden(house: House) -> None:
     mine = texts(house, "ann", "/v1/search", q="select", session=house.sessions[0])
     assert len(pages) == len(mine) > 1
     assert len({len(json.loads(one)["next"] or "") for one in pages[:-1]}) == 1
+
+
+BLIND = ("ann", "tim", "sue", "nia", "eva")
+"""Who sees nothing of what shop-bot does for others."""
+
+
+def answers(house: House, who: str, hidden: tuple[str, str]) -> dict[str, list[str]]:
+    """All that somebody is told by every listing, a page at a time, and of a run and a session by their ids."""
+    leak = house.get("ada", "/v1/leaks").json()["leaks"][0]["id"]
+    run, session = hidden
+    asked: list[tuple[str, dict[str, Any]]] = [(path, {}) for path in LISTS if path != "/v1/leaks/sessions"]
+    asked += [(path, {"run": one}) for path in LISTS if path not in ("/v1/runs", "/v1/leaks/sessions")
+              for one in (house.runs[0], run)]  # fmt: skip
+    asked += [(path, {"session": session}) for path in ("/v1/exchanges", "/v1/search")]
+    asked += [("/v1/leaks/sessions", {"leak": leak}), ("/v1/leaks/sessions", {"leak": leak, "run": run})]
+    asked += [
+        ("/v1/search", {"q": q}) for q in ("select", "litA1", "lit*", "errZ9", "nowhere", '"row" litA1')
+    ]
+    asked += [("/v1/search", more) for more in (
+        {"status": "error"}, {"kind": "execute"}, {"agent": "shop-bot"}, {"target": "shop"}, {"since": 1},
+        {"principal": "zed@bodycam"}, {"principal": "ann@bodycam", "q": "select"}, {"trace": "0af7651916cd43dd8448eb211c80319c"},
+    )]  # fmt: skip
+    asked += [("/v1/sessions", {"agent": "shop-bot"}), ("/v1/runs", {"agent": "shop-bot"})]
+    said = {f"{path} {more}": texts(house, who, path, **more) for path, more in asked}
+    ids = (f"/v1/runs/{run}", f"/v1/sessions/{session}", f"/v1/sessions/{session}/transcript")
+    for path in (*ids, f"/v1/runs/{house.runs[0]}", "/v1/agents", "/v1/targets"):
+        answer = house.get(who, path)
+        said[path] = [f"{answer.status_code} {answer.text}"]
+    for act in ("renew", "end", "revoke"):
+        answer = house.gateway.api("POST", f"/v1/runs/{run}/{act}", key=house.keys[who], json={})
+        said[act] = [f"{answer.status_code} {answer.text}"]
+    answer = house.gateway.api("POST", f"/v1/sessions/{session}/kill", key=house.keys[who], json={})
+    said["kill"] = [f"{answer.status_code} {answer.text}"]
+    return said
+
+
+def test_nothing_that_is_told_changes_by_what_is_hidden(house: House) -> None:
+    body = {"name": "zed", "groups": ["devs"], "kind": "human"}
+    assert house.gateway.api("POST", "/v1/service-accounts", json=body).status_code == 201
+    house.keys["zed"] = house.gateway.api("POST", "/v1/service-accounts/zed/keys").json()["key"]
+    nobodys = f"run_{'a' * (len(house.runs[0]) - 4)}", f"ses_{'a' * (len(house.sessions[0]) - 4)}"
+    before = {who: answers(house, who, nobodys) for who in BLIND}
+    # somebody from nowhere yet says the same as ann, and more: the same words, the same secret, the same error
+    run = house.start("zed", "shop-bot")
+    for mark in ("A1", "Z9", "A1"):
+        work(run, "shop", mark)
+    house.gateway.end(run)
+    told = house.get("ada", "/v1/sessions", run=run.run).json()["sessions"]
+    assert (len(told), {one["state"] for one in told}) == (3, {"sealed"})
+    deadline = time.monotonic() + 30
+    while not house.get("zed", "/v1/search", q="errZ9").json()["hits"]:
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    hidden = run.run, told[0]["id"]
+    for who in BLIND:
+        after = answers(house, who, hidden)
+        known = {
+            name.replace(hidden[0], nobodys[0]).replace(hidden[1], nobodys[1]): [
+                one.replace(hidden[0], nobodys[0]).replace(hidden[1], nobodys[1]) for one in said
+            ]
+            for name, said in after.items()
+        }
+        assert known.keys() == before[who].keys()
+        for name, said in known.items():
+            assert said == before[who][name], (who, name)
+
+
+# what differs between two sessions that did the same: who they are and how long it took
+OWN = {
+    "address",
+    "at",
+    "closed",
+    "duration",
+    "duration_us",
+    "id",
+    "opened",
+    "root",
+    "run",
+    "sealed",
+    "session",
+    "started",
+}
+
+
+def shown_masked(house: House, session: str) -> list[Any]:
+    """All that sue is shown of one session, without what is of every session its own."""
+
+    def bare(plain: Any) -> Any:
+        if isinstance(plain, dict):
+            return {name: bare(value) for name, value in plain.items() if name not in OWN}
+        return [bare(one) for one in plain] if isinstance(plain, list) else plain
+
+    one = house.get("sue", f"/v1/sessions/{session}").json()
+    played = house.get("sue", f"/v1/sessions/{session}/transcript").text.replace(one["address"], "there")
+    listed = [house.get("sue", path, session=session, asides=True, limit=100).json()
+              for path in ("/v1/exchanges", "/v1/search")]  # fmt: skip
+    return [bare(one), [bare(json.loads(line)) for line in played.splitlines()], *map(bare, listed)]
+
+
+def test_two_sessions_that_differ_in_values_are_one_to_a_masked_view(house: House) -> None:
+    run = house.start("ann", "pay-bot")
+    for mark in ("D4", "E5"):
+        work(run, "ledger", mark)
+    house.gateway.end(run)
+    first, second = (one["id"] for one in house.get("sue", "/v1/sessions", run=run.run).json()["sessions"])
+    deadline = time.monotonic() + 30
+    while not all(house.get("ann", "/v1/search", q=f"err{mark}").json()["hits"] for mark in ("D4", "E5")):
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    told = shown_masked(house, first)
+    assert told == shown_masked(house, second)
+    # and there is something in it that could have told
+    assert len(told[1]) > 10
+    assert len(told[2]["exchanges"]) >= 4
 
 
 def test_looking_is_on_record_with_the_grant_that_let_it(house: House) -> None:

@@ -1,4 +1,4 @@
-"""An AutoGen run whose generated code dumps a secret, tries to drop a table, and may once a person agrees.
+"""An AutoGen run whose code dumps a secret, by SSH too, tries to drop a table, and may once a person agrees.
 
 What the run did is looked for afterwards in everything that the gateway keeps, decrypted.
 """
@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from bodycam.cli.demo.stores import FILE, JOURNAL, RECORDING, decoded
-from tests import stage
+from tests import openssh, stage
 
 TOKEN = "sk_live_" + "".join(secrets.choice(string.ascii_letters + string.digits) for _ in range(24))
 SSN = "321-54-9876"
@@ -42,6 +42,9 @@ from autogen_ext.models.replay import ReplayChatCompletionClient
 DUMP = """```bash
 psql -X -At -c "select * from wallets" -c "copy wallets to stdout" -c "select upper(token), reverse(ssn) from wallets"
 pg_dump --data-only -t wallets || echo "no dump"
+ssh web1 "cat DUMPED; cut -c1-20 DUMPED >&2; exit 3" || echo "ssh ended with $?"
+echo "put dump.txt DUMPED.copy" > batch; ssh web1 cat DUMPED > dump.txt; sftp -q -b batch web1
+ssh -o ExitOnForwardFailure=yes -W 127.0.0.1:DATABASE web1 || echo "no way on"
 ```"""
 DROP = """```python
 import time
@@ -81,7 +84,7 @@ asyncio.run(main())
 
 
 @pytest.fixture(scope="module")
-def office(server: stage.Postgres) -> Iterator[stage.Gateway]:
+def office(server: stage.Postgres, sshd: openssh.OpenSsh) -> Iterator[stage.Gateway]:
     server.sql(
         "drop table if exists wallets, old_wallets",
         "create table wallets (id int, token text, ssn text)",
@@ -89,7 +92,19 @@ def office(server: stage.Postgres) -> Iterator[stage.Gateway]:
         "create table old_wallets as select * from wallets",
     )
     masking = [{"detect": ["secrets"]}, {"columns": ["*wallets.ssn"]}]
-    with stage.gateway({"shop": stage.shop(server)}, rules=RULES, masking=masking) as made:
+    web1 = {
+        "protocol": "ssh",
+        "address": f"127.0.0.1:{sshd.port}",
+        "user": sshd.user,
+        "private_key": {"file": str(sshd.key)},
+        "host_keys": [" ".join(sshd.host_key.split()[:2])],
+    }
+    with stage.gateway(
+        {"shop": stage.shop(server), "web1": web1},
+        listen={"ssh": f"127.0.0.1:{stage.free_port()}"},
+        rules=RULES,
+        masking=masking,
+    ) as made:
         made.bodycam("accounts", "create", "ann", "--human", "--group", "dba", check=True)
         yield made
 
@@ -130,8 +145,10 @@ class Person(threading.Thread):
 def test_a_run_that_dumps_is_masked_and_a_drop_waits_for_a_person(
     server: stage.Postgres, office: stage.Gateway, tmp_path: Path
 ) -> None:
+    dumped = tmp_path / "dumped"
+    dumped.write_text(f"payments {TOKEN}\n")
     program = tmp_path / "agent.py"
-    program.write_text(PROGRAM)
+    program.write_text(PROGRAM.replace("DUMPED", str(dumped)).replace("DATABASE", str(server.port)))
     person = Person(office)
     person.start()
     try:
@@ -150,6 +167,10 @@ def test_a_run_that_dumps_is_masked_and_a_drop_waits_for_a_person(
     assert SSN[::-1] not in said
     assert "[bodycam:secrets.stripe-access-token]" in said
     assert "[bodycam:column]" in said
+    assert "payments [bodycam:secrets.stripe-access-token]" in said
+    assert "ssh ended with 3" in said
+    assert "no way on" in said
+    assert "[bodycam:secrets.stripe-access-token]" in (tmp_path / "dumped.copy").read_text()
     assert "pending approval" in said
     assert "still here 1" in said
     assert "dropped at last" in said
@@ -157,6 +178,16 @@ def test_a_run_that_dumps_is_masked_and_a_drop_waits_for_a_person(
     assert approved["text"] == "drop table old_wallets"
     assert server.sql("select count(*) from pg_class where relname = 'old_wallets'") == "0"
     assert server.sql("select token from wallets") == TOKEN
+
+    [run] = {one["run"] for one in office.api("GET", "/v1/sessions?limit=50").json()["sessions"]}
+    ways = {(one["verb"], one["status"]) for one in office.exchanges(run)}
+    assert {("exec", "error"), ("exec", "ok"), ("write", "ok"), ("forward", "denied")} <= ways
+
+    # session by session, in the order in which they were opened
+    played = office.bodycam("replay", "--no-wait", run).stdout
+    places = [played.index(part) for part in ("copy wallets to stdout", f"$ cat {dumped};", "drop table old")]
+    assert places == sorted(places)
+    assert "forward 127.0.0.1:" in played
 
     kinds: dict[str, int] = {}
     for kind, where, content in decoded(office.folder):

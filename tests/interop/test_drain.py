@@ -13,7 +13,7 @@ from bodycam.protocols.postgres.reading import message, text
 from tests import stage
 from tests.interop.raw import Client, error_in, sessions, until
 
-BOUND = 3.0
+BOUND = 8.0
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +36,7 @@ def revoke(gateway: stage.Gateway, run: stage.Credential) -> None:
 def gone(connection: psycopg.Connection[Any]) -> str:
     """The error that the gateway ends a session with, once the client looks."""
     with pytest.raises(psycopg.errors.AdminShutdown) as caught:
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 30
         while time.monotonic() < deadline:
             with contextlib.suppress(psycopg.errors.InsufficientPrivilege):
                 connection.execute("select 1")
@@ -80,11 +80,12 @@ def test_an_idle_session_ends_at_once(gateway: stage.Gateway) -> None:
 def test_rows_that_stream_while_the_lease_runs_out_come_to_their_end(gateway: stage.Gateway) -> None:
     run = gateway.run(ttl=10.0)
     with psycopg.connect(run.dsn(), autocommit=True) as connection:
-        # each row takes a while: they begin before the end of the lease and end behind it
-        wanted = "select i, pg_sleep(0.01) from generate_series(1, 1050) i"
+        # each row takes a while and fills the server's buffer: they begin before the end of the lease and end
+        # behind it; few, because each sleep lasts longer on a busy machine
+        wanted = "select i, pg_sleep(0.5), repeat('x', 9000) from generate_series(1, 21) i"
         thread, found = in_background(lambda: len(connection.execute(wanted).fetchall()))
         thread.join(30)
-        assert found == [1050]
+        assert found == [21]
         assert "the run's lease has expired" in gone(connection)
     assert recorded(gateway, run) == ("cut", "the run's lease has expired")
 
@@ -117,7 +118,7 @@ def test_a_transaction_that_does_not_end_is_cut_at_the_bound(
         connection.execute("insert into at_the_bound values (1)")
         began = time.monotonic()
         revoke(gateway, run)
-        assert "it was still at work 3 s later" in gone(connection)
+        assert "it was still at work 8 s later" in gone(connection)
         assert time.monotonic() - began >= BOUND * 0.9
     assert recorded(gateway, run)[1].startswith("the run was revoked: it leaked, and it was still at work")
     until(lambda: server.sql("select count(*) from at_the_bound") == "0", "the rollback")

@@ -11,6 +11,7 @@ import pytest
 import yaml
 
 from tests import stage
+from tests.interop.web import Site, site
 
 pytestmark = pytest.mark.timeout(180)
 
@@ -24,7 +25,8 @@ EDIT = """
 import pathlib, sys, yaml
 file = pathlib.Path("bodycam.yaml")
 settings = yaml.safe_load(file.read_text()) | yaml.safe_load(sys.stdin.read())
-settings["listen"] = {"postgres": "127.0.0.1:" + sys.argv[1], "control": "127.0.0.1:" + sys.argv[2]}
+settings["listen"] = {"postgres": "127.0.0.1:" + sys.argv[1], "http": "127.0.0.1:" + sys.argv[2],
+    "control": "127.0.0.1:" + sys.argv[3]}
 file.write_text(yaml.safe_dump(settings))
 """
 
@@ -37,32 +39,41 @@ until bodycam targets >/dev/null 2>&1; do kill -0 $served; sleep 0.2; done
 """
 
 
-def script(server: stage.Postgres) -> str:
+def head(line: str) -> str:
+    """What a line is known by: its first two words, and the program that it runs."""
+    _, dashes, program = line.partition(" -- ")
+    return " ".join([*line.split()[:2], *(program.split()[:1] if dashes else [])])
+
+
+def script(server: stage.Postgres, there: Site) -> str:
     """The whole page as one shell script, with this machine's ports and passwords in place of the page's."""
     here = {
         "127.0.0.1:5432": f"127.0.0.1:{server.port}",
         "user: app": "user: scram_user",
         "database: shop": "database: postgres",
         "the password of app": stage.PASSWORD,
+        # nothing here goes out to the Internet
+        "hosts: [example.com]": f"address: localhost:{there.port}\n    tls: {{sslmode: disable}}",
+        "http://example.com/": f"http://localhost:{there.port}/?example",
     }
     parts = ["set -eu"]
     for kind, block in BLOCKS:
         for told, real in here.items():
             block = block.replace(told, real)
         if kind == "yaml":
-            ports = f"{stage.free_port()} {stage.free_port()}"
+            ports = " ".join(str(stage.free_port()) for _ in range(3))
             parts.append(f'"$PYTHON" -c "$EDIT" {ports} <<\'YAML\'\n{block}YAML')
             continue
         for line in block.splitlines():
-            parts.append(f"echo {shlex.quote(' '.join([MARK, *line.split()[:2]]))}")
+            parts.append(f"echo {shlex.quote(f'{MARK} {head(line)}')}")
             parts.append(SERVE if line == "bodycam serve" else line)
     return "\n".join(parts) + "\n"
 
 
 @pytest.fixture(scope="module")
 def said(server: stage.Postgres) -> Iterator[dict[str, str]]:
-    """What each of the page's lines printed, by its first two words; the last of a name counts."""
-    with stage.folder() as folder:
+    """What each of the page's lines printed, by its `head`; the last of a name counts."""
+    with stage.folder() as folder, site(folder) as there:
         # a checkout as ./dev setup leaves it: the interpreter of these tests stands for its .venv
         programs = {
             ".venv/bin/bodycam": f'exec "{sys.executable}" -m bodycam "$@"',
@@ -80,7 +91,7 @@ def said(server: stage.Postgres) -> Iterator[dict[str, str]]:
         }
         with (folder / "said").open("w+") as output:
             done = subprocess.run(
-                ["sh", "-c", script(server)],
+                ["sh", "-c", script(server, there)],
                 cwd=folder,
                 env=environment,
                 stdin=subprocess.DEVNULL,
@@ -98,22 +109,26 @@ def said(server: stage.Postgres) -> Iterator[dict[str, str]]:
 
 
 def test_the_run_shows_what_psql_shows_and_says_its_id(said: dict[str, str]) -> None:
-    assert re.search(r"^ hello$", said["bodycam run"], re.MULTILINE)
-    assert re.search(
-        r"^bodycam: run run_\w+ · \w+ · 1 session · bodycam replay ses_", said["bodycam run"], re.MULTILINE
-    )
+    run = said["bodycam run psql"]
+    assert re.search(r"^ hello$", run, re.MULTILINE)
+    assert re.search(r"^bodycam: run run_\w+ · \w+ · 1 session · bodycam replay ses_", run, re.MULTILINE)
 
 
 def test_what_was_recorded_is_shown_found_and_played(said: dict[str, str]) -> None:
     assert "billing-bot" in said["bodycam runs"]
     assert "ticket=4711" in said["bodycam show"]
-    for command in ("show", "search", "replay", "export"):
+    for command in ("show", "replay", "export"):
         assert "select 'hello' as word" in said[f"bodycam {command}"]
+    assert "GET http://localhost" in said["bodycam search"]
     assert "viewed" in said["bodycam audit"]
 
 
 def test_verification_says_what_the_page_says(said: dict[str, str]) -> None:
     assert said["bodycam verify"].startswith("authentic: 1 sessions")
+
+
+def test_a_host_that_no_target_names_is_refused(said: dict[str, str]) -> None:
+    assert "169.254.169.254:80 is not among the hosts" in said["bodycam run curl"]
 
 
 def test_the_page_needs_no_port_that_the_starter_file_has_not() -> None:

@@ -309,3 +309,34 @@ def test_a_damaged_recording_is_named_and_the_others_are_read(
     assert "block" in fault["why"]
     # what comes before the damage was read, and so were the others
     assert {one["detector"] for one in said["leaks"]} == {"badge", "corp-token", "pii.email"}
+
+
+def test_what_only_its_fingerprint_is_known_of_is_taken_out(
+    gateway: stage.Gateway, runs: tuple[str, str]
+) -> None:
+    first, _ = runs
+    rules = rules_of(gateway)
+    tokens = [one for one in told(gateway, "--hunt", rules)["leaks"] if one["detector"] == "corp-token"]
+    read = next(one for one in tokens if one["first"]["run"] == first)
+    ways_to_ask = ["redact", "--json", "--reason", "a leak", "--fingerprint"]
+
+    def redact(fingerprint: str, *more: str, code: int = 0) -> str:
+        done = gateway.bodycam(*ways_to_ask, fingerprint, *more)
+        assert done.returncode == code, done.stderr
+        for secret in (CORP, ASKED, TOKEN):
+            assert secret not in done.stdout + done.stderr
+        return str(done.stdout + done.stderr)
+
+    assert "none has a value with the fingerprint" in redact(read["fingerprint"], code=1)
+    assert "32 hexadecimal digits" in redact("corp_", code=2)
+    assert "expected one of" in gateway.bodycam("redact", "--reason", "a leak").stderr
+    done = json.loads(redact(read["fingerprint"], "--hunt", rules))
+    (session,) = done["sessions"]
+    assert done["fingerprint"] == read["fingerprint"]
+    assert gateway.api("GET", f"/v1/sessions/{session}").json()["run"] == first
+    left = [one["fingerprint"] for one in told(gateway, "--hunt", rules)["leaks"]]
+    assert read["fingerprint"] not in left
+    assert sum(one is not None for one in left) == 1
+    assert "none has a value" in redact(read["fingerprint"], "--hunt", rules, code=1)
+    code, report = gateway.verify()
+    assert (code, report["redactions"]["count"]) == (0, 1)

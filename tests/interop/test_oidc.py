@@ -230,8 +230,32 @@ def test_a_person_signs_in_in_the_browser_by_authorization_code(
         # and once
         again = browser.get(stolen)
         assert (again.status_code, "sign-in-browser" in again.text) == (403, True)
-        assert "You are signed out" in browser.on(browser.send(page)).text
+        # signed out here, and after a question of the provider's there too
+        asked = browser.on(browser.send(page), until="Do you want to sign-out from")
         assert browser.get("/v1/whoami").status_code == 401
+        assert str(asked.url) == f"{provider.issuer}/session/end?client_id=bodycam-cli"
+        browser.on(browser.send(asked, logout="yes"))
+        again = browser.go("/sign-in/start?provider=corp", until='name="login"')
+        assert again.url.host == "127.0.0.1", again.text
+
+
+def test_a_sign_in_afresh_is_asked_of_the_provider_whatever_session_there_is(
+    gateway: stage.Gateway, provider: IdentityProvider
+) -> None:
+    with Browser(gateway, "ann", provider.ca_file) as browser:
+        browser.go("/sign-in/start?provider=corp")
+        first = browser.get("/v1/whoami").json()
+        time.sleep(1.1)
+        browser.go("/sign-in/start?provider=corp")
+        again = browser.get("/v1/whoami").json()
+        # the provider knew her: a sign-in of ours, and none of hers there
+        assert (again["sign_in"] != first["sign_in"], again["signed_in"]) == (True, first["signed_in"])
+        asked = browser.go("/sign-in/start?provider=corp&fresh=true", until='name="login"')
+        assert asked.url.host == "127.0.0.1", asked.text
+        browser.on(browser.send(asked))
+        newer = browser.get("/v1/whoami").json()
+        assert (newer["principal"], newer["fresh"]) == ("ann@corp", True)
+        assert newer["signed_in"] > first["signed_in"]
 
 
 def test_a_token_that_ends_is_renewed_by_the_command_that_needs_it_until_the_sign_out(
@@ -250,7 +274,10 @@ def test_a_token_that_ends_is_renewed_by_the_command_that_needs_it_until_the_sig
     assert second["refresh_token"] != first["refresh_token"]
     # the time of the sign-in is that of the first one: a renewed token is no fresher
     assert claims_of(second["id_token"])["auth_time"] == claims_of(first["id_token"])["auth_time"]
-    assert ann.said("logout") == {"signed_out": True, "revoked": True}
+    out = ann.said("logout")
+    assert (out["signed_out"], out["revoked"]) == (True, True)
+    # an address is kept wherever it goes: what people call the gateway with is not in it
+    assert out["page"] == f"{quick.issuer}/session/end?client_id=bodycam-cli"
     assert ann.bodycam("whoami").returncode == 3
     form = {
         "grant_type": "refresh_token", "refresh_token": second["refresh_token"], "client_id": "bodycam-cli"

@@ -190,9 +190,28 @@ def stage_wait(holds: Callable[[], bool]) -> None:
         time.sleep(0.05)
 
 
+def test_sessions_that_are_open_are_named_and_waited_for(house: stage.Gateway) -> None:
+    secret = "marigold-0815-open"
+    credential = house.run()
+    with psycopg.connect(credential.dsn(), autocommit=True) as connection:
+        connection.execute("select %s::text", (secret,)).fetchall()
+        listed = f"/v1/sessions?run={credential.run}"
+        stage_wait(lambda: bool(house.api("GET", listed).json()["sessions"]))
+        session = house.api("GET", listed).json()["sessions"][0]["id"]
+        for more, code in (((), 0), (("--wait", "1s"), 1)):
+            asked, said = redact(house, secret, "--reason", "a leak", *more)
+            assert (asked, said["unsealed"], said["sessions"]) == (code, [session], {})
+    # it is sealed two seconds later at the earliest
+    asked, said = redact(house, secret, "--reason", "a leak", "--wait", "30s")
+    assert (asked, said["unsealed"], said["waiting"]) == (0, [], [])
+    assert said["sessions"].keys() == {session}
+    assert secret not in shown(house, session)
+    house.end(credential)
+
+
 def test_the_store_of_keys_names_what_was_superseded(house: stage.Gateway) -> None:
     with sqlite3.connect(house.data / "keystore" / "keys.db") as database:
         rows = database.execute("SELECT count(*) FROM superseded").fetchone()
         left = database.execute("SELECT count(*) FROM successors").fetchone()
     database.close()
-    assert (rows, left) == ((1,), (0,))
+    assert (rows, left) == ((2,), (0,))

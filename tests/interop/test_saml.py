@@ -160,7 +160,13 @@ def test_a_run_after_a_sign_in_shows_the_person_and_the_agent(
     assert gateway.bodycam("sign-ins", "end", "sgn_none").returncode == 1
     # freshly signed in, she may view it
     assert "4711" in ann.bodycam("show", session["id"]).stdout
-    assert ann.said("logout") == {"signed_out": True, "revoked": True}
+    out = ann.said("logout")
+    assert (out["signed_out"], out["revoked"]) == (True, True)
+    with Browser(gateway, "ann") as browser:
+        # the provider takes the request, and sends the browser back with its answer
+        last = browser.go(out["page"])
+        assert "You are signed out" in last.text, last.text
+        assert any("/slo?" in one for one in browser.seen)
     assert ann.bodycam("whoami").returncode == 3
     refused = gateway.api("GET", "/v1/whoami", key=kept["id_token"])
     assert refused.json()["error"]["code"] == "signed-out"
@@ -215,12 +221,12 @@ def test_a_sign_in_afresh_is_asked_of_the_provider_and_is_newer(gateway: stage.G
 def test_a_sign_in_lasts_no_longer_than_the_provider_wants(
     gateway: stage.Gateway, provider: SamlProvider
 ) -> None:
-    provider.answers(lasts=3)
+    provider.answers(lasts=8)
     try:
         with Browser(gateway, "bob") as browser:
             browser.go("/sign-in/start?provider=sso")
             until, token = browser.get("/v1/whoami").json()["expires"], browser.token
-            assert until - time.time() < 4
+            assert until - time.time() < 9
             while time.time() < until:
                 time.sleep(0.2)
             assert gateway.api("GET", "/v1/whoami", key=token).json()["error"]["code"] == "signed-out"

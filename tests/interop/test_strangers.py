@@ -16,7 +16,7 @@ def counted(gateway: stage.Gateway, reason: str) -> int:
 
 
 def wait_for(gateway: stage.Gateway, reason: str, least: int) -> int:
-    deadline = time.monotonic() + 15
+    deadline = time.monotonic() + 30
     while (now := counted(gateway, reason)) < least and time.monotonic() < deadline:
         time.sleep(0.3)
     return now

@@ -3,11 +3,9 @@
 import contextlib
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import psycopg
@@ -15,58 +13,8 @@ import pytest
 import yaml
 
 from tests import stage
+from tests.interop.key_sets import AGENTS, JOBS, Provider
 from tests.interop.raw import Client, sessions, until, worker_of
-from tests.issuer import CLIENT, Issuer
-
-
-class Provider:
-    """A provider's key sets over HTTP on this machine, which may hang; counts how often each is asked for."""
-
-    def __init__(self) -> None:
-        self.asked: list[str] = []
-        self.away = threading.Event()
-        self._leave = threading.Event()
-        provider = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_GET(self) -> None:
-                provider.asked.append(self.path)
-                if provider.away.is_set():
-                    provider._leave.wait(20)
-                    return
-                if self.path == "/dead/keys":
-                    self.send_error(503)
-                    return
-                body = provider.issuers[self.path].jwks()
-                self.send_response(200)
-                self.send_header("Content-Length", str(len(body)))
-                self.end_headers()
-                self.wfile.write(body)
-
-            def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
-                return
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
-        people = Issuer(f"{self.url}/people")
-        self.issuers = {
-            f"/{name}/keys": Issuer(f"{self.url}/{name}", people.keys) for name in ("people", "ci", "dead")
-        }
-        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05})
-        self._thread.start()
-
-    def token(self, name: str, **claims: Any) -> str:
-        more = {} if name == "people" else {"aud": "bodycam", "repository": "acme/shop", "sub": "job-7"}
-        return self.issuers[f"/{name}/keys"].token(**(more | claims))
-
-    def setting(self, name: str, **more: Any) -> dict[str, Any]:
-        return {"name": name, "type": "oidc", "issuer": f"{self.url}/{name}", "jwks_uri": f"{self.url}/{name}/keys", **more}  # fmt: skip
-
-    def stop(self) -> None:
-        self._leave.set()
-        self._server.shutdown()
-        self._thread.join(5)
-        self._server.server_close()
 
 
 @pytest.fixture(scope="module")
@@ -76,25 +24,14 @@ def provider() -> Iterator[Provider]:
     one.stop()
 
 
+MESH = {"when": {"sub": "spiffe://corp.example/ns/batch/*"}, "agent": "billing-bot", "groups": ["jobs"]}
+
+
 @pytest.fixture(scope="module")
 def gateway(server: stage.Postgres, provider: Provider) -> Iterator[stage.Gateway]:
-    jobs: dict[str, Any] = {
-        "kind": "workloads",
-        "audience": ["bodycam"],
-        "workloads": [{"when": {"repository": "acme/*"}, "agent": "billing-bot", "groups": ["jobs"]}],
-    }
+    mesh = provider.setting("mesh", **JOBS | {"issuer": "spiffe://corp.example", "workloads": [MESH]})
     with stage.gateway(
-        {"shop": stage.shop(server)},
-        workers=2,
-        identity={
-            "max_run_ttl": "1h",
-            "providers": [
-                provider.setting("people", client_id=CLIENT, groups="groups"),
-                provider.setting("ci", **jobs),
-                provider.setting("dead", **jobs),
-            ],
-        },
-        agents={"billing-bot": {"may_start": {"groups": ["devs", "jobs", "admins"]}}, "idle-bot": {}},
+        {"shop": stage.shop(server)}, workers=2, identity=provider.identity(mesh), agents=AGENTS
     ) as one:
         yield one
 
@@ -147,6 +84,18 @@ def test_psql_with_a_jobs_token_is_a_run_with_both_names(
     assert "job-7@ci" in gateway.bodycam("runs", "show", run).stdout
     # what is ended stays so, whoever still has the token
     assert "has ended, expired or been revoked" in refused(gateway, token)
+
+
+def test_a_jwt_svid_without_an_issuer_is_a_run_of_its_spiffe_id(
+    gateway: stage.Gateway, provider: Provider
+) -> None:
+    name = "spiffe://corp.example/ns/batch/sa/nightly"
+    header = {"typ": "JOSE"}
+    with psycopg.connect(**login(gateway, provider.token("mesh", iss=None, sub=name, header=header))) as one:
+        shown = gateway.api("GET", f"/v1/runs/{run_of(one)}").json()["run"]
+        assert (shown["principal"], shown["agent"]) == (f"{name}@mesh", "billing-bot")
+    other = provider.token("mesh", iss=None, sub="spiffe://evil.example/ns/batch/sa/nightly", header=header)
+    assert "the token is not valid" in refused(gateway, other)
 
 
 def test_a_person_names_the_agent_in_the_user_name(gateway: stage.Gateway, provider: Provider) -> None:

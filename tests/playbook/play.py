@@ -60,8 +60,17 @@ class NoRedaction:
     def redact_bytes(self, value: bytes) -> tuple[bytes, int]:
         return value, 0
 
+    def clean(self, text: str) -> bool:
+        return not self.redact(text)[1]
+
     def redact_values(self, values: Sequence[bytes | None]) -> tuple[Sequence[bytes | None], int]:
         return values, 0
+
+    def body(self, media: Any, paths: Sequence[Any] = (), most: int = 0) -> None:
+        return None
+
+    def answered(self, media: Any) -> None:
+        return None
 
     def sightings(self, texts: Sequence[str | bytes]) -> Sequence[Any]:
         return ()
@@ -116,6 +125,7 @@ class Play:
         message_limit: int = 1 << 20,
     ) -> None:
         self.secure, self.address, self.message_limit = True, "127.0.0.1:50000", message_limit
+        self.message_seconds = 60.0
         self.journal = MemoryJournal()
         self.client_box, self.target_box = Outbox(), Outbox()
         self.policy, self.redaction = policy or Allow(), redaction or NoRedaction()
@@ -124,8 +134,9 @@ class Play:
         self.knocks: list[tuple[Dial, bytes]] = []
         self.keys: list[bytes] = []
         self.session: Session | None = None
-        self.closed = self.is_ready = self.held = False
-        self.strangers = 0
+        self.closed = self.is_ready = self.held = self.target_held = False
+        self.strangers = self.dropped = 0
+        self.alarms: list[float | None] = []
         self._seen = 0
         self.machine = machine(self)
 
@@ -173,6 +184,15 @@ class Play:
 
     def hold_client(self, hold: bool) -> None:
         self.held = hold
+
+    def hold_target(self, hold: bool) -> None:
+        self.target_held = hold
+
+    def alarm(self, seconds: float | None) -> None:
+        self.alarms.append(seconds)
+
+    def drop_target(self) -> None:
+        self.dropped += 1
 
     def close(self) -> None:
         self.closed = True

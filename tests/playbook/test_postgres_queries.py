@@ -660,3 +660,46 @@ def test_a_target_that_goes_without_a_word_is_told_of(ready: Play) -> None:
 
     assert b"C22012\0" in said
     assert b"C08006\0" in ready.client_gets()
+
+
+def run(value: bytes) -> bytes:
+    """An execution as libpq sends it."""
+    return wire.bind(value) + wire.describe("P") + wire.execute() + wire.SYNC
+
+
+def test_what_follows_a_bind_is_recorded_alike_whether_it_ends_the_read_or_not(ready: Play) -> None:
+    ready.client(wire.parse("select $1::int"), wire.SYNC)
+    ready.target(wire.PARSED, wire.ready())
+    answer = [
+        wire.BOUND,
+        wire.columns(("int4", 23)),
+        wire.row(b"1"),
+        wire.complete("SELECT 1"),
+        wire.ready(),
+    ]
+    ready.target_sees()
+
+    # what is behind the first Bind is read message by message, what is behind the second by its bytes
+    ready.client(run(b"1") + run(b"1"))
+    ready.target(*answer, *answer)
+
+    assert ready.target_sees() == run(b"1") + run(b"1")
+    first, second = (
+        [(kind, body) for kind, number, body in ready.journal.entries if number == exchange]
+        for exchange in (3, 4)
+    )
+    assert first == second
+    assert first[0][1][3] == {"messages": "BDES"}
+
+
+def test_what_renames_makes_later_names_doubtful_when_it_is_run_by_one_read(ready: Play) -> None:
+    ready.client(wire.parse("select 1", "s1"), wire.parse("discard all"), wire.SYNC)
+    ready.target(wire.PARSED, wire.PARSED, wire.ready())
+    ready.client(wire.bind(), wire.describe("P"), wire.execute(), wire.SYNC)
+    ready.target(wire.BOUND, wire.NO_DATA, wire.complete("DISCARD ALL"), wire.ready())
+
+    ready.recorded()
+    ready.client(wire.bind(statement="s1"), wire.describe("P"), wire.execute(), wire.SYNC)
+
+    ((verb, known),) = facts(ready)
+    assert (verb, "doubt" in known) == ("execute", True)

@@ -18,6 +18,8 @@ ROOT = Path(__file__).resolve().parent
 SOURCE = ROOT / "src"
 STAMP = SOURCE / "bodycam_hot_path.stamp"
 GROUP = "bodycam_hot_path"
+# what the C compiler is asked for
+FAST, QUICK = "3", "1"
 
 
 def modules() -> list[str]:
@@ -27,23 +29,22 @@ def modules() -> list[str]:
 
 
 def compiled() -> list[Path]:
-    """What stands there compiled."""
+    """What stands there compiled, by an earlier list too."""
     suffix = sysconfig.get_config_var("EXT_SUFFIX")
-    found = [SOURCE / f"{name.removesuffix('.py')}{suffix}" for name in modules()]
-    return [path for path in [*found, *SOURCE.glob(f"{GROUP}__mypyc*.so")] if path.exists()]
+    return [*SOURCE.glob(f"bodycam/**/*{suffix}"), *SOURCE.glob(f"{GROUP}__mypyc*.so")]
 
 
-def stamp() -> str:
-    """A digest of all that the compiled code depends on."""
-    digest = hashlib.sha256(sys.version.encode())
+def stamp(level: str) -> str:
+    """A digest of all that the compiled code depends on, the list of modules included."""
+    digest = hashlib.sha256("\n".join([sys.version, level, *modules()]).encode())
     for path in sorted([*SOURCE.glob("bodycam/**/*.py"), Path(__file__), ROOT / "requirements.lock"]):
         digest.update(path.read_bytes())
     return digest.hexdigest()
 
 
-def fresh() -> bool:
-    """Whether what stands there was made of these sources."""
-    return bool(compiled()) and STAMP.exists() and STAMP.read_text() == stamp()
+def fresh(*levels: str) -> bool:
+    """Whether what stands there was made of these sources, optimised so."""
+    return bool(compiled()) and STAMP.exists() and STAMP.read_text() in map(stamp, levels)
 
 
 def clean() -> bool:
@@ -66,7 +67,7 @@ def missing() -> str | None:
     return None
 
 
-def build() -> None:
+def build(level: str) -> None:
     """Compile, and put the results beside their sources."""
     from mypyc.build import mypycify
     from setuptools import Distribution
@@ -76,7 +77,7 @@ def build() -> None:
     os.chdir(SOURCE)
     with tempfile.TemporaryDirectory() as folder:
         extensions = mypycify(
-            names, opt_level="3", debug_level="0", group_name=GROUP, target_dir=folder, verbose=False
+            names, opt_level=level, debug_level="0", group_name=GROUP, target_dir=folder, verbose=False
         )
         work = Distribution({"name": GROUP, "ext_modules": extensions})
         command = work.get_command_obj("build_ext")
@@ -85,29 +86,31 @@ def build() -> None:
         command.parallel = 2
         command.ensure_finalized()
         command.run()
-    STAMP.write_text(stamp())
+    STAMP.write_text(stamp(level))
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--clean", action="store_true", help="take away what is compiled")
     parser.add_argument("--tidy", action="store_true", help="take it away if its sources have changed")
+    parser.add_argument("--quick", action="store_true", help="optimise little: to test it, not to measure it")
     chosen = parser.parse_args()
     if chosen.tidy:
-        if compiled() and not fresh() and clean():
+        if compiled() and not fresh(FAST, QUICK) and clean():
             print("the sources have changed: what was compiled is gone (./dev compile)", file=sys.stderr)
         return 0
     if chosen.clean:
         clean()
         return 0
-    if fresh():
+    level = QUICK if chosen.quick else FAST
+    if fresh(level, FAST):
         return 0
     clean()
     lacking = missing()
     if lacking is not None:
         print(f"compiling needs {lacking}", file=sys.stderr)
         return 3
-    build()
+    build(level)
     print(f"compiled {len(modules())} modules", file=sys.stderr)
     return 0
 

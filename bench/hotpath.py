@@ -1,7 +1,8 @@
 """What a transaction costs the worker beside its sockets: framing, judging, recording, releasing.
 
 `python bench/hotpath.py [--quick] [--json] [--profile]`. A link with the PostgreSQL machine and a real
-journal, between two transports that throw away what they get; the messages are those of pgbench -S.
+journal, between two transports that throw away what they get; the messages are those of pgbench -S. Ten rules
+are asked, and requests are looked through for keys and tokens, as in a gateway that was set up.
 """
 
 import argparse
@@ -17,20 +18,28 @@ from collections.abc import Callable, Coroutine, Mapping
 from pathlib import Path
 from typing import Any, cast
 
+import yaml
+
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.append(str(ROOT))
 
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey  # noqa: E402
 from parts.machine import Row, machine, row, show  # noqa: E402
+from parts.rules import rules  # noqa: E402
 from tests.playbook import wire  # noqa: E402
 from tests.playbook.play import CHALLENGE_CLEARTEXT, DIALLED, GRANT  # noqa: E402
+from tests.unit.policy.rules.cases import settings  # noqa: E402
 
 from bodycam.gateway.link import ProxyLink  # noqa: E402
 from bodycam.gateway.side import Side  # noqa: E402
 from bodycam.journal.settings import JournalSettings  # noqa: E402
 from bodycam.journal.writer import JournalWriter  # noqa: E402
 from bodycam.policy.decision import DecisionPoint  # noqa: E402
+from bodycam.policy.detectors import secrets  # noqa: E402
+from bodycam.policy.detectors.patterns import Patterns  # noqa: E402
 from bodycam.policy.redaction import Redactor  # noqa: E402
+from bodycam.policy.rules.compiling import compile_rules  # noqa: E402
+from bodycam.policy.sql.analysis import SqlAnalysis  # noqa: E402
 from bodycam.protocols.postgres.machine import PostgresMachine  # noqa: E402
 from bodycam.session.grant import Grant  # noqa: E402
 from bodycam.session.link import Need  # noqa: E402
@@ -68,19 +77,20 @@ class Drain(asyncio.Transport):
 class Stage:
     """What a worker does for the one link that is measured."""
 
-    def __init__(self, journal: JournalWriter) -> None:
+    def __init__(self, journal: JournalWriter, redaction: Redactor, policy: DecisionPoint) -> None:
         self.journal = journal
-        self.needs: list[Need] = []
-        self._policy, self._redaction = DecisionPoint(), Redactor()
+        self._policy, self._redaction = policy, redaction
+        self._openings = 0
 
     async def fulfil(self, link: ProxyLink, need: Need) -> Any: ...
 
     def open(self, link: ProxyLink, grant: Grant, claims: Mapping[str, str]) -> Session:
+        self._openings += 1
         return Session.opened(
             grant,
             journal=self.journal,
-            opening=1,
-            incarnation=b"\1" * 16,
+            opening=self._openings,
+            incarnation=self.journal.incarnation,
             address=link.address,
             claims=claims,
             version="bench",
@@ -107,11 +117,20 @@ class Stage:
     def spawn(self, work: Coroutine[Any, Any, None]) -> None:
         work.close()
 
+    def read(self, link: ProxyLink) -> None:
+        self.moved(link)
+
     def moved(self, link: ProxyLink) -> None:
         if not link.gathered:
             link.gathered = True
             link.settle()
             link.gathered = False
+
+
+def ten_rules() -> DecisionPoint:
+    """A policy with rules, as a gateway's settings give it."""
+    written = "\n".join("  " + line for line in yaml.safe_dump(rules(10)).splitlines()) + "\n"
+    return DecisionPoint(compile_rules(settings(written)), "p1", languages={"postgres": SqlAnalysis()})
 
 
 def logged_in(stage: Stage) -> ProxyLink:
@@ -146,10 +165,11 @@ def prepared(link: ProxyLink, times: int) -> None:
 
 
 def simple(link: ProxyLink, times: int) -> None:
-    asked = [wire.query(TEXT.replace("$1", str(number * 7919 % 99991))) for number in range(512)]
+    """Each time another statement, as pgbench sends it."""
+    asked = [wire.query(TEXT.replace("$1", str(number * 7919 % 499979))) for number in range(times)]
     answer = COLUMNS + wire.row(b"-1234") + wire.complete("SELECT 1") + wire.ready()
-    for number in range(times):
-        link.client_data(asked[number & 511])
+    for one in asked:
+        link.client_data(one)
         link.target_data(answer)
 
 
@@ -191,6 +211,7 @@ def rows(link: ProxyLink, times: int) -> None:
 
 async def measure(folder: Path, times: int, profile: bool) -> list[Row]:
     found: list[Row] = []
+    redaction = Redactor(matcher=Patterns.open(folder / "detectors").matcher([secrets.GROUP]))
     loads: dict[str, tuple[Callable[[ProxyLink, int], None], int, str]] = {
         "prepared": (prepared, times, "us/tx"),
         "simple": (simple, times, "us/tx"),
@@ -208,7 +229,7 @@ async def measure(folder: Path, times: int, profile: bool) -> list[Row]:
                 settings=JournalSettings(max_bytes=2048 * MIB),
             )
             await journal.start()
-            link = logged_in(Stage(journal))
+            link = logged_in(Stage(journal, redaction, ten_rules()))
             load(link, 200)
             began = time.process_time_ns()
             load(link, count)

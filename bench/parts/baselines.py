@@ -1,4 +1,4 @@
-"""The proxies that Bodycam is measured against: HAProxy in TCP mode and pgbouncer in session mode.
+"""What PostgreSQL through Bodycam is measured against: HAProxy in TCP mode and pgbouncer in session mode.
 
 Each runs in the foreground with one thread, as an unprivileged user, and is ended by its own process id.
 """
@@ -37,7 +37,7 @@ def haproxy(folder: Path, server: int) -> Iterator[tuple[int, int]]:
         f"frontend bench\n  bind 127.0.0.1:{port}\n  default_backend server\n"
         f"backend server\n  server one 127.0.0.1:{server}\n"
     )
-    with _running(folder, port, [found("haproxy") or "haproxy", "-db", "-f", str(config)]) as pid:
+    with running(folder, port, [found("haproxy") or "haproxy", "-db", "-f", str(config)]) as pid:
         yield port, pid
 
 
@@ -71,13 +71,17 @@ def pgbouncer(folder: Path, server: int) -> Iterator[tuple[int, int]]:
         f"auth_type = scram-sha-256\nauth_file = {users}\npool_mode = session\nserver_lifetime = 0\n"
         "default_pool_size = 180\nmax_client_conn = 500\nlog_connections = 0\nlog_disconnections = 0\n"
     )
-    with _running(folder, port, [found("pgbouncer") or "pgbouncer", str(config)]) as pid:
+    with running(folder, port, [found("pgbouncer") or "pgbouncer", str(config)]) as pid:
         yield port, pid
 
 
 @contextlib.contextmanager
-def _running(folder: Path, port: int, command: list[str]) -> Iterator[int]:
-    root = os.getuid() == 0
+def running(folder: Path, port: int, command: list[str], *, humble: bool = True) -> Iterator[int]:
+    """A server that is there once its port is; yields its process id.
+
+    `humble` is whether it runs as an unprivileged user where we are root, who then owns the folder.
+    """
+    root = humble and os.getuid() == 0
     if root:
         for path in (folder, *folder.iterdir()):
             shutil.chown(path, USER)
@@ -106,7 +110,7 @@ def _running(folder: Path, port: int, command: list[str]) -> Iterator[int]:
 
 
 def _wait(port: int, process: "subprocess.Popen[bytes]", log: Path) -> None:
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 30
     while time.monotonic() < deadline and process.poll() is None:
         with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
             return

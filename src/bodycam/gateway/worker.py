@@ -14,7 +14,6 @@ from typing import Any
 import structlog
 
 from bodycam.gateway import dialer
-from bodycam.gateway.allowances import Allowances
 from bodycam.gateway.approvals import Approvals
 from bodycam.gateway.cancels import Cancels
 from bodycam.gateway.certificate import ListenerCertificate
@@ -26,6 +25,7 @@ from bodycam.gateway.link import ProxyLink
 from bodycam.gateway.listener import Listener
 from bodycam.gateway.needs import Needs
 from bodycam.gateway.nested import Approach, CarriedTransport, Nested
+from bodycam.gateway.session_table import SessionTable
 from bodycam.gateway.strangers import Stranger, Strangers
 from bodycam.gateway.throttle import Throttle
 from bodycam.gateway.turn import Turn
@@ -47,7 +47,6 @@ log = structlog.get_logger(__name__)
 
 TICK = 0.1
 STATS_INTERVAL = 1.0
-MOVED = ("exchanges", "bytes_to_client", "bytes_to_target")
 
 
 class Worker:
@@ -75,8 +74,7 @@ class Worker:
         self._used, self.used = used, used.elsewhere
         self._openings = 0
         self._links: set[ProxyLink] = set()
-        self._sessions: dict[str, ProxyLink] = {}
-        self._expires: dict[str, float] = {}
+        self._sessions = SessionTable()
         self._cancels = Cancels(self._line.cancel)
         self.decided = Decisions()
         self._listeners: list[Listener] = []
@@ -86,8 +84,6 @@ class Worker:
         self._throttle = Throttle()
         self._unrecordable = asyncio.Event()
         self.counts: Counter[str] = Counter()
-        self._done: Counter[str] = Counter()
-        self._allowances = Allowances()
         self._needs = Needs(
             self._line,
             cancels=self._cancels,
@@ -186,12 +182,10 @@ class Worker:
         stats_due = 0.0
         while True:
             await asyncio.sleep(TICK)
-            now = time.time()
-            for link in [one for one in self._sessions.values() if self._expired(one, now)]:
-                assert link.session is not None
-                link.drain("the run's lease has expired", link.session.grant.limits.drain)
+            for session, link in self._sessions.expired(time.time()):
+                link.drain("the run's lease has expired", session.grant.limits.drain)
             self._watch_journal()
-            for link in list(self._allowances.exceeded(self._sessions.values())):
+            for link in self._sessions.overdrawn():
                 link.cut("the run has moved as much as limits.journal_per_run allows")
             if time.monotonic() >= stats_due:
                 stats_due = time.monotonic() + STATS_INTERVAL
@@ -200,10 +194,6 @@ class Worker:
                     self._line.tell("strangers", counted)
                 if self.certificate.due:
                     self.spawn(self._line.hello_again())
-
-    def _expired(self, link: ProxyLink, now: float) -> bool:
-        assert link.session is not None
-        return self._expires.get(link.session.grant.run.id, now + 1) <= now
 
     def _watch_journal(self) -> None:
         pressure = self.journal.pressure
@@ -215,7 +205,7 @@ class Worker:
             self._unrecordable.set()
         elif pressure >= Pressure.FULL and self._sessions:
             log.error("the journal is full; sessions end", worker=self.number)
-            for link in list(self._sessions.values()):
+            for _, link in self._sessions.open_now():
                 link.cut("the gateway's journal is full")
         self._throttle.tick(self._links, slow=pressure >= Pressure.THROTTLE)
 
@@ -261,8 +251,7 @@ class Worker:
             unsent=link.unsent,
             on_close=self._session_closed,
         )
-        self._sessions[grant.session] = link
-        self._expires[grant.run.id] = max(grant.run.expires, self._expires.get(grant.run.id, 0.0))
+        self._sessions.add(session, link)
         return session
 
     def nest(
@@ -329,17 +318,8 @@ class Worker:
         task.add_done_callback(self._tasks.discard)
 
     def _session_closed(self, session: Session) -> None:
-        grant = session.grant
-        self._sessions.pop(grant.session, None)
-        self._allowances.closed(session)
-        for name in MOVED:
-            self._done[name] += getattr(session, name)
-        if all(
-            link.session is None or link.session.grant.run.id != grant.run.id
-            for link in self._sessions.values()
-        ):
-            self._expires.pop(grant.run.id, None)
-        self._line.tell("closed", {"session": grant.session})
+        self._sessions.closed(session)
+        self._line.tell("closed", {"session": session.grant.session})
 
     # -- Orders of the control process ---------------------------------------------------------------
 
@@ -349,11 +329,7 @@ class Worker:
             "worker": self.number,
             "incarnation": self.journal.incarnation.hex(),
             "pid": os.getpid(),
-            "sessions": [
-                {"session": name, "run": link.session.grant.run.id}
-                for name, link in self._sessions.items()
-                if link.session is not None
-            ],
+            "sessions": self._sessions.listed(),
             "csr": self.certificate.request(),
         }
 
@@ -369,9 +345,8 @@ class Worker:
 
     def cut(self, *, sessions: list[str], run: str | None, reason: str, drain: float = 0.0) -> None:
         """End sessions by their ids, or all of a run; `drain` is how long they may finish what they do."""
-        for name, link in list(self._sessions.items()):
-            if name in sessions or (link.session is not None and link.session.grant.run.id == run):
-                link.drain(reason, drain)
+        for link in self._sessions.of(sessions, run):
+            link.drain(reason, drain)
 
     async def cancel_here(self, key: bytes) -> bool:
         """A cancel request that arrived at another worker; whether its key is of a link of ours."""
@@ -379,13 +354,7 @@ class Worker:
 
     def renewed(self, run: str, expires: float) -> None:
         """A run's lease was extended."""
-        if run in self._expires:
-            self._expires[run] = expires
-
-    def _moved(self) -> dict[str, int]:
-        """What all sessions moved so far, those that are open included."""
-        open_now = [link.session for link in self._sessions.values() if link.session is not None]
-        return {name: self._done[name] + sum(getattr(one, name) for one in open_now) for name in MOVED}
+        self._sessions.renewed(run, expires)
 
     def stats(self) -> dict[str, Any]:
         """Counters and gauges for the control process's metrics."""
@@ -395,6 +364,6 @@ class Worker:
             "sessions_open": len(self._sessions),
             "refused_connections": sum(listener.refused for listener in self._listeners),
             **self.counts,
-            **self._moved(),
+            **self._sessions.moved(),
             "journal": self.journal.stats(),
         }

@@ -128,6 +128,9 @@ async def _archivist(context: Control) -> CheckOut:
         return CheckOut(name="archivist", ok=False, detail=str(error))
     if status.get("store_failure"):
         return CheckOut(name="archivist", ok=False, detail="recordings can't be stored; the log says why")
+    if status.get("ledger_failure"):
+        detail = f"the ledger can't be written, and nothing is sealed: {status['ledger_failure']}"
+        return CheckOut(name="archivist", ok=False, detail=detail)
     if status.get("key_failure"):
         detail = f"recordings wait for a key-encryption key: {status['key_failure']}"
         return CheckOut(name="archivist", ok=False, detail=detail)

@@ -7,12 +7,10 @@ is sealed or staged, a staging file when its session is in the ledger.
 
 import fcntl
 import os
-import sqlite3
 import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 import cbor2
@@ -29,9 +27,9 @@ from bodycam.archive.kek import DEFAULT
 from bodycam.archive.keystore import KeyStore
 from bodycam.archive.ledger import Leaf, Ledger
 from bodycam.archive.recover import Known, staged_incarnations, staged_sessions
-from bodycam.archive.sealing import Batch, Sealed, Sealer, container_name
+from bodycam.archive.sealing import Batch, Sealed, Sealer
 from bodycam.archive.settings import ArchiveSettings, Folders
-from bodycam.archive.store import StoreUnavailable
+from bodycam.archive.shipping import Shipping
 from bodycam.archive.succession import Succession
 from bodycam.archive.tailing import Tail
 from bodycam.journal.entry import Entry
@@ -46,7 +44,6 @@ log = structlog.get_logger(__name__)
 
 POLL_BYTES = 1024 * 1024
 SCAN_INTERVAL = 0.1
-RETRY_FIRST, RETRY_MOST = 0.25, 15.0
 RESUMED_EVENTS = 500
 """Events of a staged session that the index is given at a time."""
 RECENT_PLACES = 10_000
@@ -76,10 +73,8 @@ class Archivist:
         self.lock = threading.RLock()
         self._tails: dict[bytes, Tail] = {}
         self._ended = Ended(keystore.keyring, settings, clock)
-        self._again: Batch | None = None
-        self._sealing: tuple[Batch, Future[Sealed]] | None = None
-        self._retry_at = self._retry_pause = 0.0
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="sealer")
+        self._shipping = Shipping(sealer, self._ended)
+        self._entering: tuple[Batch, Sealed] | None = None
         self._scan_at = self._checkpoint_at = self._heads_at = 0.0
         self.known = Known()
         self._live: dict[bytes, SessionBuilder] = {}
@@ -87,7 +82,8 @@ class Archivist:
         self._recent: OrderedDict[bytes, tuple[str, Place]] = OrderedDict()
         self._polled_at = 0.0
         self.sealed_total = self.duplicates = 0
-        self.store_failure: str | None = None
+        self.ledger_failure: str | None = None
+        """Why the ledger can't be written."""
 
     # -- life ------------------------------------------------------------------------------------
 
@@ -129,16 +125,12 @@ class Archivist:
                 if not self.behind:
                     # what there was has been read, though more may have come meanwhile
                     self._polled_at = now
-            # openings reach the ledger here: one group a step, well within the promised second
-            self.ledger.commit()
-            self._seal(now)
-            full = (busy or full) and self._unstaged() >= self._settings.memory
-            if full or now >= self._checkpoint_at:
-                whole = self._checkpoint(now, full=full)
-                self._checkpoint_at = self._clock() + (self._settings.checkpoint_interval if whole else 0)
-            if now >= self._heads_at:
-                self._heads_at = now + self._settings.head_interval
-                chain_heads(self._builders(), self.ledger)
+            # openings reach the ledger here: one group a step, well within the promised second; until they
+            # have, nothing is done by which their journal could go
+            if self._enter():
+                self._seal(now)
+            if self.ledger_failure is None:
+                self._keep(now, full=(busy or full) and self._unstaged() >= self._settings.memory)
             return busy
 
     @property
@@ -154,12 +146,12 @@ class Archivist:
             with self.lock:
                 # what has ended waits for no more company
                 self._ended.hurry()
-                if not self._ended and self._sealing is None and self._again is None:
+                if self._shipping.idle and self._entering is None:
                     break
             time.sleep(0.01)
         with self.lock:
             self._scan()  # journals that are done with go now, whenever the last look was
-            self._thread.shutdown(wait=False, cancel_futures=True)
+            self._shipping.stop()
             for tail in self._tails.values():
                 tail.close()
             self.ledger.close()
@@ -246,7 +238,8 @@ class Archivist:
                 "gaps": sum(tail.gaps for tail in self._tails.values()),
                 "duplicates": self.duplicates,
                 "index_backlog": self._index.backlog(),
-                "store_failure": self.store_failure,
+                "store_failure": self._shipping.failure,
+                "ledger_failure": self.ledger_failure,
                 "key_failure": self._ended.failure,
                 "keys_away": len(self._keystore.keyring.away()),
                 "rewrap_left": self._keystore.rewrap_left(),
@@ -290,6 +283,29 @@ class Archivist:
         for tail in self._tails.values():
             yield from tail.builders.values()
 
+    def _enter(self) -> bool:
+        """Bring to the ledger what was appended to it; False while it can't be written."""
+        try:
+            self.ledger.commit()
+        except OSError as error:
+            if self.ledger_failure is None:
+                log.error("the ledger can't be written; nothing is sealed until it can", error=str(error))
+            self.ledger_failure = str(error)
+            return False
+        if self.ledger_failure is not None:
+            log.info("the ledger is written again")
+        self.ledger_failure = None
+        return True
+
+    def _keep(self, now: float, *, full: bool) -> None:
+        """Stage what has to be, and say in the ledger how far chains have come."""
+        if full or now >= self._checkpoint_at:
+            whole = self._checkpoint(now, full=full)
+            self._checkpoint_at = self._clock() + (self._settings.checkpoint_interval if whole else 0)
+        if now >= self._heads_at:
+            self._heads_at = now + self._settings.head_interval
+            chain_heads(self._builders(), self.ledger)
+
     def _checkpoint(self, now: float, *, full: bool) -> bool:
         """Stage what has lived for a while, and when memory is full what takes most of it.
 
@@ -298,7 +314,7 @@ class Archivist:
         """
         for tail in self._tails.values():
             tail.cover()
-        busy = set() if self._sealing is None else {b.key for b in self._sealing[0].builders}
+        busy = self._shipping.keys
         every = self._settings.checkpoint_interval
         due = [b for tail in self._tails.values() for b in tail.due(now, every) if b.key not in busy]
         if full:
@@ -310,35 +326,18 @@ class Archivist:
         return done
 
     def _seal(self, now: float) -> None:
-        if self._sealing is not None:
-            batch, future = self._sealing
-            if not future.done():
-                return
-            self._sealing = None
-            try:
-                sealed = future.result()
-            except (StoreUnavailable, OSError, sqlite3.Error) as error:
-                self._failed(batch, error, now)
-                return
+        """Ship what has ended, and enter what the store has."""
+        if self._entering is None and (shipped := self._shipping.step(now)) is not None:
+            self._entering, sealed = shipped, shipped[1]
+            self._index.sealing(sealed.name)
+            for place in sealed.places:
+                self.ledger.append([Leaf.SEALED, place.session, place.root])
+        if self._entering is not None and self._enter():
+            (batch, sealed), self._entering = self._entering, None
             self._sealed(batch, sealed)
-            return
-        if now < self._retry_at:
-            return
-        if self._again is not None:
-            batch, self._again = self._again, None
-            self._start(batch)
-            return
-        if taken := self._ended.take(now):
-            self._start(Batch(container_name(time.time()), taken))
-
-    def _start(self, batch: Batch) -> None:
-        self._sealing = batch, self._thread.submit(self._sealer.seal, batch)
 
     def _sealed(self, batch: Batch, sealed: Sealed) -> None:
-        self._index.sealing(sealed.name)
-        for place in sealed.places:
-            self.ledger.append([Leaf.SEALED, place.session, place.root])
-        self.ledger.commit()
+        """It is in the ledger: nothing else of these sessions is needed any more."""
         self._index.sealed(sealed)
         for builder in batch.builders:
             self.known.done.add(builder.key)
@@ -353,16 +352,6 @@ class Archivist:
             if len(self._recent) > RECENT_PLACES:
                 self._recent.popitem(last=False)
         self.sealed_total += len(batch.builders)
-        self._retry_pause, self.store_failure = 0.0, None
-
-    def _failed(self, batch: Batch, error: Exception, now: float) -> None:
-        """The store did not take it: the same batch again, under the same name, after a pause."""
-        self._retry_pause = min(max(self._retry_pause * 2, RETRY_FIRST), RETRY_MOST)
-        self._retry_at = now + self._retry_pause
-        self.store_failure = str(error)
-        log.error("sealing failed and is tried again", error=str(error), in_seconds=self._retry_pause)
-        # under another name it could end up in the store twice: a put that failed may have done its work
-        self._again = batch
 
     def _rename(self, builder: SessionBuilder) -> None:
         """Record a session whose id is taken under one of its own."""

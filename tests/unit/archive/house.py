@@ -95,7 +95,7 @@ class House:
         archivist, keystore = self.archivist, self.keystore
         assert archivist is not None
         assert keystore is not None
-        archivist._thread.shutdown(wait=True)
+        archivist._shipping._thread.shutdown(wait=True)
         for tail in archivist._tails.values():
             tail.close()
         ledger = archivist.ledger

@@ -1,5 +1,6 @@
 """Journals become sealed recordings: each committed event in exactly one, in order, and the ledger agrees."""
 
+import errno
 import shutil
 import threading
 import time
@@ -8,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from bodycam.archive import ledger
 from bodycam.archive.archivist import ArchiveSettings
 from bodycam.archive.format import v1
 from bodycam.archive.store import StoreUnavailable
@@ -189,13 +191,80 @@ def test_a_store_that_fails_gets_each_session_once(tmp_path: Path, afterwards: b
     for session in sessions:
         worker.query(session, 1)
         worker.close(session)
-    house.until(lambda: house.archivist.store_failure is not None)
+    house.until(lambda: house.archivist.status()["store_failure"] is not None)
 
     house.until_sealed(*sessions)
 
     recordings = house.recordings()
     assert {one: without_times(recordings[one]) for one in sessions} == worker.committed
-    assert house.archivist.store_failure is None
+    assert house.archivist.status()["store_failure"] is None
+    assert house.verified() == "self-consistent"
+    worker.die()
+
+
+class FullDisk:
+    """Writes to the ledger, which fail while the disk is full, the first of them halfway."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.full, self._write = False, ledger._write
+        monkeypatch.setattr(ledger, "_write", self)
+
+    def __call__(self, descriptor: int, data: bytes, position: int) -> None:
+        if self.full:
+            self._write(descriptor, data[: len(data) // 2], position)
+            raise OSError(errno.ENOSPC, "No space left on device")
+        self._write(descriptor, data, position)
+
+
+@pytest.mark.parametrize("amid", ["opening", "sealing"])
+def test_a_ledger_that_can_t_be_written_waits_and_nothing_is_sealed_meanwhile(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, amid: str
+) -> None:
+    house, disk = House(tmp_path), FullDisk(monkeypatch)
+    archivist, worker = house.start(), Worker(house.writer())
+    disk.full = amid == "opening"
+    session = worker.open()
+    worker.query(session, 1)
+    if amid == "sealing":
+        house.until(lambda: archivist.ledger.size > 0)
+        disk.full = True
+    worker.close(session)
+
+    house.until(lambda: archivist.status()["ledger_failure"] is not None)
+    size = archivist.ledger.size
+    for _ in range(200):
+        archivist.step()
+    assert (archivist.ledger.size, archivist.is_sealed(ids.raw(session))) == (size, False)
+    assert list((house.root / "journal").iterdir()), "its journal is still there"
+    assert archivist.status()["ledger_failure"] == "[Errno 28] No space left on device"
+
+    disk.full = False
+    house.until_sealed(session)
+
+    assert archivist.status()["ledger_failure"] is None
+    assert {session: without_times(house.recordings()[session])} == worker.committed
+    assert house.verified() == "self-consistent"
+    worker.die()
+
+
+def test_a_crash_while_the_ledger_can_t_be_written_loses_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    house, disk = House(tmp_path), FullDisk(monkeypatch)
+    archivist, worker = house.start(), Worker(house.writer())
+    session = worker.open()
+    house.until(lambda: archivist.ledger.size > 0)
+    disk.full = True
+    worker.query(session, 1)
+    worker.close(session)
+    house.until(lambda: archivist.status()["ledger_failure"] is not None)
+    disk.full = False
+    house.crash()
+
+    house.start()
+    house.until_sealed(session)
+
+    assert {session: without_times(house.recordings()[session])} == worker.committed
     assert house.verified() == "self-consistent"
     worker.die()
     house.stop()

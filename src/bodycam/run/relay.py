@@ -8,17 +8,15 @@ knows no secret and opens nothing: who comes in without the run's credential is 
 import asyncio
 import contextlib
 import ssl
-import threading
 from types import TracebackType
 from typing import Self
 
+from bodycam.run.beside import Beside
 from bodycam.run.gateway import Listener
 
 CONNECT_SECONDS = 15.0
 LINGER_SECONDS = 30.0
 """How long one side may go on after the other has said that it sends no more."""
-
-STOP_SECONDS = 5.0
 
 CHUNK = 64 * 1024
 CONNECTIONS = 512
@@ -40,8 +38,7 @@ class Relay:
     def __init__(self, gateway: Listener, ca_pem: str) -> None:
         self._gateway = gateway
         self._context = ssl.create_default_context(cadata=ca_pem or None)
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, name="relay", daemon=True)
+        self._beside = Beside("relay")
         self._places = asyncio.Semaphore(CONNECTIONS)
         self.listener = gateway
 
@@ -51,33 +48,14 @@ class Relay:
         Raises:
             OSError: there is no port left.
         """
-        try:
-            server = self._loop.run_until_complete(asyncio.start_server(self._client, "127.0.0.1", 0))
-        except OSError:
-            self._loop.close()
-            raise
+        server = self._beside.start(asyncio.start_server(self._client, "127.0.0.1", 0))
         self.listener = Listener("127.0.0.1", int(server.sockets[0].getsockname()[1]), tls=False)
-        self._server = server
-        self._thread.start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        with contextlib.suppress(TimeoutError):
-            asyncio.run_coroutine_threadsafe(self._stop(), self._loop).result(STOP_SECONDS)
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join(STOP_SECONDS)
-        if not self._thread.is_alive():
-            self._loop.close()
-
-    async def _stop(self) -> None:
-        self._server.close()
-        others = asyncio.all_tasks() - {asyncio.current_task()}
-        for task in others:
-            task.cancel()
-        await asyncio.gather(*others, return_exceptions=True)
-        await asyncio.sleep(0)  # aborted transports close their sockets in the loop's next turn
+        self._beside.stop()
 
     async def _client(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         async with self._places:

@@ -8,11 +8,12 @@ it, and it is gone with the run.
 import asyncio
 import contextlib
 import struct
-import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
+
+from bodycam.run.beside import Beside
 
 MESSAGE_LIMIT = 64 * 1024
 """Bytes of one message; what a client has signed when it logs in is a fiftieth of it."""
@@ -24,7 +25,6 @@ IDLE_SECONDS = 600.0
 """How long a connection may say nothing."""
 
 REPLY_SECONDS = 30.0
-STOP_SECONDS = 5.0
 
 FAILURE = 5
 REQUEST_IDENTITIES, IDENTITIES_ANSWER = 11, 12
@@ -43,8 +43,7 @@ class SshAgent:
 
     def __init__(self, path: Path, sign: Callable[[bytes], bytes], blobs: Sequence[bytes]) -> None:
         self._path, self._sign, self._blobs = path, sign, tuple(blobs)
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, name="ssh-agent", daemon=True)
+        self._beside = Beside("ssh-agent")
         self._places = CONNECTIONS
 
     def offer(self, blobs: Sequence[bytes]) -> None:
@@ -57,35 +56,21 @@ class SshAgent:
         Raises:
             OSError: there can be no socket at the path; one that is too long is among the reasons.
         """
-        try:
-            self._server = self._loop.run_until_complete(
-                asyncio.start_unix_server(self._client, self._path, limit=MESSAGE_LIMIT, backlog=CONNECTIONS)
-            )
-            self._path.chmod(0o600)
-        except OSError:
-            self._loop.close()
-            raise
-        self._thread.start()
+        self._beside.start(self._listen())
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        with contextlib.suppress(TimeoutError):
-            asyncio.run_coroutine_threadsafe(self._stop(), self._loop).result(STOP_SECONDS)
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join(STOP_SECONDS)
-        if not self._thread.is_alive():
-            self._loop.close()
+        self._beside.stop()
         self._path.unlink(missing_ok=True)
 
-    async def _stop(self) -> None:
-        self._server.close()
-        others = asyncio.all_tasks() - {asyncio.current_task()}
-        for task in others:
-            task.cancel()
-        await asyncio.gather(*others, return_exceptions=True)
-        await asyncio.sleep(0)  # aborted transports close their sockets in the loop's next turn
+    async def _listen(self) -> asyncio.Server:
+        server = await asyncio.start_unix_server(
+            self._client, self._path, limit=MESSAGE_LIMIT, backlog=CONNECTIONS
+        )
+        self._path.chmod(0o600)
+        return server
 
     async def _client(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         if not self._places:

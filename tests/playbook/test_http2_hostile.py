@@ -73,7 +73,7 @@ def window(tunnel: Tunnel) -> bytes:
 HOSTILE: dict[str, tuple[Hostile, int, str]] = {
     "rapid reset": (rapid_reset, CALM, "too many streams given up"),
     "a head without end": (endless_head, PROTOCOL, "Too many continuation frames received."),
-    "a head of 300 KiB": (long_head, CALM, "a compressed head of more than 128 KiB"),
+    "a head of 300 KiB": (long_head, CALM, "a compressed head of more than 256 KiB"),
     "another frame in a head": (lambda _: frame(1, 0, 1, b"\x82") + frame(6, 0, 0, bytes(8)), PROTOCOL,
                                 "another frame within a head"),
     "a header bomb": (bomb, CALM, "Oversized header block"),
@@ -196,6 +196,8 @@ REQUESTS: dict[str, tuple[list[tuple[str, str]], str]] = {
     "a length's lookalike": ([*GET, ("content_length", "1")], "400"),
     "a length of nothing": ([*GET, ("content-length", "5")], "400"),
     "too many fields": ([*GET, *[("x-a", str(number)) for number in range(300)]], "431"),
+    "a long field": ([*GET, ("x-a", "v" * 200_000)], "431"),
+    "long fields that are few bytes on the wire": ([*GET, *[("x-a", "v" * 2000)] * 40], "431"),
 }
 
 

@@ -10,7 +10,7 @@ from typing import Final, final
 
 from h2.config import H2Configuration
 from h2.connection import H2Connection
-from h2.events import Event, RemoteSettingsChanged
+from h2.events import Event, RemoteSettingsChanged, SettingsAcknowledged
 from h2.exceptions import NoSuchStreamError, ProtocolError, StreamClosedError
 from h2.settings import SettingCodes, Settings
 from hpack import HPACKError
@@ -45,8 +45,11 @@ IDLE_FRAMES: Final = 1000
 
 IDLE_A_SECOND: Final = 50.0
 
-BLOCK_MOST: Final = 2 * HEAD_MOST
-"""Bytes of one compressed head, in however many frames."""
+BLOCK_MOST: Final = 4 * HEAD_MOST
+"""Bytes of one compressed head, in however many frames, and of what it says.
+
+One that says more than a head may is read so far all the same: its stream is answered, and the others go on.
+"""
 
 _TABLE_MOST: Final = 4096  # of the compression of heads that we send, however much a peer would keep
 
@@ -86,6 +89,7 @@ class Endpoint:
         if client_side:
             offered[SettingCodes.ENABLE_PUSH] = 0
         self._connection.local_settings = Settings(client=client_side, initial_values=offered)
+        self._connection.decoder.max_header_list_size = BLOCK_MOST
         # WebSockets over HTTP/2 (RFC 8441) are not offered: clients take HTTP/1.1 for them
         if SettingCodes.ENABLE_CONNECT_PROTOCOL in self._connection.local_settings:
             del self._connection.local_settings[SettingCodes.ENABLE_CONNECT_PROTOCOL]
@@ -140,6 +144,9 @@ class Endpoint:
                 if isinstance(event, RemoteSettingsChanged):
                     encoder = self._connection.encoder
                     encoder.header_table_size = min(encoder.header_table_size, _TABLE_MOST)
+                elif isinstance(event, SettingsAcknowledged):
+                    # the library takes what was offered for what is to be read at most
+                    self._connection.decoder.max_header_list_size = BLOCK_MOST
                 yield event
 
     def ended(self) -> Iterator[Event]:

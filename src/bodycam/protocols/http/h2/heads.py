@@ -12,6 +12,7 @@ from bodycam.protocols.http.fault import BadMessage
 from bodycam.protocols.http.framing import NEVER_TRAILING
 from bodycam.protocols.http.head import (
     FIELDS_MOST,
+    HEAD_MOST,
     LOOKALIKES,
     Field,
     Fields,
@@ -29,6 +30,7 @@ _METHOD: Final = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Z-]{1,40}")
 _PATH: Final = re.compile(rb"/[\x21\x22\x24-\x7e\x80-\xff]{0,32767}")
 _STATUS: Final = re.compile(rb"[1-9][0-9]{2}")
 _LENGTH: Final = re.compile(rb"[0-9]{1,18}")
+_FIELD: Final = 32  # what each field counts beside its bytes (section 6.5.2)
 _OF_THE_CONNECTION: Final = frozenset(
     (b"connection", b"keep-alive", b"proxy-connection", b"transfer-encoding", b"upgrade", b"http2-settings")
 )
@@ -147,7 +149,9 @@ def _divided(
     """Pseudo-fields, and the others behind them."""
     pseudo: dict[bytes, bytes] = {}
     ordinary: list[Field] = []
+    size = 0
     for name, value in listed:
+        size += len(name) + len(value) + _FIELD
         if _VALUE.fullmatch(value) is None:
             raise BadMessage("a field's value holds a control character, or begins or ends with a blank")
         if name[:1] == b":":
@@ -162,6 +166,8 @@ def _divided(
         if name in LOOKALIKES:
             raise BadMessage("a field is named as one that says a body's length, but for an underscore")
         ordinary.append((bytes(name), bytes(value)))
+    if size > HEAD_MOST:
+        raise BadMessage(f"the head is longer than {HEAD_MOST // 1024} KiB", 431)
     if len(ordinary) > FIELDS_MOST:
         raise BadMessage(f"there are more than {FIELDS_MOST} fields", 431)
     return pseudo, ordinary

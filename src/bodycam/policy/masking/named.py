@@ -19,8 +19,8 @@ from bodycam.policy.masking.json_text import content_of
 _LOOKED_BACK: Final = 512
 _BLANK: Final = rb"[ \t\r\n]{0,100}"
 _MEMBER: Final = re.compile(
-    rb'"(?P<name>(?:[\w .-]|\\+u[0-9a-fA-F]{4}){1,100})(?P<level>\\*)"' + _BLANK + rb":" + _BLANK + rb"(?:\["
-    + _BLANK + rb')?(?:(?P<opens>\\*)"|(?P<number>[-\d]))'
+    rb'"(?P<name>(?:[\w .-]|\\+u[0-9a-fA-F]{4}){1,100})(?P<level>\\*)"' + _BLANK + rb":" + _BLANK
+    + rb"(?P<list>\[" + _BLANK + rb')?(?:(?P<opens>\\*)"|(?P<number>[-\d]))'
 )  # fmt: skip
 # An object has dozens of members, and most words that hint at a credential stand in values: so first all of a
 # piece is asked at one go whether there is a hint, or an escape, within what may be a name.
@@ -33,20 +33,25 @@ _FIELD: Final = re.compile(rb"&(?P<name>[^=&]{1,300})=")
 _QUOTE: Final = re.compile(rb'(?P<slashes>\\*)"')
 _NUMBER_ENDS: Final = re.compile(rb"[^\d.eE+-]")
 _FIELD_ENDS: Final = re.compile(rb"&")
+# what stands between two texts or numbers of a list, `null` and `true` too
+_BETWEEN: Final = re.compile(rb"[ \t\r\n,a-z]*")
+_SLASHES: Final = re.compile(rb"\\*")
 
 
 @final
 class NamedSecrets:
     """One body's record, piece by piece."""
 
-    __slots__ = ("_ends", "_form", "_level", "_seen", "_slashes")
+    __slots__ = ("_ends", "_form", "_level", "_listed", "_seen", "_slashes")
 
     def __init__(self, form: bool) -> None:
         self._form = form
         # a form begins as if with the sign that parts its fields
         self._seen = b"&" if form else b""
-        # within a value: what ends it
+        # within a value: what ends it, and whether it is one of a list
         self._ends: re.Pattern[bytes] | None = None
+        self._listed = False
+        # backslashes before the quotes around it, and those just before what comes
         self._level = self._slashes = 0
 
     def feed(self, data: bytes) -> bytes:
@@ -94,12 +99,17 @@ class NamedSecrets:
         """What stands for the value, and where it begins."""
         if self._form:
             self._ends = _FIELD_ENDS
-        elif match["number"] is not None:
-            self._ends = _NUMBER_ENDS
-            return b'"%b"' % REDACTED, match.start("number")
-        else:
-            self._level, self._slashes, self._ends = len(match["opens"]), 0, _QUOTE
+            return REDACTED, match.end()
+        self._level, self._slashes, self._listed = len(match["level"]), 0, match["list"] is not None
+        if match["number"] is not None:
+            return self._number(), match.start("number")
+        self._ends = _QUOTE
         return REDACTED, match.end()
+
+    def _number(self) -> bytes:
+        self._ends = _NUMBER_ENDS
+        quote = b"\\" * self._level + b'"'
+        return b"%b%b%b" % (quote, REDACTED, quote)
 
     def _secretive(self, match: re.Match[bytes]) -> bool:
         name = match["name"]
@@ -112,24 +122,46 @@ class NamedSecrets:
     def _past(self, text: bytes, position: int, kept: list[bytes]) -> int:
         """Behind the value, as far as that is here."""
         assert self._ends is not None
+        if self._ends is _BETWEEN:
+            return self._another(text, position, kept)
         if self._ends is not _QUOTE:
             match = self._ends.search(text, position)
             if match is None:
                 return len(text)
-            self._ends = None
+            self._ended()
             return match.start()
         for match in _QUOTE.finditer(text, position):
             slashes = len(match["slashes"]) + (self._slashes if match.start() == position else 0)
             self._slashes = 0
             if self._closes(slashes):
                 kept.append(b"\\" * min(slashes, self._level) + b'"')
-                self._ends = None
+                self._ended()
                 return match.end()
             position = match.end()
         rest = text[position:]
         trailing = len(rest) - len(rest.rstrip(b"\\"))
         self._slashes = self._slashes + trailing if trailing == len(rest) else trailing
         return len(text)
+
+    def _ended(self) -> None:
+        self._ends, self._slashes = (_BETWEEN if self._listed else None), 0
+
+    def _another(self, text: bytes, position: int, kept: list[bytes]) -> int:
+        """Behind what stands between two values of a list: within the next, or behind the last."""
+        start = position if self._slashes else _end(_BETWEEN, text, position)
+        end = _end(_SLASHES, text, start)
+        self._slashes += end - start
+        sign = text[end : end + 1]
+        kept.append(text[position:end])
+        if sign == b'"' and self._slashes == self._level:
+            self._ends, self._slashes = _QUOTE, 0
+            kept.append(sign + REDACTED)
+            return end + 1
+        if sign and sign in b"-0123456789" and not self._slashes:
+            kept.append(self._number())
+        elif sign:
+            self._ends = None
+        return end
 
     def _closes(self, slashes: int) -> bool:
         """Whether a quote behind so many backslashes ends the value, or a string around it."""
@@ -138,6 +170,13 @@ class NamedSecrets:
                 return True
             slashes //= 2
         return not slashes % 2
+
+
+def _end(pattern: re.Pattern[bytes], text: bytes, position: int) -> int:
+    """Where a pattern ends that matches everywhere."""
+    match = pattern.match(text, position)
+    assert match is not None
+    return match.end()
 
 
 def named_secrets(media: Media) -> NamedSecrets | None:

@@ -22,13 +22,33 @@ ANSWERS = {
     ),
     "deep": (
         f'{{"user":{{"name":"password","Password" : "{TOKEN}"}},"secret":\n["{TOKEN}","y"]}}',
-        '{"user":{"name":"password","Password" : "[redacted]"},"secret":\n["[redacted]","y"]}',
+        '{"user":{"name":"password","Password" : "[redacted]"},"secret":\n["[redacted]","[redacted]"]}',
     ),
     "with escapes": (
         '{"password":"a\\"tok-1f4c9d\\\\","next":"b","api\\u005fkey":"tok-1f4c9d"}',
         '{"password":"[redacted]","next":"b","api\\u005fkey":"[redacted]"}',
     ),
     "a number": ('{"otp": 123456, "password":-1.5e3}', '{"otp": "[redacted]", "password":"[redacted]"}'),
+    "a list": (
+        f'{{"api_key": [ "{TOKEN}" ,\n"{TOKEN}","" ,7,-1, null, true,"x"], "scopes": ["a", "b"], "b": [1]}}',
+        '{"api_key": [ "[redacted]" ,\n"[redacted]","[redacted]" ,"[redacted]","[redacted]", null, true,"[redacted]"],'
+        ' "scopes": ["a", "b"], "b": [1]}',
+    ),
+    "a list of numbers": ('{"otp": [123456,654321], "a": 1}', '{"otp": ["[redacted]","[redacted]"], "a": 1}'),
+    "a list that breaks off": (f'{{"otp": ["{TOKEN}", ', '{"otp": ["[redacted]", '),
+    "a list in a text": (
+        json.dumps({"text": json.dumps({"api_key": [TOKEN, "a\\", 12], "a": ["b", 1]}), "more": ["c", "d"]}),
+        json.dumps(
+            {
+                "text": json.dumps({"api_key": ["[redacted]"] * 3, "a": ["b", 1]}),
+                "more": ["c", "d"],
+            }
+        ),
+    ),
+    "a list behind which its text ends": (
+        f'["{{\\"otp\\": [\\"{TOKEN}\\"", "b", "c"]',
+        '["{\\"otp\\": [\\"[redacted]\\"", "b", "c"]',
+    ),
     "nothing there": ('{"password":null,"secret":true,"token":{}}', None),
     "a text within": (
         json.dumps({"text": json.dumps({"access_token": TOKEN, "a": 'b"c'}), "more": 1}),
@@ -116,7 +136,9 @@ def test_no_cut_and_no_order_lets_a_value_through() -> None:
             name = rolls.choice(["password", "access_token", "name", "api key", "code", 'quo"te', "\\"])
             value = TOKEN + rolls.choice(["", '"', "\\", '\\"', "\n", "é"])
             said[f"{name}{number}" if name not in ("password", "access_token") else name] = (
-                value if name in ("password", "access_token") else rolls.choice([1, None, "ok", 'a"b\\'])
+                rolls.choice([value, [value], [value, 7, value]])
+                if name in ("password", "access_token")
+                else rolls.choice([1, None, "ok", 'a"b\\'])
             )
         text = json.dumps(said, ensure_ascii=rolls.random() < 0.5)
         if rolls.random() < 0.4:
@@ -131,6 +153,7 @@ def test_many_of_them_cost_no_more_than_their_number() -> None:
     named = named_secrets(media("application/json"))
     assert named is not None
     assert named.feed(body).count(b"[redacted]") == 60_000
+    assert named.feed(b'"secret": [' + b'"x", 1,' * 60_000 + b"]").count(b"[redacted]") == 120_000
 
 
 @pytest.mark.parametrize("kind", ["image/png", "application/json; charset=utf-16"])

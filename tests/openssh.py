@@ -14,6 +14,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.ports import free_port
+
 SSHD = Path("/usr/sbin/sshd")
 SFTP_SERVER = Path("/usr/lib/openssh/sftp-server")
 
@@ -120,7 +122,7 @@ def sshd(folder: Path, *, user_ca: str = "", settings: Sequence[str] = ()) -> It
     if user_ca:
         (folder / "user_ca.pub").write_text(f"{user_ca}\n")
         lines.append(f"TrustedUserCAKeys {folder}/user_ca.pub")
-    port = _free_port()
+    port = free_port()
     made = OpenSsh(folder, port, pwd.getpwuid(os.getuid()).pw_name)
     own = _SERVER.format(port=port, folder=folder, sftp=SFTP_SERVER)
     (folder / "sshd_config").write_text("\n".join([*lines, own]))
@@ -139,12 +141,6 @@ def sshd(folder: Path, *, user_ca: str = "", settings: Sequence[str] = ()) -> It
     finally:
         process.terminate()
         process.wait(10)
-
-
-def _free_port() -> int:
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return int(sock.getsockname()[1])
 
 
 def _wait(process: subprocess.Popen[bytes], made: OpenSsh) -> None:

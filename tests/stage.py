@@ -29,6 +29,7 @@ import yaml
 
 from bodycam.cli import init
 from bodycam.net.authority import Authority, Usage, request
+from tests.ports import free_port as free_port
 
 PASSWORD = "target-password-0815"
 HBA = """\
@@ -43,13 +44,6 @@ host all clear_user 127.0.0.1/32 password
 host all app 127.0.0.1/32 trust
 host all postgres 127.0.0.1/32 trust
 """
-
-
-def free_port() -> int:
-    """A port that nobody listens on just now."""
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return int(sock.getsockname()[1])
 
 
 def postgres_bin() -> Path:

@@ -5,9 +5,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from bodycam.model.event import Flavor
-from bodycam.model.media import Content, media
 from bodycam.model.transcript import Piece
 from bodycam.protocols.http.dialects import plain
+from bodycam.protocols.http.reading import BodyText, body_text
 
 _HEAD: Final = int(Flavor.HEAD)
 _MESSAGE: Final = int(Flavor.MESSAGE)
@@ -33,16 +33,10 @@ def readable(data: bytes) -> str:
     return data.decode("utf-8", "backslashreplace")
 
 
-def body_text(data: bytes, kind: str) -> str:
-    """A piece of a body of that Content-Type for people."""
-    found = media(kind)
-    if found.content is Content.BINARY:
-        return f"[{len(data)} bytes]"
-    return data.decode(found.codec or "utf-8", "backslashreplace")
-
-
 def glance(facts: Mapping[str, Any], pieces: Sequence[Piece], most: int) -> str | None:
     """Heads and bodies as people read them, where neither speaks a dialect (`model.transcript.Glancer`)."""
+    if len(pieces) > 2:
+        return _glance_at_many(facts, pieces, most)
     lines: list[str] = []
     size = 0
     asked = answered = b""
@@ -66,6 +60,42 @@ def glance(facts: Mapping[str, Any], pieces: Sequence[Piece], most: int) -> str 
     if not plain(str(facts.get("http.path", "")), asked):
         return None
     return "\n".join(lines)[:most]
+
+
+def _glance_at_many(facts: Mapping[str, Any], pieces: Sequence[Piece], most: int) -> str | None:
+    """The same where a body may have come in several pieces."""
+    lines: list[str] = []
+    asked = b""
+    sent: BodyText | None = None
+    received: BodyText | None = None
+    for to_client, flavor, data in pieces:
+        if flavor == _MESSAGE:
+            return None
+        if flavor == _HEAD:
+            head, blank, data = data.partition(_BLANK)
+            head += blank
+            if sent is not None:
+                lines.append(sent.end())
+            if to_client:
+                if received is not None:
+                    lines.append(received.end())
+                received = BodyText(content_type(head))
+            else:
+                asked, sent = head, BodyText(content_type(head))
+            lines.append(head_text(head))
+        if data:
+            body = received if to_client else sent
+            if body is None:
+                body = BodyText("")
+                if to_client:
+                    received = body
+                else:
+                    sent = body
+            lines.append(body.take(data))
+    lines += [body.end() for body in (sent, received) if body is not None]
+    if not plain(str(facts.get("http.path", "")), asked):
+        return None
+    return "\n".join([line for line in lines if line])[:most]
 
 
 def shape(text: str) -> str | None:

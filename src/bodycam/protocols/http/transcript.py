@@ -10,7 +10,8 @@ from bodycam.model.transcript import Asked, Body, Done, Entry, Noted, Output, Pi
 from bodycam.protocols.http.details import kept, learned
 from bodycam.protocols.http.dialects import recognise, said
 from bodycam.protocols.http.frames import Messages, Opcode, close_code
-from bodycam.protocols.http.skimming import body_text, content_type, glance, head_text, readable, shape
+from bodycam.protocols.http.reading import BodyText
+from bodycam.protocols.http.skimming import content_type, glance, head_text, readable, shape
 from bodycam.session import telling
 
 EXCHANGES_MOST: Final = 256
@@ -24,8 +25,10 @@ _ANY: Final = 1 << 40
 class _Way:
     """One way of an exchange: head and body as they were recorded."""
 
-    def __init__(self) -> None:
-        self.head = b""
+    def __init__(self, name: str) -> None:
+        """`name` is what its pieces are told as: a request or a response."""
+        self.name, self.head = name, b""
+        self._text: BodyText | None = None
         self.body: list[bytes] = []
         self.size = 0
         self.messages: Messages | None = None
@@ -40,8 +43,25 @@ class _Way:
         self._keep(body)
         return self.head, body
 
-    def told(self, data: bytes, which: str) -> list[Body]:
+    def read(self, data: bytes) -> list[Body]:
+        """A piece of the body, as far as it can be read without the next."""
+        if not data:
+            return []
+        if self._text is None:
+            self._text = BodyText(content_type(self.head))
+        return self._output(self._text.take(data))
+
+    def rest(self) -> list[Body]:
+        """What has not been told of a body that is over."""
+        text, self._text = self._text, None
+        return [] if text is None else self._output(text.end())
+
+    def _output(self, text: str) -> list[Body]:
+        return [Output(f"{self.name} body", text)] if text else []
+
+    def told(self, data: bytes) -> list[Body]:
         """The messages of a WebSocket, of which the next bytes were recorded."""
+        which = "sent" if self.name == "request" else "received"
         if self.messages is None:
             self.messages = Messages(masked=False, most=_ANY)
         self.messages.add(data)
@@ -74,7 +94,7 @@ class _Exchange:
 
     def __init__(self, verb: str, facts: Mapping[str, Any]) -> None:
         self.verb, self.facts = verb, facts
-        self.sent, self.received = _Way(), _Way()
+        self.sent, self.received = _Way("request"), _Way("response")
         self.learned: Mapping[str, Fact] = {}
 
     def told(self) -> list[Body]:
@@ -139,32 +159,38 @@ class HttpReader:
         )
 
     def _to_target(self, event: Event, found: list[Body]) -> None:
-        self._moved(event, "request", found)
+        exchange = self._exchange(event)
+        self._moved(event, exchange.sent, found)
 
     def _to_client(self, event: Event, found: list[Body]) -> None:
-        self._moved(event, "response", found)
+        exchange = self._exchange(event)
+        if event.body[0] == Flavor.HEAD:
+            found += exchange.sent.rest()
+        self._moved(event, exchange.received, found)
 
-    def _moved(self, event: Event, which: str, found: list[Body]) -> None:
+    def _exchange(self, event: Event) -> _Exchange:
+        return self._exchanges.get(event.exchange) or _Exchange("", {})
+
+    def _moved(self, event: Event, way: _Way, found: list[Body]) -> None:
         flavor, _, data = event.body
-        exchange = self._exchanges.get(event.exchange)
-        if exchange is None:
-            exchange = _Exchange("", {})
-        way = exchange.sent if which == "request" else exchange.received
         if flavor == Flavor.MESSAGE:
-            found += way.told(data, "sent" if which == "request" else "received")
+            found += way.told(data)
             return
         head, body = way.take(flavor, data)
         if head:
-            found.append(Output(f"{which} head", head_text(head)))
-        if body:
-            found.append(Output(f"{which} body", body_text(body, content_type(way.head))))
+            found += way.rest()
+            found.append(Output(f"{way.name} head", head_text(head)))
+        found += way.read(body)
+        if event.exchange not in self._exchanges:
+            # of no request: nothing is known to come
+            found += way.rest()
 
     def _finish(self, event: Event, found: list[Body]) -> None:
         outcome, _, to_client, to_target, tag, error = event.body
         exchange = self._exchanges.pop(event.exchange, None)
         self._learned = {}
         if exchange is not None:
-            found += exchange.told()
+            found += [*exchange.sent.rest(), *exchange.received.rest(), *exchange.told()]
             self._learned = exchange.learned
         if error is not None:
             found.append(telling.failure(error))

@@ -115,8 +115,8 @@ def test_an_exchange_reads_as_what_was_asked_and_answered() -> None:
     said = [entry.body for kind, body in events for entry in reader.feed(Event(kind, 0, 1, body))]
     assert said == [
         Asked("POST", "http://a/", (), False, "deny by rule r: no", 2),
-        Output("request head", "POST / HTTP/1.1\nContent-Type: text/plain"), Output("request body", "ab\\xff"),
-        Output("request body", "cd"), Output("response head", "HTTP/1.1 100 Continue"),
+        Output("request head", "POST / HTTP/1.1\nContent-Type: text/plain"), Output("request body", "ab\\xffcd"),
+        Output("response head", "HTTP/1.1 100 Continue"),
         Output("response head", "HTTP/1.1 200 OK\nContent-Type: image/png"), Output("response body", "[4 bytes]"),
         Noted("truncated", "x"), Message("error", "502", "gone", hint="h"), Done("error", "502", 0, 30),
     ]  # fmt: skip

@@ -17,6 +17,7 @@ MOST = 2000
 ASKED = b"GET /a/7 HTTP/1.1\r\nHost: api.test\r\n\r\n"
 POSTED = b"POST /a HTTP/1.1\r\nHost: api.test\r\nContent-Type: text/plain\r\n\r\nsent"
 OK = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nETag: x\r\n\r\n"
+TEXT = b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\n\r\n"
 HEAD, CHUNK, MESSAGE = int(Flavor.HEAD), int(Flavor.CHUNK), int(Flavor.MESSAGE)
 Move = tuple[Kind, int, bytes]
 
@@ -58,6 +59,12 @@ def both(moves: Sequence[Move], path: str = "/a/7", verb: str = "GET") -> tuple[
         ],
         [sent(ASKED), came(OK + b"x" * 3 * MOST)],
         [came(b"HTTP/1.1 502 Bad Gateway\r\nContent-Type: application/problem+json\r\n\r\n{}")],
+        [sent(POSTED), sent(b"iment", CHUNK), came(OK + b'{"a": "bella', HEAD), came(b'donna"}', CHUNK)],
+        [sent(ASKED), came(TEXT + b"stra\xc3"), came(b"\x9fe, wide and lo", CHUNK), came(b"ng", CHUNK)],
+        [sent(ASKED), came(TEXT + b"w" * 300), came(b"w" * 300, CHUNK), came(b"w", CHUNK)],
+        [sent(ASKED), came(b"HTTP/1.1 200 OK\r\n\r\nno ki"), came(b"nd\xff", CHUNK), came(b"\xc3", CHUNK)],
+        [sent(ASKED), came(b"HTTP/1.1 103 Early Hints\r\n\r\n"), came(TEXT), came(b"x" * 3 * MOST, CHUNK)],
+        [came(b"of no he", CHUNK), came(b"ad", CHUNK), came(TEXT + b"x", HEAD), came(b"y", CHUNK)],
         [sent(ASKED)],
         [],
     ],
@@ -66,6 +73,14 @@ def test_one_look_says_what_the_entries_say(moves: list[Move]) -> None:
     seen, read = both(moves)
     assert seen == read
     assert bool(read) == bool(moves)
+
+
+def test_a_word_is_found_wherever_a_body_was_cut() -> None:
+    body = "from stra\u00dfe 7 to belladonna".encode()
+    for split in range(1, len(body)):
+        seen, read = both([sent(ASKED), came(TEXT + body[:split]), came(body[split:], CHUNK)])
+        assert seen == read
+        assert {"stra\u00dfe", "7", "belladonna"} <= set(read.split())
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,8 @@ from bodycam.session.session import Session
 IDLE = ord("I")
 """The transaction status of a server that is in none."""
 
+SENT_ON = f"the client sent more than {WAITING_MOST} bytes behind it and did not wait for the answer"
+
 UNWANTED_MOST = 1024 * 1024
 """Bytes of a result that are still taken from the target after its client has said goodbye and gone."""
 
@@ -30,7 +32,7 @@ class PostgresMachine:
         self._login = Login(link, self._proxy)
         self._client: ClientHalf | None = None
         self._target: TargetHalf | None = None
-        self._over = self._held = self._leaving = self._lingers = False
+        self._over = self._held = self._leaving = self._lingers = self._deciding = False
         self._unwanted = 0
         self._draining = ""
         self._columns = MaskedColumns(link)
@@ -252,9 +254,20 @@ class PostgresMachine:
             self._broken(f"the client broke the protocol: {error}", error.sqlstate)
 
     def _await_approval(self) -> None:
-        self._approval.ask()
-        if self._client is not None and self._client.kept_size > WAITING_MOST:
-            self._hold(True)
+        """Have a person asked for what waits, or refuse it where the client sends on and on behind it."""
+        client = self._client
+        if self._deciding or client is None:
+            return
+        self._deciding = True
+        try:
+            while client.waiting is not None:
+                if client.kept_size <= WAITING_MOST:
+                    self._approval.ask()
+                    return
+                # to read no further would hide that the client leaves, and nothing may be executed late
+                self._settled(lambda: self._approval.give_up(SENT_ON))
+        finally:
+            self._deciding = False
 
     def _approval_settled(self) -> None:
         """What waited was forwarded or refused, and the client is read on."""
@@ -268,9 +281,7 @@ class PostgresMachine:
 
     @property
     def _may_let_go(self) -> bool:
-        assert self._client is not None
-        few = len(self._conversation.queue) <= QUEUE_MOST // 2
-        return few and self._client.kept_size <= WAITING_MOST
+        return len(self._conversation.queue) <= QUEUE_MOST // 2
 
     def _broken(self, message: str, sqlstate: str) -> None:
         if self._client is None:

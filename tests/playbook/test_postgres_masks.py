@@ -256,7 +256,12 @@ def test_a_row_too_large_to_be_looked_into_ends_the_session_with_a_clear_error(p
     play.client(wire.query("select"))
     play.target(wire.columns(("a", 25)), wire.row(b"x" * (1 << 20))[:100])
 
-    assert b"over the limit" in play.client_gets()
+    error = backend.error_map(play.client_gets())
+    assert (error["severity"], error["code"]) == ("FATAL", "54000")
+    assert error["message"].startswith(
+        "the target sent more at once than the gateway holds: a message of type 'D'"
+    )
+    assert "limits.message_size" in error["hint"]
     assert play.closed
 
 

@@ -249,6 +249,39 @@ def test_for_the_record_alone(play: Play) -> None:
     assert wire.row(b"1", b"*****") in recorded_rows(play)
 
 
+FUNCTION = wire.message(b"F", b"\0\0\x0b\x6c\0\0\0\0\0\0")
+
+
+def result_of(value: bytes | None) -> bytes:
+    """A FunctionCallResponse."""
+    size = -1 if value is None else len(value)
+    return wire.message(b"V", size.to_bytes(4, "big", signed=True), value or b"")
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"), [(b"is hunter2!", None), (b"fine", b"fine"), (None, None), (b"", b"")]
+)
+def test_what_a_function_gives_through_the_fast_path_is_masked(
+    masked: Play, value: bytes | None, shown: bytes | None
+) -> None:
+    masked.client(FUNCTION)
+    masked.target(result_of(value), wire.ready())
+
+    assert masked.client_gets() == result_of(shown) + wire.ready()
+    recorded = masked.recorded()
+    assert not any(b"hunter2" in bytes(body[2]) for kind, _, body in recorded if kind is Kind.TO_CLIENT)
+    assert [body[0] for kind, _, body in recorded if kind is Kind.FINISH] == ["ok"]
+
+
+def test_a_setting_that_the_target_reports_is_masked(masked: Play) -> None:
+    masked.client(wire.query("select set_config('application_name', secret, false) from t"))
+    masked.target(wire.status("application_name", "is hunter2!"), wire.complete("SELECT 1"), wire.ready())
+
+    wanted = wire.status("application_name", "is *****!") + wire.complete("SELECT 1") + wire.ready()
+    assert masked.client_gets() == wanted
+    assert recorded_rows(masked) == wanted
+
+
 def test_a_row_too_large_to_be_looked_into_ends_the_session_with_a_clear_error(play: Play) -> None:
     play.masking = Masked()
     log_in(play)

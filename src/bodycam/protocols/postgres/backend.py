@@ -137,7 +137,13 @@ def notification(raw: bytes) -> tuple[int, str, str]:
 
 
 def rewritten(tag: int, raw: bytes, change: Callable[[str], str]) -> bytes:
-    """An ErrorResponse, NoticeResponse or NotificationResponse with every text of it changed."""
+    """An ErrorResponse, NoticeResponse or NotificationResponse with every text of it changed.
+
+    Of a ParameterStatus it is the value alone.
+    """
+    if tag == ord("S"):
+        name, value = parameter_status(raw)
+        return message(b"S", text(name), text(change(value)))
     if tag == ord("A"):
         process, channel, payload = notification(raw)
         return message(b"A", struct.pack(">i", process), text(channel), text(change(payload)))

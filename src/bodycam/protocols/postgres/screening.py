@@ -17,7 +17,11 @@ from bodycam.protocols.postgres.cells import (
     stretch,
 )
 from bodycam.protocols.postgres.copied_rows import row_with
+from bodycam.protocols.postgres.reading import message
 from bodycam.session.masks import Copier, Copiers, Masks, Screen, Screens
+
+_ONE: Final = b"\0\1"
+"""How many columns a DataRow of one has."""
 
 REMEMBERED: Final = 256
 """Results whose screens are kept, by their description and the operation's text."""
@@ -84,6 +88,16 @@ class Screening:
         recorded = _through(screens.record, released, columns)
         return released, None if recorded is released else recorded
 
+    def result(self, response: bytes) -> Passed:
+        """A FunctionCallResponse, masked as a row whose only value has no origin and no type."""
+        self.undescribed(None)
+        row = message(b"D", _ONE, response[5:])
+        released, recorded = self.rows(row)
+        return (
+            response if released is row else _response(released),
+            None if recorded is None else _response(recorded),
+        )
+
     def copies(self, data: bytes) -> Passed:
         """Whole CopyData messages, masked."""
         copiers = self._copiers
@@ -95,6 +109,10 @@ class Screening:
         if copiers.record is not None:
             recorded = _copied(released, copiers.record)
         return released, recorded
+
+
+def _response(row: bytes) -> bytes:
+    return message(b"V", row[5 + len(_ONE) :])
 
 
 def _copied(data: bytes, copier: Copier) -> bytes:

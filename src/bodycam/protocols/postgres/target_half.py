@@ -28,6 +28,7 @@ ERROR: Final = 0x45
 NOTICE: Final = 0x4E
 NOTIFICATION: Final = 0x41
 PARAMETER_STATUS: Final = 0x53
+FUNCTION_RESULT: Final = 0x56
 _ENDS: Final = {0x31: Reply.PARSE, 0x32: Reply.BIND, 0x33: Reply.CLOSE}
 
 Finish = tuple[Exchange, Outcome, str | None, dict[str, str] | None]
@@ -72,11 +73,18 @@ class TargetHalf:
                         owner, rows = None, 0
                     self._screened(self._screening, belongs, tag, buffer[start : framer.end], 1 + more)
                     continue
-            elif tag in (ERROR, NOTICE, NOTIFICATION):
+            elif tag in (ERROR, NOTICE, NOTIFICATION, PARAMETER_STATUS):
                 if owner is not None:
                     self._pass(owner, buffer, begin, start, rows)
                     owner, rows = None, 0
                 self._said(tag, buffer[start : framer.end])
+                continue
+            elif tag == FUNCTION_RESULT and self._screening is not None:
+                if owner is not None:
+                    self._pass(owner, buffer, begin, start, rows)
+                    owner, rows = None, 0
+                belongs = self._reply(tag, buffer[start : framer.end]) or self._session.ambient
+                self._screened(self._screening, belongs, tag, buffer[start : framer.end], 0)
                 continue
             else:
                 part, more = WHOLE, 0
@@ -105,19 +113,20 @@ class TargetHalf:
             self._finish()
 
     def _screened(self, screening: Screening, owner: Exchange, tag: int, data: bytes, count: int) -> None:
-        """Whole rows, or whole messages of copied data, of one exchange, masked."""
+        """Whole rows, messages of copied data, or what a function gave, of one exchange, masked."""
+        flavor = Flavor.CHUNK
         if tag == DATA_ROW:
+            flavor = Flavor.ROWS
             released, recorded = screening.rows(data)
-            met = released is not data or recorded is not None
-            if not screening.keeps_rows:
-                recorded = b""
-            owner.to_client(released, flavor=Flavor.ROWS, count=count, recorded=recorded)
-        else:
+        elif tag == COPY_DATA:
+            count = 0
             released, recorded = screening.copies(data)
-            met = released is not data or recorded is not None
-            if not screening.keeps_rows:
-                recorded = b""
-            owner.to_client(released, flavor=Flavor.CHUNK, recorded=recorded)
+        else:
+            released, recorded = screening.result(data)
+        met = released is not data or recorded is not None
+        if not screening.keeps_rows:
+            recorded = b""
+        owner.to_client(released, flavor=flavor, count=count, recorded=recorded)
         if met:
             owner.masked()
 
@@ -162,7 +171,7 @@ class TargetHalf:
         if tag == 0x5A:  # ReadyForQuery
             return self._ready(raw)
         queue = talk.queue
-        if queue and queue[0].doubtful and tag != PARAMETER_STATUS:
+        if queue and queue[0].doubtful:
             talk.settle_doubts()
         head = queue[0] if queue else None
         match tag:
@@ -191,9 +200,6 @@ class TargetHalf:
                     raise ProtocolViolation("08P01", "the target asked for copy data that nothing offered")
                 talk.copy_in_began()
                 return head.exchange
-            case 0x53:  # ParameterStatus
-                talk.dialect.reported(*backend.parameter_status(raw))
-                return None if head is None else head.exchange
             case 0x48 | 0x63 | 0x56:
                 # CopyOutResponse, CopyDone, FunctionCallResponse
                 if tag == 0x48 and self._screening is not None:
@@ -264,8 +270,10 @@ class TargetHalf:
         return head.exchange
 
     def _said(self, tag: int, raw: bytes) -> None:
-        """An error, a notice or a notification: recorded redacted, released as it is."""
+        """An error, a notice, a notification or a setting: recorded redacted, released as it is."""
         talk = self._talk
+        if tag == PARAMETER_STATUS:
+            talk.dialect.reported(*backend.parameter_status(raw))
         if tag == ERROR and talk.busy:
             talk.settle_doubts()
         head = talk.queue[0] if talk.queue else None
@@ -275,7 +283,7 @@ class TargetHalf:
         error: dict[str, str] = {}
         masks = self._session.masks
         if masks is not None:
-            if masks.by_name and tag != NOTIFICATION and masks.hushed(exchange.operation):
+            if masks.by_name and tag in (ERROR, NOTICE) and masks.hushed(exchange.operation):
                 raw = hushed(tag, raw)
             raw = backend.rewritten(tag, raw, masks.said)
         if tag == ERROR:

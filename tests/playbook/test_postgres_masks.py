@@ -273,6 +273,20 @@ def test_what_a_function_gives_through_the_fast_path_is_masked(
     assert [body[0] for kind, _, body in recorded if kind is Kind.FINISH] == ["ok"]
 
 
+def test_a_name_of_a_column_is_masked_wherever_it_is_told(masked: Play) -> None:
+    told, shown = wire.columns(("is hunter2!", 25)), wire.columns(("is *****!", 25))
+    masked.client(wire.parse("select", "s"), wire.describe("S", "s"), wire.SYNC)
+    masked.target(wire.PARSED, wire.described(), told, wire.ready())
+    assert masked.client_gets() == wire.PARSED + wire.described() + shown + wire.ready()
+
+    masked.client(wire.bind(statement="s"), wire.execute(), wire.SYNC)
+    masked.target(wire.BOUND, wire.row(b"1"), wire.complete("SELECT 1"), wire.ready())
+    masked.client(wire.query("select"))
+    masked.target(told, wire.row(b"1"), wire.complete("SELECT 1"), wire.ready())
+    assert masked.client_gets().endswith(shown + wire.row(b"1") + wire.complete("SELECT 1") + wire.ready())
+    assert b"hunter2" not in repr(masked.recorded()).encode()
+
+
 def test_a_setting_that_the_target_reports_is_masked(masked: Play) -> None:
     masked.client(wire.query("select set_config('application_name', secret, false) from t"))
     masked.target(wire.status("application_name", "is hunter2!"), wire.complete("SELECT 1"), wire.ready())

@@ -7,7 +7,7 @@ from typing import Final, final
 
 from bodycam.model.column import Column, Holds
 from bodycam.model.operation import Operation
-from bodycam.protocols.postgres import looking
+from bodycam.protocols.postgres import backend, looking
 from bodycam.protocols.postgres.cells import (
     check_rows,
     columns_of,
@@ -37,6 +37,7 @@ class Screening:
     def __init__(self, masks: Masks) -> None:
         self._masks = masks
         self.keeps_rows = masks.keeps_rows
+        self._clean: set[bytes] = set()
         self._known: dict[tuple[bytes, str], tuple[Screens | None, int]] = {}
         self._version = masks.version
         self._screens: Screens | None = None
@@ -60,6 +61,17 @@ class Screening:
                     self._known.clear()
                 self._known[key] = known
         self._screens, self._columns = known
+
+    def shown(self, description: bytes) -> bytes:
+        """A RowDescription as it is released: a name may be a secret. The same object where none is."""
+        if description in self._clean:
+            return description
+        released = backend.renamed(description, self._masks.said)
+        if released is description and len(description) < 8192:
+            if len(self._clean) >= REMEMBERED:
+                self._clean.clear()
+            self._clean.add(description)
+        return released
 
     def undescribed(self, operation: Operation | None) -> None:
         """Rows follow, and nobody said which: each value is looked into as some text."""

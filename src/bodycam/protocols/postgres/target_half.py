@@ -28,6 +28,7 @@ ERROR: Final = 0x45
 NOTICE: Final = 0x4E
 NOTIFICATION: Final = 0x41
 PARAMETER_STATUS: Final = 0x53
+ROW_DESCRIPTION: Final = 0x54
 FUNCTION_RESULT: Final = 0x56
 _ENDS: Final = {0x31: Reply.PARSE, 0x32: Reply.BIND, 0x33: Reply.CLOSE}
 
@@ -88,7 +89,17 @@ class TargetHalf:
                 continue
             else:
                 part, more = WHOLE, 0
-                belongs = self._reply(tag, buffer[start : framer.end]) or owner or self._session.ambient
+                raw = buffer[start : framer.end]
+                belongs = self._reply(tag, raw) or owner or self._session.ambient
+                if tag == ROW_DESCRIPTION and self._screening is not None:
+                    shown = self._screening.shown(raw)
+                    if shown is not raw:
+                        if owner is not None:
+                            self._pass(owner, buffer, begin, start, rows)
+                            owner, rows = None, 0
+                        belongs.to_client(shown)
+                        belongs.masked()
+                        continue
             if belongs is not owner:
                 if owner is not None:
                     self._pass(owner, buffer, begin, start, rows)
@@ -158,7 +169,7 @@ class TargetHalf:
         if columns is None:
             columns = portal.statement.description(portal.formats)
         if columns:
-            exchange.columns(columns)
+            exchange.columns(columns if self._screening is None else self._screening.shown(columns))
         if self._screening is not None:
             if columns:
                 self._screening.described(columns, exchange.operation)

@@ -67,6 +67,7 @@ class TargetHalf:
             if tag in (DATA_ROW, COPY_DATA):
                 part = framer.part
                 belongs = self._row(tag, part)
+                ended = len(self._finishing)
                 more = framer.more_of() if part == WHOLE else 0
                 if self._screening is not None and part == WHOLE:
                     if owner is not None:
@@ -90,19 +91,21 @@ class TargetHalf:
             else:
                 part, more = WHOLE, 0
                 raw = buffer[start : framer.end]
+                # what ends with this very message has to have it first
+                ended = len(self._finishing)
                 belongs = self._reply(tag, raw) or owner or self._session.ambient
                 if tag == ROW_DESCRIPTION and self._screening is not None:
                     shown = self._screening.shown(raw)
                     if shown is not raw:
                         if owner is not None:
-                            self._pass(owner, buffer, begin, start, rows)
+                            self._pass(owner, buffer, begin, start, rows, ended)
                             owner, rows = None, 0
                         belongs.to_client(shown)
                         belongs.masked()
                         continue
             if belongs is not owner:
                 if owner is not None:
-                    self._pass(owner, buffer, begin, start, rows)
+                    self._pass(owner, buffer, begin, start, rows, ended)
                 owner, begin, rows = belongs, start, 0
             if tag == DATA_ROW and part <= FIRST:
                 rows += 1 + more
@@ -117,11 +120,14 @@ class TargetHalf:
         """Whether the client has whole messages only, so that one of ours may follow."""
         return self._framer.part in (WHOLE, LAST)
 
-    def _pass(self, owner: Exchange, buffer: bytes, begin: int, end: int, rows: int) -> None:
+    def _pass(
+        self, owner: Exchange, buffer: bytes, begin: int, end: int, rows: int, ended: int | None = None
+    ) -> None:
+        """Record and release a run of messages, then end the exchanges that end with it: all, or so many."""
         data = buffer if begin == 0 and end == len(buffer) else buffer[begin:end]
         owner.to_client(data, flavor=Flavor.ROWS if rows else Flavor.CHUNK, count=rows)
         if self._finishing:
-            self._finish()
+            self._finish(ended)
 
     def _screened(self, screening: Screening, owner: Exchange, tag: int, data: bytes, count: int) -> None:
         """Whole rows, messages of copied data, or what a function gave, of one exchange, masked."""
@@ -141,13 +147,13 @@ class TargetHalf:
         if met:
             owner.masked()
 
-    def _finish(self) -> None:
-        for exchange, outcome, tag, error in self._finishing:
+    def _finish(self, ended: int | None = None) -> None:
+        for exchange, outcome, tag, error in self._finishing[:ended]:
             if tag is not None and not (exchange.rows and tag.startswith("SELECT") and ";" not in tag):
                 # what was inserted, updated or copied went by as no row
                 exchange.rows = max(exchange.rows, backend.rows_of(tag))
             exchange.finish(outcome, tag, error)
-        self._finishing.clear()
+        del self._finishing[:ended]
 
     def _row(self, tag: int, part: int) -> Exchange:
         queue = self._talk.queue

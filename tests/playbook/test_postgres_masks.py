@@ -211,7 +211,7 @@ def test_rows_of_a_statement_described_long_ago_are_masked_by_its_description(ma
         masked.client(wire.bind(statement="s"), wire.execute(), wire.SYNC)
         masked.target(wire.BOUND, wire.row(b"1", b"hunter2"), wire.complete("SELECT 1"), wire.ready())
         assert wire.row(b"1", b"*****") in masked.client_gets()
-    assert masked.masking.columns == [["id nothing", "secret text"]]
+    assert masked.masking.columns[0] == ["id nothing", "secret text"]
 
 
 def test_rows_that_nobody_described_are_looked_into_all_the_same(masked: Play) -> None:
@@ -285,6 +285,30 @@ def test_a_name_of_a_column_is_masked_wherever_it_is_told(masked: Play) -> None:
     masked.target(told, wire.row(b"1"), wire.complete("SELECT 1"), wire.ready())
     assert masked.client_gets().endswith(shown + wire.row(b"1") + wire.complete("SELECT 1") + wire.ready())
     assert b"hunter2" not in repr(masked.recorded()).encode()
+
+
+@pytest.mark.parametrize("record_only", [False, True])
+@pytest.mark.parametrize("named", ["statement", "portal"])
+def test_what_sql_put_under_a_name_is_masked_whatever_was_described_before(
+    play: Play, named: str, record_only: bool
+) -> None:
+    play.masking = Masked(record_only=record_only)
+    log_in(play)
+    number = wire.columns(("n", 23))
+    bound = wire.bind(statement="s", portal="p")
+    play.client(
+        wire.parse("select 1", "s"), wire.describe("S", "s"), bound, wire.describe("P", "p"), wire.FLUSH
+    )
+    play.target(wire.PARSED, wire.described(), number, wire.BOUND, number)
+    play.client_gets(), play.recorded()
+
+    play.client(*([wire.bind(statement="s")] if named == "statement" else []))
+    play.client(wire.execute("" if named == "statement" else "p"), wire.SYNC)
+    play.target(*([wire.BOUND] if named == "statement" else []))
+    play.target(wire.row(b"is hunter2!"), wire.complete("SELECT 1"), wire.ready())
+
+    assert (b"hunter2" in play.client_gets()) is record_only
+    assert b"hunter2" not in repr(play.recorded()).encode()
 
 
 def test_a_setting_that_the_target_reports_is_masked(masked: Play) -> None:

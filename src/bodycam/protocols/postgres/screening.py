@@ -44,9 +44,16 @@ class Screening:
         self._copiers: Copiers | None = None
         self._undescribed: Operation | None = None
         self._columns = 0
+        self._hearsay = False
+        self._texts: dict[int, Screens | None] = {}
 
-    def described(self, description: bytes, operation: Operation | None) -> None:
-        """The rows that follow have these columns."""
+    def described(self, description: bytes, operation: Operation | None, *, hearsay: bool = False) -> None:
+        """The rows that follow have these columns; `hearsay`: the server said so earlier, of their name.
+
+        SQL can put another statement or cursor under a name, in DO and in functions out of sight. Where
+        columns are masked by name that is denied.
+        """
+        self._hearsay = hearsay and not self._masks.by_name
         text = "" if operation is None else operation.text
         if self._version != self._masks.version:
             self._version = self._masks.version
@@ -76,6 +83,7 @@ class Screening:
     def undescribed(self, operation: Operation | None) -> None:
         """Rows follow, and nobody said which: each value is looked into as some text."""
         self._screens, self._columns, self._undescribed = None, 0, operation
+        self._hearsay = False
 
     def copying(self, response: bytes, operation: Operation | None) -> None:
         """Data is copied out, as this CopyOutResponse says."""
@@ -87,8 +95,29 @@ class Screening:
         screens, columns = self._screens, self._columns
         if screens is None and columns == 0:
             columns = columns_of(data)
-            some = [Column(f"column {place}", Holds.OTHER) for place in range(columns)]
-            screens = self._masks.screens(some, self._undescribed)
+            screens = self._some(columns)
+        released, recorded = self._row_by(screens, data, columns)
+        if not self._hearsay:
+            return released, recorded
+        if columns not in self._texts:
+            self._texts[columns] = self._some(columns)
+        some = self._texts[columns]
+        if some is None:
+            return released, recorded
+        # once more, as the text that each value may be after all
+        again, kept = self._row_by(some, released, columns)
+        if recorded is not None:
+            shown, less = self._row_by(some, recorded, columns)
+            kept = shown if less is None else less
+        return again, kept
+
+    def _some(self, columns: int) -> Screens | None:
+        """For so many columns of which nothing is known."""
+        some = [Column(f"column {place}", Holds.OTHER) for place in range(columns)]
+        return self._masks.screens(some, self._undescribed)
+
+    @staticmethod
+    def _row_by(screens: Screens | None, data: bytes, columns: int) -> Passed:
         if screens is None:
             if columns == 0:
                 # none of them may have values, then

@@ -178,7 +178,7 @@ class TargetHalf:
             exchange.columns(columns if self._screening is None else self._screening.shown(columns))
         if self._screening is not None:
             if columns:
-                self._screening.described(columns, exchange.operation)
+                self._screening.described(columns, exchange.operation, hearsay=portal.named)
             else:
                 self._screening.undescribed(exchange.operation)
 

@@ -177,16 +177,34 @@ def test_a_cancel_gives_it_up(watched: Play) -> None:
     assert b"delete" not in watched.target_sees()
 
 
-def test_a_client_that_sends_much_meanwhile_is_not_read_until_it_is_decided(watched: Play) -> None:
+def test_a_client_that_sends_on_and_on_is_refused_and_read_on(watched: Play) -> None:
+    # one that is not read can't be seen to leave, and would have been executed late
     watched.client(wire.query("delete from t"))
+    need = asked(watched)
     watched.client(wire.query("select '" + "x" * 600_000 + "'"))
-    assert not watched.held
+    assert not need.over
     watched.client(wire.query("select '" + "y" * 600_000 + "'"))
-    assert watched.held
 
-    watched.answer(APPROVED)
-    assert not watched.held
-    assert len(watched.target_sees()) > 1_200_000
+    assert (need.over, watched.held) == (True, False)
+    sent = watched.target_sees()
+    assert (b"delete" in sent, len(sent) > 1_200_000) == (False, True)
+    watched.target(wire.error("42601", "syntax error"), wire.ready())
+    assert told(watched)[0].startswith(
+        "E 42501 denied by rule writes: the client sent more than 1048576 bytes"
+    )
+    watched.machine.answer(APPROVED)
+    assert watched.target_sees() == b""
+
+
+def test_all_that_wants_a_person_is_refused_to_a_client_that_sends_on_and_on(watched: Play) -> None:
+    many = 5_000
+    watched.client(*[wire.query("delete from t")] * many)
+    needs = len(watched.needs)
+    watched.client(wire.query("select '" + "x" * (1 << 20) + "'"))
+
+    assert len(watched.needs) == needs
+    assert watched.machine._client.waiting is None  # type: ignore[attr-defined]
+    assert b"delete" not in watched.target_sees()
 
 
 def test_one_after_the_other_each_is_asked_for(watched: Play) -> None:

@@ -156,6 +156,21 @@ def test_a_database_that_names_no_target_is_left_to_the_control_process(play: Pl
     assert (play.needs[0].wanted.target, play.needs[0].wanted.database) == ("", None)
 
 
+def test_names_that_are_no_utf_8_are_nobodys_and_no_targets(play: Play) -> None:
+    play.client(wire.startup(user="t\udcff", database="shop\udcff/x\udcfe", application_name="caf\udce9"))
+    assert play.needs == [AskChallenge("t\\xff")]
+    play.answer(CHALLENGE_CLEARTEXT)
+    play.client(PASSWORD)
+
+    assert isinstance(play.needs[0], AskOpen)
+    wanted = play.needs[0].wanted
+    assert (wanted.target, wanted.database, wanted.claims) == (
+        "shop\\xff",
+        "x\\xfe",
+        {"application_name": "caf\\xe9"},
+    )
+
+
 def test_the_gateway_logs_in_at_the_target_by_its_own_password(play: Play) -> None:
     to_dial(play).answer(DIALLED)
     startup = frontend.startup(play.target_sees())

@@ -703,3 +703,19 @@ def test_what_renames_makes_later_names_doubtful_when_it_is_run_by_one_read(read
 
     ((verb, known),) = facts(ready)
     assert (verb, "doubt" in known) == ("execute", True)
+
+
+def test_an_exchange_that_ends_with_its_only_reply_is_recorded_with_it(ready: Play) -> None:
+    portals = [wire.bind(statement="s", portal=name) for name in ("a", "c")]
+    ready.client(wire.parse("insert", "s"), *portals, wire.FLUSH)
+    ready.target(wire.PARSED, wire.BOUND, wire.BOUND)
+    ready.recorded()
+
+    ready.client(wire.execute("a"), wire.execute("c"), wire.SYNC, wire.close("S", "s"), wire.SYNC)
+    said = wire.complete("INSERT 0 1")
+    ready.target(said, said, wire.ready(), wire.CLOSED, wire.ready())
+
+    of = [(kind, exchange) for kind, exchange, _ in ready.recorded() if kind is not Kind.REQUEST]
+    numbers = sorted({exchange for _, exchange in of})
+    assert len(numbers) == 3
+    assert of == [(kind, number) for number in numbers for kind in (Kind.TO_CLIENT, Kind.FINISH)]

@@ -24,7 +24,7 @@ from bodycam.model.operation import (
 from bodycam.model.verdict import Decision, Verdict
 from bodycam.policy.allowing import AllowList
 from bodycam.policy.detectors.marks import mask_token_in
-from bodycam.policy.hiding import hidden
+from bodycam.policy.hiding import hidden, unreadable
 from bodycam.policy.languages import Analysis, Language
 from bodycam.policy.masking.origins import Origins
 from bodycam.policy.prepared import Prepared, takes_from_cursor
@@ -261,6 +261,9 @@ class SessionJudge:
         return self._prepared.rows_of(operation, self._analysis.facts(operation.text))
 
     def _judge(self, operation: Operation) -> Verdict:
+        why = unreadable(operation.text) if "op.text" in self._bench.paths else None
+        if why is not None:
+            return self._denial(*why)
         own = sql = None
         if self._analysis is not None and self._prepared is not None:
             own = self._analysis.facts(operation.text)

@@ -30,6 +30,19 @@ def hidden(operation: Operation, sql: SqlFacts | None, shell: ShellFacts | None)
     return None
 
 
+def unreadable(text: str) -> Denial | None:
+    """Why a rule that reads the text can't be asked: no condition is evaluated over what is not UTF-8."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return (
+            RULE_UNKNOWN,
+            "its text is not UTF-8, and a rule reads it",
+            "Send it as UTF-8; a database client can take UTF8 as its encoding.",
+        )
+    return None
+
+
 def _statement(operation: Operation, sql: SqlFacts) -> Denial | None:
     why = sql.unknown
     if operation.verb == "function":

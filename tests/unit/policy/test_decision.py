@@ -55,6 +55,15 @@ def test_an_exception_takes_an_operation_out() -> None:
     assert told(judge.decide(query("drop table tmp_1, t"))) == "deny r"
 
 
+def test_a_rule_that_reads_the_text_is_asked_of_no_text_that_is_not_utf_8() -> None:
+    judge = point("  - {name: r, when: 'op.text.contains(\"secret\")', then: deny}\n").open(Subject())
+    verdict = judge.decide(query("select 'caf\udce9'"))
+
+    assert told(verdict) == "deny unknown-effect"
+    assert (verdict.message, "UTF8" in verdict.hint) == ("its text is not UTF-8, and a rule reads it", True)
+    assert told(judge.decide(query("select 'café'"))) == "allow"
+
+
 def test_a_rule_that_raises_denies_what_it_is_about() -> None:
     judge = point("  - {name: r, when: 'run.labels.change == \"yes\"', then: alert}\n").open(Subject())
     verdict = judge.decide(query("select 1"))

@@ -78,6 +78,19 @@ def with_formats(raw: bytes, formats: Sequence[int]) -> bytes:
     return message(b"T", *parts)
 
 
+def renamed(raw: bytes, change: Callable[[str], str]) -> bytes:
+    """A RowDescription with the name of each column changed; the same object where none is."""
+    fields = row_description(raw)
+    names = [change(field.name) for field in fields]
+    if all(name == field.name for name, field in zip(names, fields, strict=True)):
+        return raw
+    parts = [struct.pack(">H", len(fields))]
+    for name, field in zip(names, fields, strict=True):
+        rest = (field.table, field.attribute, field.type, field.size, field.modifier, field.format)
+        parts += [text(name), struct.pack(">IhIhih", *rest)]
+    return message(b"T", *parts)
+
+
 def data_row(raw: bytes) -> tuple[bytes | None, ...]:
     """The values of a DataRow."""
     body = Body(raw)
@@ -137,7 +150,13 @@ def notification(raw: bytes) -> tuple[int, str, str]:
 
 
 def rewritten(tag: int, raw: bytes, change: Callable[[str], str]) -> bytes:
-    """An ErrorResponse, NoticeResponse or NotificationResponse with every text of it changed."""
+    """An ErrorResponse, NoticeResponse or NotificationResponse with every text of it changed.
+
+    Of a ParameterStatus it is the value alone.
+    """
+    if tag == ord("S"):
+        name, value = parameter_status(raw)
+        return message(b"S", text(name), text(change(value)))
     if tag == ord("A"):
         process, channel, payload = notification(raw)
         return message(b"A", struct.pack(">i", process), text(channel), text(change(payload)))

@@ -35,7 +35,7 @@ RECORDED_MOST: Final = 64 * 1024 * 1024
 """Bytes that one read may bring into the journal: a long statement is recorded at each of its executions."""
 
 WAITING_MOST: Final = 1024 * 1024
-"""Bytes from the client that are kept while an operation waits for a person; above, it is not read."""
+"""Bytes from the client that are kept while an operation waits for a person; above, it waits no longer."""
 
 
 @final

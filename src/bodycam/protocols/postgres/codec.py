@@ -32,6 +32,14 @@ class ProtocolViolation(Exception):
 
 
 @final
+class TooLong(ProtocolViolation):
+    """A peer sent a message that may be one, and is longer than the gateway holds."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__("54000", message)
+
+
+@final
 class Framer:
     """Cuts one direction of one connection into messages: `take` bytes, then `advance` until it says no.
 
@@ -64,7 +72,7 @@ class Framer:
         """Take the next bytes; returns a buffer and the messages in it.
 
         Raises:
-            ProtocolViolation: a length that no message can have, or one over the limit.
+            ProtocolViolation: a length that no message can have; `TooLong`: one over the limit.
         """
         frames: list[Frame] = []
         self.take(data)
@@ -92,7 +100,7 @@ class Framer:
         """Go to the next message, or the next piece of one; False when the bytes are used up.
 
         Raises:
-            ProtocolViolation: a length that no message can have, or one over the limit.
+            ProtocolViolation: a length that no message can have; `TooLong`: one over the limit.
         """
         if self._missing:
             return self._continue()
@@ -157,9 +165,8 @@ class Framer:
         streams = length > self._stream_above and tag in self._streamed
         # also of a message that is here already: what is refused can't hang on how the bytes were cut
         if length > self._limit and not streams:
-            raise ProtocolViolation(
-                "54000",
-                f"a message of type {chr(tag)!r} of {length} bytes is over the limit of {self._limit}",
+            raise TooLong(
+                f"a message of type {chr(tag)!r} of {length} bytes is over the limit of {self._limit}"
             )
         self.tag, self.start = tag, offset
         if end <= size:

@@ -15,6 +15,7 @@ from bodycam.protocols.postgres import backend, frontend, version
 from bodycam.protocols.postgres.codec import Framer, ProtocolViolation
 from bodycam.protocols.postgres.dialect import Dialect
 from bodycam.protocols.postgres.masked_columns import HINT, MaskedColumns
+from bodycam.protocols.postgres.reading import readable
 from bodycam.protocols.postgres.target_failure import TargetLoginFailed
 from bodycam.protocols.postgres.target_login import TargetLogin
 from bodycam.protocols.postgres.target_scram import Channel
@@ -166,7 +167,7 @@ class Login:
             self._link.send_client(self._spoken.told)
         self._parameters = parameters
         self.stage = Stage.CHALLENGE
-        self._link.ask(AskChallenge(parameters["user"]))
+        self._link.ask(AskChallenge(readable(parameters["user"])))
 
     def _proof(self, raw: bytes) -> None:
         match self.stage:
@@ -187,9 +188,8 @@ class Login:
 
     def _wanted(self) -> Wanted:
         # libpq sends no database when it is the same as the user
-        name, _, database = self._parameters.get("database", "").partition("/")
-        claims = {"application_name": self._parameters.get("application_name", "")}
-        return Wanted("postgres", name, database or None, self._link.address, claims)
+        name, _, database = readable(self._parameters.get("database", "")).partition("/")
+        return Wanted("postgres", name, database or None, self._link.address, self._claims())
 
     # -- the control process and the dial ----------------------------------------------------------
 
@@ -383,7 +383,7 @@ class Login:
 
     def _claims(self) -> dict[str, str]:
         hint = self._parameters.get("application_name")
-        return {"application_name": hint} if hint else {}
+        return {"application_name": readable(hint)} if hint else {}
 
     def _opened(self) -> Session:
         assert self.session is not None

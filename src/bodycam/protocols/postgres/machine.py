@@ -6,7 +6,7 @@ from bodycam.model.event import SessionOutcome
 from bodycam.protocols.postgres import backend, frontend
 from bodycam.protocols.postgres.approval import Approvals
 from bodycam.protocols.postgres.client_half import QUEUE_MOST, WAITING_MOST, ClientHalf
-from bodycam.protocols.postgres.codec import ProtocolViolation
+from bodycam.protocols.postgres.codec import ProtocolViolation, TooLong
 from bodycam.protocols.postgres.conversation import Conversation
 from bodycam.protocols.postgres.login import ClientLeft, Login, LoginFailed
 from bodycam.protocols.postgres.masked_columns import MaskedColumns
@@ -17,6 +17,13 @@ from bodycam.session.session import Session
 
 IDLE = ord("I")
 """The transaction status of a server that is in none."""
+
+SENT_ON = f"the client sent more than {WAITING_MOST} bytes behind it and did not wait for the answer"
+
+LESS = (
+    "Move less at once: rows that masks look into are held whole, and so is all but rows and COPY data. "
+    "For the gateway's operator: limits.message_size is the bound."
+)
 
 UNWANTED_MOST = 1024 * 1024
 """Bytes of a result that are still taken from the target after its client has said goodbye and gone."""
@@ -30,7 +37,7 @@ class PostgresMachine:
         self._login = Login(link, self._proxy)
         self._client: ClientHalf | None = None
         self._target: TargetHalf | None = None
-        self._over = self._held = self._leaving = self._lingers = False
+        self._over = self._held = self._leaving = self._lingers = self._deciding = False
         self._unwanted = 0
         self._draining = ""
         self._columns = MaskedColumns(link)
@@ -59,7 +66,7 @@ class PostgresMachine:
         except ClientLeft:
             self.client_gone()
         except ProtocolViolation as error:
-            self._broken(f"the client broke the protocol: {error}", error.sqlstate)
+            self._violated("client", error)
         self._after_client()
 
     def _after_client(self) -> None:
@@ -93,7 +100,7 @@ class PostgresMachine:
         except LoginFailed as error:
             self._login_failed(error)
         except ProtocolViolation as error:
-            self._broken(f"the target broke the protocol: {error}", "08P01")
+            self._violated("target", error)
 
     def answer(self, answer: Answer) -> None:
         """The answer to the last need."""
@@ -249,12 +256,23 @@ class PostgresMachine:
         try:
             settle()
         except ProtocolViolation as error:
-            self._broken(f"the client broke the protocol: {error}", error.sqlstate)
+            self._violated("client", error)
 
     def _await_approval(self) -> None:
-        self._approval.ask()
-        if self._client is not None and self._client.kept_size > WAITING_MOST:
-            self._hold(True)
+        """Have a person asked for what waits, or refuse it where the client sends on and on behind it."""
+        client = self._client
+        if self._deciding or client is None:
+            return
+        self._deciding = True
+        try:
+            while client.waiting is not None:
+                if client.kept_size <= WAITING_MOST:
+                    self._approval.ask()
+                    return
+                # to read no further would hide that the client leaves, and nothing may be executed late
+                self._settled(lambda: self._approval.give_up(SENT_ON))
+        finally:
+            self._deciding = False
 
     def _approval_settled(self) -> None:
         """What waited was forwarded or refused, and the client is read on."""
@@ -268,11 +286,17 @@ class PostgresMachine:
 
     @property
     def _may_let_go(self) -> bool:
-        assert self._client is not None
-        few = len(self._conversation.queue) <= QUEUE_MOST // 2
-        return few and self._client.kept_size <= WAITING_MOST
+        return len(self._conversation.queue) <= QUEUE_MOST // 2
 
-    def _broken(self, message: str, sqlstate: str) -> None:
+    def _violated(self, who: str, error: ProtocolViolation) -> None:
+        if isinstance(error, TooLong) and self._client is not None:
+            self._broken(f"the {who} sent more at once than the gateway holds: {error}", error.sqlstate, LESS)
+            return
+        # what a target does wrong is no matter of what its client may do
+        sqlstate = error.sqlstate if who == "client" else "08P01"
+        self._broken(f"the {who} broke the protocol: {error}", sqlstate)
+
+    def _broken(self, message: str, sqlstate: str, hint: str = "") -> None:
         if self._client is None:
             if self._session is None:
                 self._link.stranger()
@@ -280,7 +304,7 @@ class PostgresMachine:
                 LoginFailed(sqlstate, message, "The gateway speaks PostgreSQL's protocol 3 here.")
             )
             return
-        self._say_fatal(sqlstate, message, "")
+        self._say_fatal(sqlstate, message, hint)
         self._cancel_at_target()
         self._end(SessionOutcome.BROKEN, message)
 

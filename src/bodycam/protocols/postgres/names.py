@@ -77,10 +77,11 @@ class Portal:
     """A bound statement; `formats` are the result formats that the client asked for.
 
     `turn` counts the Syncs and queries that were sent before it, so that it is known which of them ends it.
-    `doubtful` is true once SQL may have put another under its name, or its statement's before it was bound.
+    `doubtful` is true once SQL may have put another under its name, or its statement's before it was bound;
+    `named` says that SQL could do so, also out of sight.
     """
 
-    __slots__ = ("columns", "doubtful", "formats", "made", "parameters", "size", "statement", "turn")
+    __slots__ = ("columns", "doubtful", "formats", "made", "named", "parameters", "size", "statement", "turn")
 
     def __init__(
         self,
@@ -92,6 +93,7 @@ class Portal:
         self.statement, self.parameters, self.formats, self.turn = statement, parameters, formats, turn
         self.columns: bytes | None = None
         self.doubtful = statement.doubtful
+        self.named = statement.name != ""
         self.size = 0
         for _, _, value in parameters:
             if value is not None:
@@ -197,6 +199,8 @@ class Names:
             ProtocolViolation: the connection has more portals than any client has use for.
         """
         portal.made = self._renamed
+        if name:
+            portal.named = True
         return self._portals.change(name, portal)
 
     def close_statement(self, name: str) -> Undo:

@@ -118,3 +118,8 @@ def text(value: str) -> bytes:
     if "\0" in value:
         raise ValueError("a string of the protocol can't hold a NUL")
     return value.encode("utf-8", "surrogateescape") + b"\0"
+
+
+def readable(value: str) -> str:
+    """Text that goes on to others than the target: bytes that are no UTF-8 as backslash escapes."""
+    return value.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")

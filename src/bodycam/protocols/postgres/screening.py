@@ -7,7 +7,7 @@ from typing import Final, final
 
 from bodycam.model.column import Column, Holds
 from bodycam.model.operation import Operation
-from bodycam.protocols.postgres import looking
+from bodycam.protocols.postgres import backend, looking
 from bodycam.protocols.postgres.cells import (
     check_rows,
     columns_of,
@@ -17,7 +17,11 @@ from bodycam.protocols.postgres.cells import (
     stretch,
 )
 from bodycam.protocols.postgres.copied_rows import row_with
+from bodycam.protocols.postgres.reading import message
 from bodycam.session.masks import Copier, Copiers, Masks, Screen, Screens
+
+_ONE: Final = b"\0\1"
+"""How many columns a DataRow of one has."""
 
 REMEMBERED: Final = 256
 """Results whose screens are kept, by their description and the operation's text."""
@@ -33,15 +37,23 @@ class Screening:
     def __init__(self, masks: Masks) -> None:
         self._masks = masks
         self.keeps_rows = masks.keeps_rows
+        self._clean: set[bytes] = set()
         self._known: dict[tuple[bytes, str], tuple[Screens | None, int]] = {}
         self._version = masks.version
         self._screens: Screens | None = None
         self._copiers: Copiers | None = None
         self._undescribed: Operation | None = None
         self._columns = 0
+        self._hearsay = False
+        self._texts: dict[int, Screens | None] = {}
 
-    def described(self, description: bytes, operation: Operation | None) -> None:
-        """The rows that follow have these columns."""
+    def described(self, description: bytes, operation: Operation | None, *, hearsay: bool = False) -> None:
+        """The rows that follow have these columns; `hearsay`: the server said so earlier, of their name.
+
+        SQL can put another statement or cursor under a name, in DO and in functions out of sight. Where
+        columns are masked by name that is denied.
+        """
+        self._hearsay = hearsay and not self._masks.by_name
         text = "" if operation is None else operation.text
         if self._version != self._masks.version:
             self._version = self._masks.version
@@ -57,9 +69,21 @@ class Screening:
                 self._known[key] = known
         self._screens, self._columns = known
 
+    def shown(self, description: bytes) -> bytes:
+        """A RowDescription as it is released: a name may be a secret. The same object where none is."""
+        if description in self._clean:
+            return description
+        released = backend.renamed(description, self._masks.said)
+        if released is description and len(description) < 8192:
+            if len(self._clean) >= REMEMBERED:
+                self._clean.clear()
+            self._clean.add(description)
+        return released
+
     def undescribed(self, operation: Operation | None) -> None:
         """Rows follow, and nobody said which: each value is looked into as some text."""
         self._screens, self._columns, self._undescribed = None, 0, operation
+        self._hearsay = False
 
     def copying(self, response: bytes, operation: Operation | None) -> None:
         """Data is copied out, as this CopyOutResponse says."""
@@ -71,8 +95,29 @@ class Screening:
         screens, columns = self._screens, self._columns
         if screens is None and columns == 0:
             columns = columns_of(data)
-            some = [Column(f"column {place}", Holds.OTHER) for place in range(columns)]
-            screens = self._masks.screens(some, self._undescribed)
+            screens = self._some(columns)
+        released, recorded = self._row_by(screens, data, columns)
+        if not self._hearsay:
+            return released, recorded
+        if columns not in self._texts:
+            self._texts[columns] = self._some(columns)
+        some = self._texts[columns]
+        if some is None:
+            return released, recorded
+        # once more, as the text that each value may be after all
+        again, kept = self._row_by(some, released, columns)
+        if recorded is not None:
+            shown, less = self._row_by(some, recorded, columns)
+            kept = shown if less is None else less
+        return again, kept
+
+    def _some(self, columns: int) -> Screens | None:
+        """For so many columns of which nothing is known."""
+        some = [Column(f"column {place}", Holds.OTHER) for place in range(columns)]
+        return self._masks.screens(some, self._undescribed)
+
+    @staticmethod
+    def _row_by(screens: Screens | None, data: bytes, columns: int) -> Passed:
         if screens is None:
             if columns == 0:
                 # none of them may have values, then
@@ -83,6 +128,16 @@ class Screening:
             return released, None
         recorded = _through(screens.record, released, columns)
         return released, None if recorded is released else recorded
+
+    def result(self, response: bytes) -> Passed:
+        """A FunctionCallResponse, masked as a row whose only value has no origin and no type."""
+        self.undescribed(None)
+        row = message(b"D", _ONE, response[5:])
+        released, recorded = self.rows(row)
+        return (
+            response if released is row else _response(released),
+            None if recorded is None else _response(recorded),
+        )
 
     def copies(self, data: bytes) -> Passed:
         """Whole CopyData messages, masked."""
@@ -95,6 +150,10 @@ class Screening:
         if copiers.record is not None:
             recorded = _copied(released, copiers.record)
         return released, recorded
+
+
+def _response(row: bytes) -> bytes:
+    return message(b"V", row[5 + len(_ONE) :])
 
 
 def _copied(data: bytes, copier: Copier) -> bytes:

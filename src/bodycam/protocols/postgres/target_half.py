@@ -28,6 +28,8 @@ ERROR: Final = 0x45
 NOTICE: Final = 0x4E
 NOTIFICATION: Final = 0x41
 PARAMETER_STATUS: Final = 0x53
+ROW_DESCRIPTION: Final = 0x54
+FUNCTION_RESULT: Final = 0x56
 _ENDS: Final = {0x31: Reply.PARSE, 0x32: Reply.BIND, 0x33: Reply.CLOSE}
 
 Finish = tuple[Exchange, Outcome, str | None, dict[str, str] | None]
@@ -65,6 +67,7 @@ class TargetHalf:
             if tag in (DATA_ROW, COPY_DATA):
                 part = framer.part
                 belongs = self._row(tag, part)
+                ended = len(self._finishing)
                 more = framer.more_of() if part == WHOLE else 0
                 if self._screening is not None and part == WHOLE:
                     if owner is not None:
@@ -72,18 +75,37 @@ class TargetHalf:
                         owner, rows = None, 0
                     self._screened(self._screening, belongs, tag, buffer[start : framer.end], 1 + more)
                     continue
-            elif tag in (ERROR, NOTICE, NOTIFICATION):
+            elif tag in (ERROR, NOTICE, NOTIFICATION, PARAMETER_STATUS):
                 if owner is not None:
                     self._pass(owner, buffer, begin, start, rows)
                     owner, rows = None, 0
                 self._said(tag, buffer[start : framer.end])
                 continue
-            else:
-                part, more = WHOLE, 0
-                belongs = self._reply(tag, buffer[start : framer.end]) or owner or self._session.ambient
-            if belongs is not owner:
+            elif tag == FUNCTION_RESULT and self._screening is not None:
                 if owner is not None:
                     self._pass(owner, buffer, begin, start, rows)
+                    owner, rows = None, 0
+                belongs = self._reply(tag, buffer[start : framer.end]) or self._session.ambient
+                self._screened(self._screening, belongs, tag, buffer[start : framer.end], 0)
+                continue
+            else:
+                part, more = WHOLE, 0
+                raw = buffer[start : framer.end]
+                # what ends with this very message has to have it first
+                ended = len(self._finishing)
+                belongs = self._reply(tag, raw) or owner or self._session.ambient
+                if tag == ROW_DESCRIPTION and self._screening is not None:
+                    shown = self._screening.shown(raw)
+                    if shown is not raw:
+                        if owner is not None:
+                            self._pass(owner, buffer, begin, start, rows, ended)
+                            owner, rows = None, 0
+                        belongs.to_client(shown)
+                        belongs.masked()
+                        continue
+            if belongs is not owner:
+                if owner is not None:
+                    self._pass(owner, buffer, begin, start, rows, ended)
                 owner, begin, rows = belongs, start, 0
             if tag == DATA_ROW and part <= FIRST:
                 rows += 1 + more
@@ -98,36 +120,40 @@ class TargetHalf:
         """Whether the client has whole messages only, so that one of ours may follow."""
         return self._framer.part in (WHOLE, LAST)
 
-    def _pass(self, owner: Exchange, buffer: bytes, begin: int, end: int, rows: int) -> None:
+    def _pass(
+        self, owner: Exchange, buffer: bytes, begin: int, end: int, rows: int, ended: int | None = None
+    ) -> None:
+        """Record and release a run of messages, then end the exchanges that end with it: all, or so many."""
         data = buffer if begin == 0 and end == len(buffer) else buffer[begin:end]
         owner.to_client(data, flavor=Flavor.ROWS if rows else Flavor.CHUNK, count=rows)
         if self._finishing:
-            self._finish()
+            self._finish(ended)
 
     def _screened(self, screening: Screening, owner: Exchange, tag: int, data: bytes, count: int) -> None:
-        """Whole rows, or whole messages of copied data, of one exchange, masked."""
+        """Whole rows, messages of copied data, or what a function gave, of one exchange, masked."""
+        flavor = Flavor.CHUNK
         if tag == DATA_ROW:
+            flavor = Flavor.ROWS
             released, recorded = screening.rows(data)
-            met = released is not data or recorded is not None
-            if not screening.keeps_rows:
-                recorded = b""
-            owner.to_client(released, flavor=Flavor.ROWS, count=count, recorded=recorded)
-        else:
+        elif tag == COPY_DATA:
+            count = 0
             released, recorded = screening.copies(data)
-            met = released is not data or recorded is not None
-            if not screening.keeps_rows:
-                recorded = b""
-            owner.to_client(released, flavor=Flavor.CHUNK, recorded=recorded)
+        else:
+            released, recorded = screening.result(data)
+        met = released is not data or recorded is not None
+        if not screening.keeps_rows:
+            recorded = b""
+        owner.to_client(released, flavor=flavor, count=count, recorded=recorded)
         if met:
             owner.masked()
 
-    def _finish(self) -> None:
-        for exchange, outcome, tag, error in self._finishing:
+    def _finish(self, ended: int | None = None) -> None:
+        for exchange, outcome, tag, error in self._finishing[:ended]:
             if tag is not None and not (exchange.rows and tag.startswith("SELECT") and ";" not in tag):
                 # what was inserted, updated or copied went by as no row
                 exchange.rows = max(exchange.rows, backend.rows_of(tag))
             exchange.finish(outcome, tag, error)
-        self._finishing.clear()
+        del self._finishing[:ended]
 
     def _row(self, tag: int, part: int) -> Exchange:
         queue = self._talk.queue
@@ -149,10 +175,10 @@ class TargetHalf:
         if columns is None:
             columns = portal.statement.description(portal.formats)
         if columns:
-            exchange.columns(columns)
+            exchange.columns(columns if self._screening is None else self._screening.shown(columns))
         if self._screening is not None:
             if columns:
-                self._screening.described(columns, exchange.operation)
+                self._screening.described(columns, exchange.operation, hearsay=portal.named)
             else:
                 self._screening.undescribed(exchange.operation)
 
@@ -162,7 +188,7 @@ class TargetHalf:
         if tag == 0x5A:  # ReadyForQuery
             return self._ready(raw)
         queue = talk.queue
-        if queue and queue[0].doubtful and tag != PARAMETER_STATUS:
+        if queue and queue[0].doubtful:
             talk.settle_doubts()
         head = queue[0] if queue else None
         match tag:
@@ -191,9 +217,6 @@ class TargetHalf:
                     raise ProtocolViolation("08P01", "the target asked for copy data that nothing offered")
                 talk.copy_in_began()
                 return head.exchange
-            case 0x53:  # ParameterStatus
-                talk.dialect.reported(*backend.parameter_status(raw))
-                return None if head is None else head.exchange
             case 0x48 | 0x63 | 0x56:
                 # CopyOutResponse, CopyDone, FunctionCallResponse
                 if tag == 0x48 and self._screening is not None:
@@ -264,8 +287,10 @@ class TargetHalf:
         return head.exchange
 
     def _said(self, tag: int, raw: bytes) -> None:
-        """An error, a notice or a notification: recorded redacted, released as it is."""
+        """An error, a notice, a notification or a setting: recorded redacted, released as it is."""
         talk = self._talk
+        if tag == PARAMETER_STATUS:
+            talk.dialect.reported(*backend.parameter_status(raw))
         if tag == ERROR and talk.busy:
             talk.settle_doubts()
         head = talk.queue[0] if talk.queue else None
@@ -275,7 +300,7 @@ class TargetHalf:
         error: dict[str, str] = {}
         masks = self._session.masks
         if masks is not None:
-            if masks.by_name and tag != NOTIFICATION and masks.hushed(exchange.operation):
+            if masks.by_name and tag in (ERROR, NOTICE) and masks.hushed(exchange.operation):
                 raw = hushed(tag, raw)
             raw = backend.rewritten(tag, raw, masks.said)
         if tag == ERROR:

@@ -21,7 +21,6 @@ from bodycam.policy.shell.special import SPECIAL
 from bodycam.policy.shell.words import Word
 from bodycam.policy.shell.wrappers import (
     ARITHMETIC,
-    CHANGES_READING,
     CONTAINERS,
     INTERPRETERS,
     LOADER,
@@ -32,6 +31,7 @@ from bodycam.policy.shell.wrappers import (
     UNREAD_ALONE,
     WRAPPERS,
     Wrapper,
+    changes_reading,
 )
 
 _NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -109,7 +109,7 @@ class Running:
     def assigns(self, name: str) -> None:
         """A variable is set."""
         self.gathering.assigns[name] = None
-        if name in CHANGES_READING or name.startswith("BASH_FUNC_"):
+        if changes_reading(name):
             self.gathering.unknown[READING_CHANGED] = None
 
     def _what(self, name: str, words: Sequence[Word]) -> None:

@@ -285,3 +285,8 @@ CHANGES_READING: Final = frozenset(
     ]
 )
 """Variables that change what shells make of a text, or run more than it says."""
+
+
+def changes_reading(name: str) -> bool:
+    """Whether a variable of this name does so, or is a function that takes a program's name."""
+    return name in CHANGES_READING or name.startswith("BASH_FUNC_")

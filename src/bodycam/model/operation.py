@@ -30,7 +30,7 @@ DIALECT: Final = "dialect"
 """The fact that the target reads text by other rules than its grammar's own; says which."""
 
 ENVIRONMENT: Final = "ssh.env"
-"""The fact which variables a command line finds set, each `NAME=value`; one without `=` says how many more."""
+"""Which variables a command line finds set, each `NAME=value`; one without `=` says how many more."""
 
 NO_FACTS: Mapping[str, Fact] = MappingProxyType({})
 

@@ -151,11 +151,12 @@ UNREAD_ALONE: Final = frozenset(
         "newgrp",
         "script",
         "setarch",
+        "sftp-server",
         "uname26",
         "x86_64",
     ]
 )
-"""Those that without an operand run what they read, or a shell that does."""
+"""Those that without an operand do what they read, or run a shell that does."""
 
 LOADER: Final = re.compile(r"ld(?:-linux|-musl|64)?[\w.-]*\.so(?:\.\d+)*")
 """The system's loader of programs, which runs the one that it is told."""

@@ -1,15 +1,20 @@
 """Command lines that are more than text, or less: servers of files, and bytes that are no UTF-8."""
 
+import asyncio
 import hashlib
 from collections.abc import Iterator
 from pathlib import Path
 
+import asyncssh
 import pytest
 
 from tests import openssh
 from tests.interop.ssh_road import Road, Traveller, road, target
 
-RULES = [{"name": "keep-out", "when": 'op.file.path.contains("/kept-out/")', "then": "deny"}]
+RULES = [
+    {"name": "keep-out", "when": 'op.file.path.contains("/kept-out/")', "then": "deny"},
+    {"name": "restarts", "when": 'op.text.startsWith("systemctl")', "then": "require_approval", "by": ["admins"]},
+]  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -44,3 +49,30 @@ def test_a_server_of_sftp_that_is_started_by_a_command_is_judged_and_recorded_as
     ]
     digest = hashlib.sha256(b"hello").hexdigest()
     assert writes[0].files() == [(f"{tmp_path}/copy", "upload", 5, digest)]
+
+
+def test_a_command_that_is_no_utf_8_is_refused_with_the_reason_and_on_the_record(
+    traveller: Traveller,
+) -> None:
+    done = traveller.do([*traveller.command("ssh", "web1"), b"echo \xe9"])  # type: ignore[list-item]
+    assert done.returncode == 126
+    assert b"UTF-8" in done.stderr
+
+    (session,) = traveller.end()
+    assert (session.only.verb, session.only.text, session.only.outcome) == ("exec", "echo \\xe9", "denied")
+
+
+async def _ask(way: Road, traveller: Traveller, command: str) -> tuple[int | None, str]:
+    key = (str(traveller.folder / "key"), str(traveller.folder / "key-cert.pub"))
+    async with asyncssh.connect(
+        "127.0.0.1", way.port, username="web1", client_keys=[key], known_hosts=None, config=[]
+    ) as client:
+        done = await client.run(command, timeout=30)
+        return done.exit_status, str(done.stderr)
+
+
+def test_a_command_with_a_nul_is_refused_before_people_are_asked(way: Road, traveller: Traveller) -> None:
+    status, errors = asyncio.run(_ask(way, traveller, "systemctl\0 restart"))
+    assert status == 126
+    assert "NUL" in errors
+    assert not way.gateway.api("GET", f"/v1/approvals?run={traveller.run}").json()["approvals"]

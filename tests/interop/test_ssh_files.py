@@ -197,3 +197,18 @@ def test_ansible_copies_and_runs(traveller: Traveller, here: Path, tmp_path: Pat
     sessions = traveller.end()
     assert any(one[3] == sha256(here / "small") for one in moved(sessions))
     assert all(session.outcome == "ended" for session in sessions)
+
+
+def test_a_secret_in_the_name_of_a_file_is_nowhere_on_the_record(
+    traveller: Traveller, here: Path, tmp_path: Path
+) -> None:
+    secret = "sk_live_" + "Ab3dE5gH7jK9mN1pQ3sT5vX7"
+    done = traveller.do(
+        traveller.command("sftp", "-b", "-", "web1"), f"put {here}/small {tmp_path}/there/{secret}\n".encode()
+    )
+    assert done.returncode == 0, done.stderr
+
+    (session,) = traveller.end()
+    (written,) = [one for one in session.did.values() if one.verb == "write"]
+    assert secret not in f"{written}"
+    assert written.files() == [(written.text, "upload", SIZES["small"], sha256(here / "small"))]

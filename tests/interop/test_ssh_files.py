@@ -1,5 +1,6 @@
 """Files by scp, sftp, rsync, git and Ansible through a real gateway: whole where they arrive, and on the record."""
 
+import asyncio
 import hashlib
 import random
 import shlex
@@ -7,6 +8,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import asyncssh
 import pytest
 
 from tests import openssh
@@ -197,3 +199,45 @@ def test_ansible_copies_and_runs(traveller: Traveller, here: Path, tmp_path: Pat
     sessions = traveller.end()
     assert any(one[3] == sha256(here / "small") for one in moved(sessions))
     assert all(session.outcome == "ended" for session in sessions)
+
+
+def test_a_secret_in_the_name_of_a_file_is_nowhere_on_the_record(
+    traveller: Traveller, here: Path, tmp_path: Path
+) -> None:
+    secret = "sk_live_" + "Ab3dE5gH7jK9mN1pQ3sT5vX7"
+    done = traveller.do(
+        traveller.command("sftp", "-b", "-", "web1"), f"put {here}/small {tmp_path}/there/{secret}\n".encode()
+    )
+    assert done.returncode == 0, done.stderr
+
+    (session,) = traveller.end()
+    (written,) = [one for one in session.did.values() if one.verb == "write"]
+    assert secret not in f"{written}"
+    assert written.files() == [(written.text, "upload", SIZES["small"], sha256(here / "small"))]
+
+
+async def _copied_there(way: Road, traveller: Traveller, path: Path, to: Path) -> None:
+    key = (str(traveller.folder / "key"), str(traveller.folder / "key-cert.pub"))
+    async with (
+        asyncssh.connect(
+            "127.0.0.1", way.port, username="web1", client_keys=[key], known_hosts=None, config=[]
+        ) as client,
+        client.start_sftp_client() as sftp,
+    ):
+        await sftp.copy(str(path), str(to), remote_only=True)
+
+
+def test_a_copy_that_the_server_makes_is_no_empty_file(
+    way: Road, traveller: Traveller, here: Path, tmp_path: Path
+) -> None:
+    asyncio.run(_copied_there(way, traveller, here / "small", tmp_path / "there" / "copy"))
+    assert sha256(tmp_path / "there" / "copy") == sha256(here / "small")
+
+    (session,) = traveller.end()
+    (copied,) = [one for one in session.did.values() if one.facts.get("file.extension") == "copy-data"]
+    assert (copied.text, copied.facts["file.to"], copied.outcome) == (
+        f"{here}/small",
+        f"{tmp_path}/there/copy",
+        "ok",
+    )
+    assert moved([session]) == []

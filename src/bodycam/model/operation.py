@@ -29,6 +29,9 @@ PORTAL: Final = "portal"
 DIALECT: Final = "dialect"
 """The fact that the target reads text by other rules than its grammar's own; says which."""
 
+ENVIRONMENT: Final = "ssh.env"
+"""Which variables a command line finds set, each `NAME=value`; one without `=` says how many more."""
+
 NO_FACTS: Mapping[str, Fact] = MappingProxyType({})
 
 

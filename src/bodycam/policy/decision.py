@@ -14,6 +14,7 @@ import cbor2
 from bodycam.model.operation import (
     DIALECT,
     DOUBT,
+    ENVIRONMENT,
     NAMED,
     PORTAL,
     PREPARES,
@@ -32,6 +33,7 @@ from bodycam.policy.rules.bench import Bench, Said, both
 from bodycam.policy.rules.facts import Case, Subject
 from bodycam.policy.rules.rule import Rule
 from bodycam.policy.shell.analysis import COMMAND_LINE, ShellAnalysis
+from bodycam.policy.shell.environment import within
 from bodycam.policy.shell.facts import ShellFacts
 from bodycam.policy.sql.facts import SqlFacts
 from bodycam.policy.usage import Usage, UsageOfRuns
@@ -240,6 +242,8 @@ class SessionJudge:
             operation.text.encode("utf-8", "surrogatepass"),
             [list(parameter) for parameter in operation.parameters],
         ]
+        if environment := _environment(operation):
+            bound.append(list(environment))
         return hashlib.sha256(cbor2.dumps(bound)).digest()
 
     def _renew(self) -> None:
@@ -271,6 +275,8 @@ class SessionJudge:
         shell = None
         if self._commands is not None and operation.verb == COMMAND_LINE:
             shell = self._commands.facts(operation.text)
+            if environment := _environment(operation):
+                shell = within(shell, environment)
         case = Case(operation, self._subject, sql, self._usage, self._point.clock, shell)
         said = self._bench.lasting(case)
         if self._bench.passing:
@@ -365,7 +371,12 @@ def _holds_mask(operation: Operation) -> bool:
 def _by_name(operation: Operation) -> bool:
     """Whether more may run than the operation's text says."""
     facts = operation.facts
-    return NAMED in facts or DOUBT in facts or DIALECT in facts
+    return NAMED in facts or DOUBT in facts or DIALECT in facts or bool(facts.get(ENVIRONMENT))
+
+
+def _environment(operation: Operation) -> tuple[str, ...]:
+    environment = operation.facts.get(ENVIRONMENT)
+    return environment if isinstance(environment, tuple) else ()
 
 
 def _of_cursors(facts: SqlFacts) -> bool:

@@ -21,18 +21,20 @@ from bodycam.policy.shell.special import SPECIAL
 from bodycam.policy.shell.words import Word
 from bodycam.policy.shell.wrappers import (
     ARITHMETIC,
-    CHANGES_READING,
     CONTAINERS,
     INTERPRETERS,
+    LOADER,
     RESERVED,
     SETS,
     SHELLS,
     UNREAD,
+    UNREAD_ALONE,
     WRAPPERS,
     Wrapper,
+    changes_reading,
 )
 
-_ASSIGNMENT: Final = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)\+?=")
+_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _SET: Final = re.compile(r"(?:-v)?([A-Za-z_][A-Za-z0-9_]*)(?:\[[^\]]*\])?(?:\+?=|$)")
 _ONLY_TELLS: Final = frozenset(("-V", "--version", "-h", "--help"))
 
@@ -91,20 +93,23 @@ class Running:
             raise Unclear(SCRIPT_IS_DATA)
         self.scripted(self.stdin.text)
 
-    def assigned(self, word: Word) -> bool:
-        """Whether a word sets a variable for the program behind it, which is noted."""
-        match = _ASSIGNMENT.match(word.text)
-        if match is None:
+    def assigned(self, word: Word, *, paths: bool) -> bool:
+        """Whether a word sets a variable for the program behind it, which is noted.
+
+        Its name may be anything, other than in a shell: what has a slash in it is one only with `paths`.
+        """
+        name, equals, _ = word.text.partition("=")
+        if not equals or ("/" in name and not paths):
             return False
-        if not word.whole:
+        if not word.whole or not (word.plain or _NAME.fullmatch(name)):
             raise Unclear(OPTIONS_UNCLEAR)
-        self.assigns(match.group(1))
+        self.assigns(name)
         return True
 
     def assigns(self, name: str) -> None:
         """A variable is set."""
         self.gathering.assigns[name] = None
-        if name in CHANGES_READING or name.startswith("BASH_FUNC_"):
+        if changes_reading(name):
             self.gathering.unknown[READING_CHANGED] = None
 
     def _what(self, name: str, words: Sequence[Word]) -> None:
@@ -153,6 +158,8 @@ class Running:
 
 
 def _runs_unread(name: str, words: Sequence[Word]) -> bool:
+    if name in UNREAD_ALONE or LOADER.fullmatch(name):
+        return not any(word.known and word.text in _ONLY_TELLS for word in words[1:2])
     if name in UNREAD:
         return any(word.text[:1] != "-" or len(word.text) == 1 for word in words[1:])
     return name in CONTAINERS and any(not word.plain or word.text in ("exec", "run") for word in words[1:])
@@ -177,7 +184,7 @@ def wrapped(running: Running, name: str, wrapper: Wrapper, words: Sequence[Word]
             at += 1
     if name == "command" and has(given, "v", "V"):
         return
-    while wrapper.assigns and at < len(words) and running.assigned(words[at]):
+    while wrapper.assigns and at < len(words) and running.assigned(words[at], paths=name == "env"):
         at += 1
     for _ in range(wrapper.operands):
         if at < len(words) and not words[at].known:
@@ -189,7 +196,7 @@ def wrapped(running: Running, name: str, wrapper: Wrapper, words: Sequence[Word]
         return
     if rest:
         running.run(rest)
-    elif has(given, "s", "i", "shell", "login") or name == "chroot":
+    elif wrapper.reads_alone or has(given, "s", "i", "shell", "login"):
         running.from_stdin()
 
 

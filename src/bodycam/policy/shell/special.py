@@ -1,6 +1,8 @@
 """Commands that take others in ways of their own: shells, eval, find, xargs, ssh, su, traps and aliases."""
 
+import re
 from collections.abc import Callable, Mapping, Sequence
+from posixpath import normpath
 from typing import TYPE_CHECKING, Final
 
 from bodycam.policy.shell.files import touched
@@ -21,10 +23,15 @@ if TYPE_CHECKING:
 Special = Callable[["Running", Sequence[Word]], None]
 
 _STDIN: Final = frozenset(("-", "/dev/stdin", "/dev/fd/0", "/proc/self/fd/0"))
+_DESCRIPTOR: Final = re.compile(r"/dev/(?!shm/).*|(?:.*/)?(?:fd/.*|std(?:in|out|err))|\d+")
 _SHELL_FLAGS: Final = frozenset("abefhiklmnprtuvxBCDEHPTslc")
 _SHELL_LONG: Final = frozenset(("login", "noprofile", "norc", "posix", "restricted", "verbose", "noediting"))
 _SSH: Final = Options("46AaCfGgKkMNnqsTtVvXxYyB:b:c:D:E:e:F:I:i:J:L:l:m:O:o:P:p:Q:R:S:W:w:")
 _RUNS_BY_SSH: Final = ("proxycommand", "localcommand", "knownhostscommand", "permitlocalcommand")
+_SFTP: Final = Options("46AaCfNpqrvB:b:c:D:F:i:J:l:o:P:R:S:s:X:")
+_MAPFILE: Final = Options("td:n:O:s:u:C:c:")
+_COMPGEN: Final = Options("abcdefgjksuvo:A:G:W:F:C:X:P:S:V:")
+_JOBS: Final = Options("lnprsx")
 _SU: Final = Options(
     "mplfPc:g:G:s:w:u:",
     "command= session-command= group= supp-group= shell= whitelist-environment= user= login "
@@ -104,6 +111,9 @@ def _file(running: "Running", word: Word) -> None:
     if word.text in _STDIN:
         running.from_stdin()
         return
+    if _DESCRIPTOR.fullmatch(normpath(word.text)):
+        # a way to say what is open already, or may be one: a relative path can begin in /dev
+        raise Unclear(SCRIPT_IS_DATA)
     running.ran_program(word.text)
     touched(running.gathering.reads, [word])
 
@@ -154,8 +164,46 @@ def _enable(running: "Running", words: Sequence[Word]) -> None:
 
 
 def _mapfile(running: "Running", words: Sequence[Word]) -> None:
-    if any(not word.known or word.text.startswith("-C") for word in words[1:]):
+    given, _ = _MAPFILE.leading(words, 1)
+    if has(given, "C"):
         raise Unclear(SCRIPT_IS_DATA)
+
+
+def _compgen(running: "Running", words: Sequence[Word]) -> None:
+    given, _ = _COMPGEN.leading(words, 1)
+    if has(given, "C", "F", "W"):
+        raise Unclear(SCRIPT_IS_DATA)
+
+
+def _jobs(running: "Running", words: Sequence[Word]) -> None:
+    given, at = _JOBS.leading(words, 1)
+    if has(given, "x"):
+        running.run(words[at:])
+
+
+def _ip(running: "Running", words: Sequence[Word]) -> None:
+    """What ip runs in a namespace of networks; its words may be cut short."""
+    if any(not word.known or (word.text and "exec".startswith(word.text)) for word in words[1:6]):
+        raise Unclear(OPTIONS_UNCLEAR)
+
+
+def _fd(running: "Running", words: Sequence[Word]) -> None:
+    for word in words[1:]:
+        if word.text == "--":
+            return
+        long = word.text.startswith("--")
+        if (
+            not word.known
+            or word.text.startswith("--ex")
+            or (word.text[:1] == "-" and not long and ("x" in word.text or "X" in word.text))
+        ):
+            raise Unclear(OPTIONS_UNCLEAR)
+
+
+def _sftp(running: "Running", words: Sequence[Word]) -> None:
+    given, _ = _SFTP.leading(words, 1)
+    if has(given, "D", "S") or any(_runs_by_ssh(option) for option in values_of(given, "o")):
+        raise Unclear(OPTIONS_UNCLEAR)
 
 
 def _find(running: "Running", words: Sequence[Word]) -> None:
@@ -216,15 +264,18 @@ def _xargs(running: "Running", words: Sequence[Word]) -> None:
     running.run(rest)
 
 
+def _runs_by_ssh(option: Word) -> bool:
+    return not option.plain or option.text.lower().lstrip().startswith(_RUNS_BY_SSH)
+
+
 def _ssh(running: "Running", words: Sequence[Word]) -> None:
     given, at = _SSH.leading(words, 1)
     at += 1
     if at < len(words) and words[at].text[:1] == "-":
         more, at = _SSH.leading(words, at)
         given += more
-    for option in values_of(given, "o"):
-        if not option.plain or option.text.lower().lstrip().startswith(_RUNS_BY_SSH):
-            raise Unclear(OPTIONS_UNCLEAR)
+    if any(_runs_by_ssh(option) for option in values_of(given, "o")):
+        raise Unclear(OPTIONS_UNCLEAR)
     if at < len(words):
         if not has(given, "s"):
             running.scripted(literal(words[at:]))
@@ -294,6 +345,12 @@ SPECIAL: Final[Mapping[str, Special]] = {
     "hash": _hash,
     "enable": _enable,
     "mapfile": _mapfile,
+    "compgen": _compgen,
+    "jobs": _jobs,
+    "ip": _ip,
+    "fd": _fd,
+    "fdfind": _fd,
+    "sftp": _sftp,
     "readarray": _mapfile,
     "find": _find,
     "xargs": _xargs,

@@ -271,7 +271,7 @@ class Walker:
         words: list[Word] = []
         group: list[Node] = []
         inner: Node | None = None
-        end, open_to = -1, True
+        own, end, open_to = Tail(), -1, True
         declares = node.type != "command"
         for child in self.children(node, BLANK):
             kind = child.type
@@ -298,10 +298,9 @@ class Walker:
             elif kind in ("file_redirect", "herestring_redirect"):
                 if beside and child.children[0].type == "file_descriptor":
                     raise Refused(DOES_NOT_PARSE)
-                before = len(tail.words)
-                redirected(self, child, tail)
-                words += tail.words[before:]
-                del tail.words[before:]
+                redirected(self, child, own)
+                words += own.words
+                own.words = []
             elif kind == "subshell" and inner is None:
                 inner = child
             else:
@@ -310,7 +309,8 @@ class Walker:
             words += self.group(group)
         if inner is not None and [word.text for word in words] != ["time"]:
             raise Refused(DOES_NOT_PARSE)
-        into, out = self._run(words + tail.words, tail)
+        own.take(tail)
+        into, out = self._run(words + own.words, own)
         if inner is not None:
             ran = self.block(inner)
             into, out = into + ran, out + ran

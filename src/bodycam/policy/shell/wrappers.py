@@ -1,5 +1,6 @@
 """Programs that run another one, which stands behind their own options."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
@@ -12,7 +13,8 @@ class Wrapper:
     """How the other program is found.
 
     `operands` stand before it; with `assigns` there may be variables (`NAME=value`) before it. `user` are the
-    options that say as whom it runs; `root` is that it runs as root without them.
+    options that say as whom it runs; `root` is that it runs as root without them. `reads_alone` is that a
+    shell runs where nothing stands there.
     """
 
     options: Options
@@ -20,6 +22,7 @@ class Wrapper:
     assigns: bool = False
     user: tuple[str, ...] = ()
     root: bool = False
+    reads_alone: bool = False
 
 
 WRAPPERS: Final[Mapping[str, Wrapper]] = {
@@ -35,7 +38,9 @@ WRAPPERS: Final[Mapping[str, Wrapper]] = {
         root=True,
     ),
     "doas": Wrapper(Options("nsLC:u:a:"), user=("u",), root=True),
-    "pkexec": Wrapper(Options("", "user= disable-internal-agent keep-cwd"), user=("user",), root=True),
+    "pkexec": Wrapper(
+        Options("", "user= disable-internal-agent keep-cwd"), user=("user",), root=True, reads_alone=True
+    ),
     "env": Wrapper(
         Options(
             "i0vu:C:S:a:",
@@ -55,19 +60,21 @@ WRAPPERS: Final[Mapping[str, Wrapper]] = {
     "stdbuf": Wrapper(Options("i:o:e:", "input= output= error=")),
     "chrt": Wrapper(Options("abdfimoprRvT:P:D:"), operands=1),
     "taskset": Wrapper(Options("acp", "all-tasks cpu-list pid"), operands=1),
-    "chroot": Wrapper(Options("", "userspec= groups= skip-chdir"), operands=1),
+    "chroot": Wrapper(Options("", "userspec= groups= skip-chdir"), operands=1, reads_alone=True),
     "unshare": Wrapper(
         Options(
             "muinpUCTfrcR:w:S:G:",
             "mount uts ipc net pid user cgroup time fork map-root-user map-current-user kill-child "
             "mount-proc root= wd= setuid= setgid= propagation=",
-        )
+        ),
+        reads_alone=True,
     ),
     "nsenter": Wrapper(
         Options(
             "t:muinpUCTarwFS:G:",
             "target= mount uts ipc net pid user cgroup time all root wd no-fork setuid= setgid=",
-        )
+        ),
+        reads_alone=True,
     ),
     "strace": Wrapper(Options("cCdDfFhiqrtTvVwxyYzZka:b:e:E:I:o:O:p:P:s:S:u:U:X:")),
     "exec": Wrapper(Options("cla:")),
@@ -83,7 +90,6 @@ UNREAD: Final = frozenset(
         "parallel",
         "systemd-run",
         "at",
-        "batch",
         "screen",
         "tmux",
         "start-stop-daemon",
@@ -91,8 +97,6 @@ UNREAD: Final = frozenset(
         "firejail",
         "bwrap",
         "proot",
-        "fakeroot",
-        "fakechroot",
         "unbuffer",
         "rlwrap",
         "entr",
@@ -101,9 +105,6 @@ UNREAD: Final = frozenset(
         "ltrace",
         "perf",
         "valgrind",
-        "setarch",
-        "linux32",
-        "linux64",
         "setpriv",
         "prlimit",
         "capsh",
@@ -119,7 +120,6 @@ UNREAD: Final = frozenset(
         "crontab",
         "machinectl",
         "sg",
-        "newgrp",
         "rsh",
         "rexec",
         "mosh",
@@ -127,12 +127,43 @@ UNREAD: Final = frozenset(
         "distrobox",
         "toolbox",
         "eatmydata",
-        "script",
+        "choom",
+        "cpulimit",
+        "dumb-init",
+        "gosu",
+        "numactl",
+        "runcon",
+        "sshpass",
+        "su-exec",
+        "tini",
     ]
 )
 """Programs that run others in ways that are not read here, when they get any operand."""
 
-CONTAINERS: Final = frozenset(["docker", "podman", "nerdctl", "kubectl", "oc", "lxc", "crictl", "ctr"])
+UNREAD_ALONE: Final = frozenset(
+    [
+        "batch",
+        "fakechroot",
+        "fakeroot",
+        "i386",
+        "linux32",
+        "linux64",
+        "newgrp",
+        "script",
+        "setarch",
+        "sftp-server",
+        "uname26",
+        "x86_64",
+    ]
+)
+"""Those that without an operand do what they read, or run a shell that does."""
+
+LOADER: Final = re.compile(r"ld(?:-linux|-musl|64)?[\w.-]*\.so(?:\.\d+)*")
+"""The system's loader of programs, which runs the one that it is told."""
+
+CONTAINERS: Final = frozenset(
+    ["docker", "podman", "nerdctl", "kubectl", "oc", "lxc", "crictl", "ctr", "uv", "poetry", "pipenv"]
+)
 """Programs that may run others somewhere else, by `exec` or `run`."""
 
 INTERPRETERS: Final = frozenset(
@@ -255,3 +286,8 @@ CHANGES_READING: Final = frozenset(
     ]
 )
 """Variables that change what shells make of a text, or run more than it says."""
+
+
+def changes_reading(name: str) -> bool:
+    """Whether a variable of this name does so, or is a function that takes a program's name."""
+    return name in CHANGES_READING or name.startswith("BASH_FUNC_")

@@ -6,7 +6,7 @@ from enum import StrEnum
 from typing import Final
 from urllib.parse import quote
 
-from bodycam.model.operation import Fact, Operation, Weight
+from bodycam.model.operation import ENVIRONMENT, Fact, Operation, Weight
 
 SFTP: Final = "sftp"
 ENV_MOST: Final = 64
@@ -65,10 +65,7 @@ class Asked:
             "ssh.account": account,
             "ssh.method": self.kind.value.upper(),
             "ssh.path": "/",
-            "ssh.env": tuple(
-                f"{_text(name)}={_text(value)[:ENV_LONGEST]}"
-                for name, value in list(self.environment.items())[:ENV_MOST]
-            ),
+            ENVIRONMENT: self._variables(),
         }
         if self.kind is Kind.SUBSYSTEM:
             facts["ssh.name"] = self.text
@@ -78,6 +75,15 @@ class Asked:
         weight = Weight.ASIDE if self.kind is Kind.SFTP else Weight.STATEMENT
         text = "" if self.kind is Kind.SFTP else self.text
         return Operation(self.kind.value, text, facts=facts, weight=weight)
+
+    def _variables(self) -> tuple[str, ...]:
+        said = [
+            f"{_text(name)}={_text(value)[:ENV_LONGEST]}"
+            for name, value in list(self.environment.items())[:ENV_MOST]
+        ]
+        if len(self.environment) > ENV_MOST:
+            said.append(f"{len(self.environment) - ENV_MOST} more")
+        return tuple(said)
 
 
 def forward(kind: str, host: str, port: int, account: str) -> Operation:

@@ -71,6 +71,8 @@ class SessionChannel(asyncssh.SSHServerSession[bytes]):
         # what the client did before there was a program, in order
         self._early: list[Callable[[Program], None]] = []
         self._eof = self._unread = False
+        # why it can't be carried, whatever rules say
+        self._unfit = ""
         self._state = State.ASKED
 
     # -- what the client asks --------------------------------------------------------------------
@@ -87,8 +89,13 @@ class SessionChannel(asyncssh.SSHServerSession[bytes]):
         return True
 
     def exec_requested(self, command: str) -> bool:
-        """A command is to be run."""
-        return self._ask(Kind.EXEC, command)
+        """A command is to be run; what is no UTF-8 in it is escaped (PEP 383)."""
+        text = command.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+        if text != command:
+            self._unfit = "a command has to be UTF-8: rules read no other"
+        elif "\x00" in command:
+            self._unfit = "a command with a NUL byte ends there for the target, and not for rules"
+        return self._ask(Kind.EXEC, text)
 
     def shell_requested(self) -> bool:
         """A shell is wanted."""
@@ -113,10 +120,8 @@ class SessionChannel(asyncssh.SSHServerSession[bytes]):
         assert operation is not None
         verdict = exchange.verdict
         assert verdict is not None
-        if exchange.allowed and "\x00" in operation.text:
-            self._refuse(
-                Outcome.DENIED, "a command with a NUL byte ends there for the target, and not for rules"
-            )
+        if self._unfit and (exchange.allowed or verdict.terms is not None):
+            self._refuse(Outcome.DENIED, self._unfit)
         elif exchange.allowed:
             self._open()
         elif verdict.terms is not None:

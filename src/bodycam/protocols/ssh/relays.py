@@ -9,6 +9,7 @@ from bodycam.protocols.ssh.asking import Asked, Kind
 from bodycam.protocols.ssh.files.approver import Then
 from bodycam.protocols.ssh.files.relay import SftpRelay
 from bodycam.protocols.ssh.files.scp import ScpRelay
+from bodycam.protocols.ssh.files.server_command import speaks_sftp
 from bodycam.session.session import Exchange, Session
 
 Send = Callable[[bytes], None]
@@ -66,8 +67,9 @@ def file_relay(
     """The relay of a channel that carries files; None for one that carries anything else."""
     approver = FileApprover(session, approvals, tell)
     account = session.grant.database
-    if asked.kind is Kind.SFTP:
+    by_command = asked.kind is Kind.EXEC and asked.terminal is None
+    if asked.kind is Kind.SFTP or (by_command and speaks_sftp(asked.text)):
         return SftpRelay(session, exchange, client, target, approver, tell, account)
-    if asked.kind is Kind.EXEC and asked.terminal is None:
+    if by_command:
         return ScpRelay.of(asked.text, session, exchange, client, target, approver, account)
     return None

@@ -39,6 +39,12 @@ class ServerChannel(asyncssh.SSHServerChannel[bytes]):
                 return True
         return super().process_packet(pkttype, pktid, packet)
 
+    def _process_exec_request(self, packet: SSHPacket) -> bool:
+        """Take a command; asyncssh refuses one that is no UTF-8 without a word to the session."""
+        command = packet.get_string()
+        packet.check_end()
+        return self._start_session(command=command.decode("utf-8", "surrogateescape"))
+
     def close(self) -> None:
         """Close it from this side, and answer the client's close if it has come."""
         super().close()

@@ -2,7 +2,7 @@
 
 import pytest
 
-from bodycam.model.operation import Operation
+from bodycam.model.operation import ENVIRONMENT, Operation
 from bodycam.model.target import Target
 from bodycam.policy.decision import DecisionPoint, SessionJudge
 from bodycam.policy.rules.compiling import compile_rules
@@ -103,3 +103,31 @@ def test_facts_of_a_text_that_was_redacted_are_not_at_hand() -> None:
         judged_again(bar, [Recorded(trial, "allow", True, 1), Recorded(plain, "allow", False, 2)])
     )
     assert [(one.now, one.recorded.exchange) for one in changes] == [("undecidable", 1), ("deny", 2)]
+
+
+@pytest.mark.parametrize(
+    ("environment", "said"),
+    [
+        ((), "allow"),
+        (("LANG=C", "LC_ALL=C"), "allow"),
+        (("BASH_ENV=/tmp/rm",), "deny unknown-effect"),
+        (("BASH_FUNC_ls%%=() { rm x; }",), "deny unknown-effect"),
+        (("LANG=C", "1 more"), "deny unknown-effect"),
+        (("GIT_SSH_COMMAND=rm x",), "deny r"),
+    ],
+)
+def test_variables_that_a_client_asks_for_count_as_set_by_the_command_line(
+    environment: tuple[str, ...], said: str
+) -> None:
+    judging = judge("  - {name: r, when: '\"GIT_SSH_COMMAND\" in op.shell.assigns', then: deny}\n")
+    assert told(judging.decide(line("ls"))) == "allow"
+    assert told(judging.decide(Operation(COMMAND_LINE, "ls", facts={ENVIRONMENT: environment}))) == said
+
+
+def test_an_approval_is_bound_to_the_variables_that_were_asked_for() -> None:
+    judging = judge(NO_RM)
+    bound = [
+        judging.binding(Operation(COMMAND_LINE, "git fetch", facts={ENVIRONMENT: environment}))
+        for environment in [(), ("LANG=C",), ("GIT_SSH_COMMAND=rm x",)]
+    ]
+    assert len(set(bound)) == 3

@@ -102,7 +102,7 @@ class Contents:
             self._record(b"", rest)
         self._drop()
         said: dict[str, str | int] = {
-            "path": shown(self._path),
+            "path": self._session.redaction.redact(shown(self._path))[0],
             "direction": self._way.value,
             "size": self.moved,
         }

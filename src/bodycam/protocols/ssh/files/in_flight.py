@@ -18,8 +18,8 @@ class OpenFile:
     """A file or a folder from its opening to its closing, all of it one exchange."""
 
     __slots__ = (
-        "_contents", "_session", "_window", "closed", "exchange", "failure", "folder", "path", "reading",
-        "reads", "unanswered", "writing",
+        "_contents", "_session", "_window", "closed", "copied", "exchange", "failure", "folder", "path",
+        "reading", "reads", "unanswered", "writing",
     )  # fmt: skip
 
     def __init__(
@@ -34,6 +34,8 @@ class OpenFile:
         self.reads: deque[Asked] = deque()
         self.unanswered = 0
         self.closed = False
+        # the server itself copies from it or to it: what moves of it here is not all there is
+        self.copied = False
         self.failure: dict[str, str] | None = None
 
     def contents(self, way: Way) -> Contents:
@@ -86,7 +88,7 @@ class OpenFile:
         if self.exchange.finished:
             return
         if not self.folder:
-            if not self._contents and (self.reading or self.writing):
+            if not self._contents and not self.copied and (self.reading or self.writing):
                 # an empty file, or one in which nothing was read
                 self.contents(Way.UPLOAD if self.writing else Way.DOWNLOAD)
             for contents in self._contents.values():

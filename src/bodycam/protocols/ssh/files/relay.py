@@ -258,6 +258,8 @@ class SftpRelay:
         self._asked[asked.request.id] = asked
         if asked.request.kind in _OPENING:
             self._opening += 1
+        if asked.file is not None and asked.other is not None:
+            asked.file.copied = asked.other.copied = True
         self._target(codec.framed(asked.packet))
         # what is kept until the answer comes is small
         asked.packet = asked.request.data = b""

@@ -1,11 +1,11 @@
 """The command line with which scp starts itself at the other side (OpenSSH's scp.c, `-t` and `-f`)."""
 
-import shlex
 from dataclasses import dataclass
 from typing import Final
 
+from bodycam.protocols.ssh.files.server_command import alone
+
 _FLAGS: Final = frozenset("tfrpdvq1346BCT")
-_OPERATORS: Final = frozenset("();<>|&")
 _SPREADS: Final = frozenset(b"*?[{~$`")
 
 
@@ -24,16 +24,9 @@ class ScpCommand:
 
 def parsed(command: str) -> ScpCommand | None:
     """The command where it is an scp server by itself; None for any other, and for more than one command."""
-    if "\n" in command or not command.lstrip().startswith(("scp", "/")):
+    if not command.lstrip().startswith(("scp", "/")):
         return None
-    lexer = shlex.shlex(command, posix=True, punctuation_chars=True)
-    lexer.whitespace_split, lexer.commenters = True, ""
-    try:
-        words = list(lexer)
-    except ValueError:
-        return None
-    if any(word and not set(word) - _OPERATORS for word in words):
-        return None
+    words = alone(command)
     if not words or words[0].rpartition("/")[2] != "scp":
         return None
     flags: set[str] = set()

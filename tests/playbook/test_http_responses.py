@@ -3,6 +3,7 @@
 import pytest
 
 from bodycam.protocols.http import response as responses
+from tests.playbook.http_play import notes
 from tests.playbook.http_stage import OK, HttpPlay, request, response
 
 CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5;x=y\r\nhello\r\n0\r\nX-Sum: 1\r\n\r\n"
@@ -31,6 +32,8 @@ def test_it_is_passed_on_as_it_came_however_it_came(play: HttpPlay, answer: byte
     assert play.exchange() == OK
     recorded = "".join(line.partition("| ")[2] for line in play.story() if line.startswith("<"))
     assert recorded == ("ok" if answer is OK else "hello") + "ok"
+    told = [(one["way"], one["fields"]) for one in notes(play.journal.entries, "trailers")]
+    assert told == ([] if answer is OK else [("received", "X-Sum: 1")])
     play.check()
 
 
@@ -294,3 +297,17 @@ def test_nor_in_a_coding_that_nobody_here_knows(play: HttpPlay) -> None:
 def test_ways_past_the_gateway_are_not_told(play: HttpPlay) -> None:
     got = asked(play).exchange_rest(response('Alt-Svc: h3=":443"', "X: 1", body=b"x"))
     assert got == b"HTTP/1.1 200 OK\r\nX: 1\r\nContent-Length: 1\r\n\r\nx"
+
+
+@pytest.mark.parametrize("cut", [1, 1000])
+def test_what_a_client_sends_behind_a_body_is_on_the_record(play: HttpPlay, cut: int) -> None:
+    wire = request(
+        "POST http://api.test/a", "Transfer-Encoding: chunked",
+        body=b"2\r\nok\r\n0\r\nX-Sum: 1\r\nX-Api-Token: hunter2\r\n\r\n",
+    )  # fmt: skip
+    for at in range(0, len(wire), cut):
+        play.sends(wire[at : at + cut])
+    assert play.target_sees().endswith(b"0\r\nX-Sum: 1\r\nX-Api-Token: hunter2\r\n\r\n")
+    assert [(one["way"], one["fields"]) for one in notes(play.journal.entries, "trailers")] == [
+        ("sent", "X-Sum: 1\nX-Api-Token: [redacted]")
+    ]

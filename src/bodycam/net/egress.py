@@ -36,9 +36,12 @@ METADATA: Final = frozenset(
         "169.254.169.254",  # most clouds
         "169.254.170.2",  # ECS tasks
         "fd00:ec2::254",  # EC2
+        "fd00:ec2::23",  # EKS, credentials of pods; over IPv4 it is link-local
         "fd20:ce::254",  # Google Cloud
         "100.100.100.200",  # Alibaba Cloud
         "192.0.0.192",  # Oracle Cloud
+        "fd00:c1::a9fe:a9fe",  # Oracle Cloud
+        "fd00:42::42",  # Scaleway
         "168.63.129.16",  # Azure: a public address by its number, answered by the host beneath
     )
 )

@@ -8,7 +8,7 @@ import base64
 import re
 from collections.abc import Sequence
 from typing import Final, final
-from urllib.parse import quote
+from urllib.parse import quote, unquote_plus
 
 from bodycam.model.target import Dial
 from bodycam.protocols.http.fault import BadMessage
@@ -271,8 +271,11 @@ def _with_query(path: bytes, dial: Dial) -> bytes:
     if not dial.query:
         return path
     bare, _, query = path.partition(b"?")
-    kept = [
-        one for one in query.split(b"&") if one and one.partition(b"=")[0].decode("latin-1") not in dial.query
-    ]
+    kept = [one for one in query.split(b"&") if one and _named(one) not in dial.query]
     kept += [f"{quote(name)}={quote(value, safe='')}".encode() for name, value in dial.query.items()]
     return bare + b"?" + b"&".join(kept)
+
+
+def _named(parameter: bytes) -> str:
+    """The name of a query's parameter as servers read it: without its escapes."""
+    return unquote_plus(parameter.partition(b"=")[0].decode("latin-1"))

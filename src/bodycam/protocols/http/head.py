@@ -132,6 +132,11 @@ class ResponseHead:
         self.status, self.reason, self.minor, self.fields, self.raw = status, reason, minor, fields, raw
 
     @property
+    def line(self) -> bytes:
+        """The first line as it came, with its end."""
+        return self.raw[: self.raw.index(b"\n") + 1]
+
+    @property
     def persistent(self) -> bool:
         """Whether the sender goes on with the connection afterwards."""
         return _persistent(self.minor, self.fields)

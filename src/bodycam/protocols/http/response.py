@@ -23,6 +23,7 @@ from bodycam.protocols.http.framing import (
 )
 from bodycam.protocols.http.head import Field, ResponseHead, head_end, response_begun, response_head, written
 from bodycam.protocols.http.injected import HidingStream, Injected
+from bodycam.protocols.http.trailing import note_behind
 from bodycam.session.session import Exchange, Session
 
 HELD_MOST: Final = 256 * 1024
@@ -217,6 +218,7 @@ class Response:
     def _first(self, head: ResponseHead, data: bytes, position: int) -> bytes:
         """The head, with what came of the body behind it."""
         raw, end = self._body.feed(data, position)
+        note_behind(self._session, self._exchange, "received", self._body, self._injected)
         tap, foreign = self._tap, self._foreign
         if tap is None or not (tap.looks or foreign):
             self.begun = True
@@ -247,6 +249,7 @@ class Response:
 
     def _more(self, data: bytes, start: int) -> bytes:
         raw, end = self._body.feed(data, start)
+        note_behind(self._session, self._exchange, "received", self._body, self._injected)
         if self._held is not None:
             self._held.append(raw)
             if self._body.done:
@@ -320,7 +323,7 @@ class Response:
             fields = [*self._fields_without(head, OF_CONTENT), (b"Content-Length", b"%d" % len(shown))]
             if isinstance(self._body, UntilClosed):
                 fields.append((b"Connection", b"close"))
-            wire = _line(head) + written(fields) + b"\r\n" + shown
+            wire = head.line + written(fields) + b"\r\n" + shown
             self._exchange.to_client(wire, flavor=Flavor.HEAD, recorded=recorded)
         self._end_if_done()
 
@@ -328,7 +331,7 @@ class Response:
         """Say in the head that the length is open: in chunks, or up to the connection's end."""
         self._reframed = self.begun = True
         fields = self._fields_without(head, OF_CONTENT)
-        line = _line(head)
+        line = head.line
         if self._minor == 1:
             # no version before 1.1 has chunks
             line = b"HTTP/1.1" + line[len(b"HTTP/1.1") :]
@@ -381,11 +384,11 @@ class Response:
         """The head as it is recorded: without credentials."""
         kept = head.raw
         if secretive_among(head.fields.listed):
-            kept = _line(head) + written(hidden(head.fields.listed)) + b"\r\n"
+            kept = head.line + written(hidden(head.fields.listed)) + b"\r\n"
         return self._session.redaction.redact_bytes(kept)[0]
 
     def _without(self, head: ResponseHead, names: frozenset[bytes]) -> bytes:
-        return _line(head) + written(self._fields_without(head, names)) + b"\r\n"
+        return head.line + written(self._fields_without(head, names)) + b"\r\n"
 
     @staticmethod
     def _fields_without(head: ResponseHead, names: frozenset[bytes]) -> list[Field]:
@@ -394,7 +397,3 @@ class Response:
             for name, value in head.fields.listed
             if (folded := name.lower()) not in names and folded not in DETOURS
         ]
-
-
-def _line(head: ResponseHead) -> bytes:
-    return head.raw[: head.raw.index(b"\n") + 1]

@@ -19,6 +19,7 @@ from bodycam.protocols.http.forwarding import Forwarding, recorded, request_line
 from bodycam.protocols.http.framing import NO_BODY, Body, Chunked, chunk, last_chunk, request_body
 from bodycam.protocols.http.head import RequestHead
 from bodycam.protocols.http.injected import Injected
+from bodycam.protocols.http.trailing import note_behind
 from bodycam.session.session import Exchange, Session
 
 SPOOL_MOST: Final = 8 * 1024 * 1024
@@ -42,9 +43,9 @@ class Trip:
     """
 
     __slots__ = (
-        "_again", "_content", "_due", "_spooled", "_spooled_size", "_tap", "_wire", "_wire_size", "body",
-        "continued", "destination", "dialect", "exchange", "expects", "facts", "head", "keeps", "media",
-        "operation", "sending", "spooling", "taken", "text",
+        "_again", "_content", "_due", "_session", "_spooled", "_spooled_size", "_tap", "_wire", "_wire_size",
+        "body", "continued", "destination", "dialect", "exchange", "expects", "facts", "head", "keeps",
+        "media", "operation", "sending", "spooling", "taken", "text",
     )  # fmt: skip
 
     def __init__(self, head: RequestHead, destination: Destination, body: Body | None = None) -> None:
@@ -57,6 +58,7 @@ class Trip:
         self.dialect: Dialect | None = None
         self.spooling = self.sending = self.continued = self.keeps = False
         self._again: list[bytes] = []
+        self._session: Session | None = None
         self.text = ""
         self.facts: dict[str, Fact] = {}
         self._spooled: list[bytes] = []
@@ -197,6 +199,7 @@ class Trip:
         assert exchange is not None
         assert dial is not None
         masks, again = session.masks, self.sending
+        self._session = session
         self.sending = True
         whole = masks is not None or injected is not None
         path, drops = self.destination.path, self.destination.drops
@@ -272,6 +275,9 @@ class Trip:
         if due:
             self._hold(chunk(due) if isinstance(body, Chunked) else due)
         if body.done and isinstance(body, Chunked):
+            assert self.exchange is not None
+            assert self._session is not None
+            note_behind(self._session, self.exchange, "sent", body)
             self._hold(last_chunk(body.trailers))
         kept = self._looked_into(tap, due)
         if body.done:

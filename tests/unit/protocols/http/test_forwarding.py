@@ -98,6 +98,14 @@ def test_nothing_that_the_gateway_adds_is_on_the_record() -> None:
     assert kept.startswith(b"GET /x?k=1&a=2&k=3 HTTP/1.1\r\nHost: api.test\r\nX-Team: [redacted]\r\n")
 
 
+@pytest.mark.parametrize("name", ["api-key", "%61pi-key", "api%2Dkey", "api%2dke%79"])
+def test_a_clients_own_parameter_gives_way_however_its_name_is_written(name: str) -> None:
+    dial = Dial("api.test", 443, "", "", query={"api-key": "own"})
+    path = f"/x?a=1&{name}=theirs&{name}".encode()
+    line, _ = forwarded(asked(), path, "api.test", dial, frozenset(), whole=False)
+    assert line == b"GET /x?a=1&api-key=own HTTP/1.1\r\n"
+
+
 @pytest.mark.parametrize(
     "name", ["Content-Length", "transfer-encoding", "HOST", "Authorization", "Cookie", "X-Api-Key", "Range"]
 )

@@ -13,7 +13,7 @@ from bodycam.protocols.http.fault import BadMessage
 from bodycam.protocols.http.forwarding import hidden
 from bodycam.protocols.http.h2 import heads
 from bodycam.protocols.http.h2.outflow import Outflow
-from bodycam.protocols.http.head import Field, Fields, ResponseHead, written
+from bodycam.protocols.http.head import Field, Fields, ResponseHead
 from bodycam.protocols.http.injected import Injected
 from bodycam.protocols.http.response import (
     DETOURS,
@@ -23,6 +23,7 @@ from bodycam.protocols.http.response import (
     OF_CONTENT,
     UNREADABLE,
 )
+from bodycam.protocols.http.trailing import note_trailers
 from bodycam.protocols.http.trip import Trip
 from bodycam.session.session import Exchange, Session
 
@@ -279,14 +280,6 @@ class Reply:
         if code not in _GOOD:
             message = unquote(said.get(b"grpc-message", ""))[:1000]
             self._failed = {"code": f"grpc {code}"[:20], "message": message}
-
-
-def note_trailers(session: Session, exchange: Exchange, way: str, trailers: Sequence[Field]) -> None:
-    """Say in the record what stood behind a body."""
-    text = written(hidden(trailers)).decode("utf-8", "backslashreplace")
-    exchange.note(
-        "trailers", way=way, fields=session.redaction.redact(text.rstrip().replace("\r\n", "\n"))[0]
-    )
 
 
 def _unshowable(content: Content) -> str:

@@ -7,8 +7,8 @@ from bodycam.protocols.http.capture import sent
 from bodycam.protocols.http.content import Content
 from bodycam.protocols.http.fault import BadMessage
 from bodycam.protocols.http.h2.outflow import Outflow
-from bodycam.protocols.http.h2.reply import note_trailers
 from bodycam.protocols.http.head import Field
+from bodycam.protocols.http.trailing import note_trailers
 from bodycam.protocols.http.trip import HELD_MOST, Trip
 from bodycam.session.session import Session
 

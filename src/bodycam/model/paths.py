@@ -11,6 +11,8 @@ MOST_SEGMENTS: Final = 64
 
 # RFC 3986: pchar without ";", which some servers cut off
 _PLAIN: Final = re.compile(r"/(?:[A-Za-z0-9._~!$&'()*+,=:@/-]|%[0-9A-Fa-f]{2})*", re.ASCII)
+# most paths are plainly so: segments without escapes of which none begins with a dot
+_EASY: Final = re.compile(r"(?:/[A-Za-z0-9_~!$&'()*+,=:@-][A-Za-z0-9._~!$&'()*+,=:@-]*+)*+/?", re.ASCII)
 _ESCAPE: Final = re.compile(r"%([0-9A-Fa-f]{2})", re.ASCII)
 # what an escape may not hide: control characters, the unreserved ones, and what ends a segment somewhere
 _HIDDEN: Final = frozenset(
@@ -20,6 +22,8 @@ _HIDDEN: Final = frozenset(
 
 def is_normal(path: str) -> bool:
     """Whether all servers read a path, which is without a query, in the same way."""
+    if path and _EASY.fullmatch(path):
+        return True
     if not _PLAIN.fullmatch(path):
         return False
     segments = path.split("/")

@@ -69,7 +69,7 @@ def test_a_rule_that_raises_denies_what_it_is_about() -> None:
     verdict = judge.decide(query("select 1"))
 
     assert told(verdict) == "deny r"
-    assert "there is no change to read" in verdict.message
+    assert "there is no run.labels.change to read" in verdict.message
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from bodycam.policy.rules.condition import NotYesOrNo, variables
 from bodycam.policy.rules.facts import Case, key, reader
 from bodycam.policy.rules.rule import Rule
 from bodycam.policy.rules.told import has
-from bodycam.policy.rules.vocabulary import Lasting
+from bodycam.policy.rules.vocabulary import RULES, Lasting
 
 REMEMBERED: Final = 4096
 LONGEST: Final = 1024
@@ -168,10 +168,17 @@ def _verdict(rule: Rule, policy: str) -> Verdict:
 
 
 def _unjudged(rule: Rule, policy: str, error: Exception) -> Verdict:
+    means = ""
     if isinstance(error, NotYesOrNo):
         why = "it is neither true nor false"
     elif isinstance(error, KeyError):
-        why = f"there is no {error.args[0]!s:.60} to read" if error.args else "a fact is not there"
+        missing = f"{error.args[0]!s:.60}" if error.args else "such fact"
+        read = [path for path in rule.paths if path.endswith(f".{missing}")]
+        if len(read) == 1:
+            missing = read[0]
+            if (known := RULES.by_path.get(missing)) is not None:
+                means = f"{missing} is {known.meaning}. "
+        why = f"there is no {missing} to read"
     else:
         why = type(error).__name__
     return Verdict(
@@ -179,5 +186,5 @@ def _unjudged(rule: Rule, policy: str, error: Exception) -> Verdict:
         rule.name,
         policy,
         f"the rule could not be judged: {why}",
-        "Tell whoever wrote the rule; what can't be judged is denied.",
+        f"{means}Tell whoever wrote the rule; what can't be judged is denied.",
     )

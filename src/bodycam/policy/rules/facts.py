@@ -7,6 +7,7 @@ from typing import Any, Protocol, final
 
 from bodycam.model.identity import Run
 from bodycam.model.operation import Operation
+from bodycam.model.paths import is_normal
 from bodycam.model.target import Target
 from bodycam.policy.rules.told import KINDS, has, kind
 from bodycam.policy.rules.vocabulary import MISSING
@@ -91,6 +92,12 @@ def _parameters(case: Case) -> list[str | None]:
     ]
 
 
+def _path(case: Case) -> Any:
+    """Not there where a server may take it for another: a rule about paths denies what it can't tell."""
+    path = case.operation.facts.get("http.path", MISSING)
+    return path if path == "*" or (isinstance(path, str) and is_normal(path)) else MISSING
+
+
 def _moment(case: Case) -> datetime:
     return datetime.fromtimestamp(case.clock(), UTC)
 
@@ -106,6 +113,8 @@ _READ: dict[str, Callable[[Case], Any]] = {
     "op.text": lambda case: case.operation.text,
     "op.parameters": _parameters,
     "op.facts": lambda case: dict(case.operation.facts),
+    "op.http.path": _path,
+    "op.http.raw_path": lambda case: case.operation.facts.get("http.path", MISSING),
     "principal.issuer": lambda case: case.subject.run.principal.issuer,
     "principal.subject": lambda case: case.subject.run.principal.subject,
     "principal.kind": lambda case: case.subject.run.principal.kind.value,

@@ -17,7 +17,9 @@ _TOLD: Final[tuple[tuple[str, Lasting, Any, str], ...]] = (
     ("http.scheme", _T, "https", "`http` or `https`"),
     ("http.host", _T, "api.example.com", "the host that is asked, in small letters, without its port"),
     ("http.port", _T, 443, "its port"),
-    ("http.path", _T, "/v1/items", "the path, without its query"),
+    ("http.path", _T, "/v1/items", "the path, without its query; not there where servers may read it in two "
+        "ways: `..`, `//`, `;`, an escape that is needless or hides a slash"),
+    ("http.raw_path", _T, "/v1/a%2fb", "the path as it was sent, whatever it is"),
     ("http.query", _T, "page=2", "the query, without `?`; empty for none"),
     ("http.version", _O, "1.1", "the version of HTTP that the client speaks"),
     ("http.media", _O, "application/json", "the content's type, without parameters; empty for none"),

@@ -64,6 +64,46 @@ def test_conditions_over_what_is_told(condition: str, facts: dict[str, Fact] | N
 
 
 @pytest.mark.parametrize(
+    ("path", "said"),
+    [
+        ("/v2/drafts/7", "allow"),
+        ("/v2/drafts/caf%C3%A9", "allow"),
+        ("/v2/users", "deny r"),
+        ("*", "deny r"),
+        ("/v2/drafts/../users", "deny r"),
+        ("/v2/drafts/%2e%2e/users", "deny r"),
+        ("/v2/drafts/..;/users", "deny r"),
+        ("/v2/drafts//users", "deny r"),
+        ("/v2/drafts/..%2fusers", "deny r"),
+    ],
+)
+def test_a_path_that_servers_may_read_in_two_ways_is_none_that_a_rule_can_rely_on(
+    path: str, said: str
+) -> None:
+    facts: dict[str, Fact] = {**HTTP, "http.path": path}
+    asked = Operation("POST", f"https://tools.example.com{path}", facts=facts)
+    for rule in (
+        """{name: r, when: 'op.http.method == "POST"', unless: 'op.http.path.startsWith("/v2/drafts/")', then: deny}""",
+        """{name: r, when: '!op.http.path.startsWith("/v2/drafts/")', then: deny}""",
+    ):
+        assert told(point(f"  - {rule}\n").open(Subject()).decide(asked)) == said
+
+
+@pytest.mark.parametrize("path", ["//admin", "/%61dmin", "/x/../admin", "/./admin"])
+def test_such_a_path_is_denied_by_a_rule_about_another(path: str) -> None:
+    asked = Operation("GET", f"https://tools.example.com{path}", facts={**HTTP, "http.path": path})
+    rules = """  - {name: r, when: 'op.http.path.startsWith("/admin")', then: deny}\n"""
+    verdict = point(rules).open(Subject()).decide(asked)
+    assert told(verdict) == "deny r"
+    assert verdict.message == "the rule could not be judged: there is no op.http.path to read"
+    assert "not there where servers may read it in two ways" in verdict.hint
+    raw = """  - {name: r, when: 'op.http.raw_path.contains("dmin")', then: deny}\n"""
+    assert told(point(raw).open(Subject()).decide(asked)) == "deny r"
+    other = """  - {name: r, when: 'op.http.raw_path.contains("users")', then: deny}\n"""
+    assert told(point(other).open(Subject()).decide(asked)) == "allow"
+
+
+@pytest.mark.parametrize(
     ("facts", "said"),
     [
         (CALL, "allow"),

@@ -23,6 +23,10 @@ _LANGUAGE: Final = Language(tree_sitter_bash.language())
 # the grammar takes some for blanks that shells take for letters
 _CONTROLS: Final = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
+# The grammar's scanner looks letters up in a table that ends at 255, wherever in memory that leads, and takes
+# some for blanks. Shells take all that is not ASCII for letters of words, and no source has this one.
+_LETTER: Final = bytes.maketrans(bytes(range(0x80, 0x100)), b"\x01" * 0x80)
+
 # the grammar takes a word that begins with a brace for a block
 _BRACED: Final = re.compile(r"(?<![^\s;&|()])\{([^\s{}'\"\\$`;&|<>()]*(?:,|\.\.)[^\s{}'\"\\$`;&|<>()]*)\}")
 
@@ -70,7 +74,7 @@ def parse(src: str) -> Node:
     """
     if "{" in src:
         src = _BRACED.sub(r"_\1_", src)
-    root = Parser(_LANGUAGE).parse(src.encode("latin-1")).root_node
+    root = Parser(_LANGUAGE).parse(src.encode("latin-1").translate(_LETTER)).root_node
     if root.has_error:
         raise Refused(DOES_NOT_PARSE)
     return root

@@ -71,8 +71,7 @@ class ClientHalf:
             self._kept.append(data)
             self.kept_size += len(data)
             return
-        framer = self._framer
-        framer.take(data)
+        self._framer.take(data)
         self._recorded = self._session.moved
         self._go_on()
 
@@ -82,17 +81,18 @@ class ClientHalf:
         Raises:
             ProtocolViolation: as `receive` does.
         """
-        waiting = self.waiting
+        waiting, self.waiting = self.waiting, None
         assert waiting is not None
-        self.waiting = None
         if refusal is None:
             self._forward(waiting.exchange, waiting.group, waiting.raw, waiting.operation)
         else:
             self._refuse(waiting.exchange, waiting.group, waiting.raw, refusal)
         self._go_on()
+        self._read_on()
+
+    def _read_on(self) -> None:
         while self._kept and self.waiting is None:
-            kept, self._kept = b"".join(self._kept), []
-            self.kept_size = 0
+            kept, self._kept, self.kept_size = b"".join(self._kept), [], 0
             self.receive(kept)
 
     def drop_waiting(self) -> None:

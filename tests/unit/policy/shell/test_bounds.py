@@ -94,3 +94,12 @@ def test_a_file_of_the_usual_size_written_by_a_command_line_is_understood() -> N
     facts = analyse(text)
     assert (facts.programs, facts.unknown) == (("mkdir", "cat", "ls"), ())
     assert facts.writes == ("/srv/app/notes", "/srv/app")
+
+
+def test_letters_beyond_the_scanners_table_are_letters_and_end_nothing() -> None:
+    """Found by fuzzing: it looked them up in a table of 256, and died where no memory was behind it."""
+    for number in range(0x80, 0x110000, 0x1F3):
+        letter = chr(number)
+        if letter.isprintable() and not letter.isspace():
+            assert analyse(f"a{letter} $x{letter} {letter}; rm {letter}").programs == (f"a{letter}", "rm")
+    assert analyse("\u00e9=1 rm x").programs == ("\u00e9=1",)

@@ -12,7 +12,6 @@ import contextlib
 import statistics
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -23,7 +22,7 @@ sys.path.append(str(ROOT))  # the gateway is the tests' own
 
 from parts.baselines import found  # noqa: E402
 from parts.machine import Row, machine, row, show  # noqa: E402
-from parts.process import cpu, folder_size, private_memory  # noqa: E402
+from parts.process import cpu, folder_size, private_memory, watched_memory  # noqa: E402
 from parts.rules import web_rules  # noqa: E402
 from parts.web import ITEMS, haproxy, mitmdump, mitmproxy, nginx  # noqa: E402
 from parts.web_events import delays  # noqa: E402
@@ -195,14 +194,14 @@ class Bench:
                 for name, route in self.routes.items():
                     begun, spent = time.perf_counter(), cpu(route.pids)
                     if name == BODYCAM:
-                        with self._watched() as seen:
+                        with watched_memory(self.worker) as seen:
                             self._download(route.plain)
                         used.append((cpu(route.pids) - spent) / self.size.large * 2**30)
                         peak = max(peak, *seen)
                     else:
                         self._download(route.plain)
                     rates.setdefault(name, []).append(self.size.large / MIB / (time.perf_counter() - begun))
-            with self._watched() as seen:
+            with watched_memory(self.worker) as seen:
                 self._download(self.routes[BODYCAM].plain, "--limit-rate", "40M", "--max-time", "3")
             slow = max(seen)
         what = f"download of {self.size.large // MIB:,} MiB"
@@ -226,23 +225,6 @@ class Bench:
         done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, timeout=120, text=True)
         if done.returncode not in (0, 28 if options else 0):
             raise RuntimeError(f"curl failed ({done.returncode}): {done.stderr[-500:]}")
-
-    @contextlib.contextmanager
-    def _watched(self) -> Iterator[list[int]]:
-        """The worker's private memory, ten times a second."""
-        seen, over = [0], threading.Event()
-
-        def look() -> None:
-            while not over.wait(0.1):
-                seen.append(sum(map(private_memory, self.worker)))
-
-        thread = threading.Thread(target=look)
-        thread.start()
-        try:
-            yield seen
-        finally:
-            over.set()
-            thread.join()
 
     def streamed(self) -> None:
         """Server-sent events: how much later each comes."""

@@ -12,7 +12,6 @@ import contextlib
 import os
 import statistics
 import sys
-import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +20,7 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.append(str(ROOT))  # the server and the gateway are the tests' own
 
 from parts.machine import Row, machine, row, show  # noqa: E402
-from parts.process import cpu, folder_size, private_memory  # noqa: E402
+from parts.process import cpu, folder_size, private_memory, watched_memory  # noqa: E402
 from parts.rules import shell_rules  # noqa: E402
 from parts.ssh import TARGET, Way, target, through  # noqa: E402
 from tests.openssh import OpenSsh, sshd  # noqa: E402
@@ -173,7 +172,7 @@ class Bench:
             for _ in range(self.size.rounds):
                 for name, way in self.ways.items():
                     spent = cpu(way.pids)
-                    with self._watched() as seen:
+                    with watched_memory(self.worker) as seen:
                         rates.setdefault(name, []).append(size / MIB / work(way))
                     if name == BODYCAM:
                         used.append((cpu(way.pids) - spent) / size * 2**30)
@@ -190,23 +189,6 @@ class Bench:
 
     def _against_direct(self, what: str, found: dict[str, float], unit: str, bound: float) -> None:
         self.add(what, found[BODYCAM], unit, against=DIRECT, base=found[DIRECT], at_least=bound)
-
-    @contextlib.contextmanager
-    def _watched(self) -> Iterator[list[int]]:
-        """The worker's private memory, ten times a second."""
-        seen, over = [0], threading.Event()
-
-        def look() -> None:
-            while not over.wait(0.1):
-                seen.append(sum(map(private_memory, self.worker)))
-
-        thread = threading.Thread(target=look)
-        thread.start()
-        try:
-            yield seen
-        finally:
-            over.set()
-            thread.join()
 
     @property
     def _recordings(self) -> Path:

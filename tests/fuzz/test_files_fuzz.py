@@ -15,6 +15,8 @@ from bodycam.protocols.ssh.files.codec import Malformed, Packets
 from bodycam.protocols.ssh.files.fault import FilesFault
 from bodycam.protocols.ssh.files.messages import Flag, Reply, Request, Type
 from bodycam.protocols.ssh.files.paths import resolved, shown
+from bodycam.protocols.ssh.files.relay import SftpRelay
+from bodycam.protocols.ssh.files.scp import ScpRelay
 from tests.playbook.scp_stage import ScpChannel
 from tests.playbook.sftp_stage import Channel, eof, judging, ok, wire
 
@@ -78,13 +80,32 @@ def cut_up(data: bytes, cuts: list[int]) -> list[bytes]:
     return [data[begin:end] for begin, end in itertools.pairwise(at)]
 
 
-def taken(act: Callable[[], None]) -> str:
+def taken(take: Callable[[bytes], None], piece: bytes) -> str:
     """What the fault says, empty for none; nothing else may be raised."""
     try:
-        act()
+        take(piece)
     except FilesFault as error:
         return str(error)
     return ""
+
+
+def conversation(
+    channel: Channel | ScpChannel,
+    relay: SftpRelay | ScpRelay,
+    said: list[tuple[str, bytes]],
+    size: int | None,
+) -> list[str]:
+    """What both sides say, in pieces of that size or whole, and what came of it, up to the first fault."""
+    story = list[str]()
+    for who, data in said:
+        take = relay.from_client if who == "client" else relay.from_target
+        broken = ""
+        for at in range(0, len(data), size or len(data) or 1):
+            broken = broken or taken(take, data[at : at + size] if size else data)
+        story += [*channel.take(), broken]
+        if broken:
+            break
+    return story
 
 
 @bounded
@@ -127,16 +148,7 @@ def test_whatever_is_said_is_judged_before_it_goes_on(said: list[tuple[str, byte
     stories = []
     for size in (None, 1):
         channel = Channel(policy=judging(remove="deny", rename="pending")).greet()
-        story = []
-        for who, data in said:
-            take = channel.relay.from_client if who == "client" else channel.relay.from_target
-            pieces = [data] if size is None else [data[at : at + 1] for at in range(len(data))]
-            broken = ""
-            for piece in pieces:
-                broken = broken or taken(lambda take=take, piece=piece: take(piece))  # type: ignore[misc]
-            story += [*channel.take(), broken]
-            if broken:
-                break
+        story = conversation(channel, channel.relay, said, size)
         channel.relay.target_ended()
         story += channel.take()
         stories.append(story)
@@ -167,16 +179,7 @@ def test_whatever_scp_says_is_judged_before_it_goes_on(command: str, said: list[
     stories = []
     for size in (None, 1):
         channel = ScpChannel(command, policy=judging(write="deny", read="deny"))
-        story = []
-        for who, data in said:
-            take = channel.scp.from_client if who == "client" else channel.scp.from_target
-            pieces = [data] if size is None else [data[at : at + 1] for at in range(len(data))]
-            broken = ""
-            for piece in pieces:
-                broken = broken or taken(lambda take=take, piece=piece: take(piece))  # type: ignore[misc]
-            story += [*channel.take(), broken]
-            if broken:
-                break
+        story = conversation(channel, channel.scp, said, size)
         channel.scp.target_ended()
         story += channel.take()
         stories.append(story)
